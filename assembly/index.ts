@@ -1,0 +1,16 @@
+// The core's exports and nothing else.
+
+import { ABI_VERSION } from './abi'
+
+export { checkTree } from './check'
+export { checksum } from './checksum'
+export { clearPage, comparePages, copyPage, isZeroPage, pagesIdentical } from './page'
+export { erase, first, insert, next, replace } from './rbtree'
+export { search, searchBelow } from './search'
+export { slabAlloc, slabFree, takePages, touchPages } from './slab'
+export { checksumChanged, hashWindow } from './window'
+
+/** The layout this binary was compiled with; `src/core` refuses any other. */
+export function abiVersion(): u32 {
+  return ABI_VERSION
+}

@@ -1,0 +1,155 @@
+// Merge throughput beside its peers: the same bytes, in the same run, each trial in a process of its own, the peers
+// taking turns so that a machine that slows down slows all of them. Only ratios mean anything.
+
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ChecksumName, Image, IndexName } from '../../src/index.ts'
+import { PEERS } from '../peers/index.ts'
+import type { Task } from '../peers/peer.ts'
+import { median } from './median.ts'
+import type { TrialReport } from './trial.ts'
+
+const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
+const PAGE = 4096
+const CHUNK_PAGES = 4096
+
+export interface BenchOptions {
+  readonly images: readonly Image[]
+  /** Names of peers beside pagefold. Default: all. */
+  readonly peers?: readonly string[]
+  readonly index: IndexName
+  readonly checksum: ChecksumName
+  /** Trials a peer. */
+  readonly trials: number
+  readonly onProgress?: (done: number, of: number, peer: string) => void
+}
+
+export interface PeerResult {
+  /** Medians over the trials, per page of input. */
+  readonly converge_ns_per_page: number
+  readonly rescan_ns_per_page: number
+  readonly samples: readonly { readonly converge_ns_per_page: number; readonly rescan_ns_per_page: number }[]
+}
+
+export interface BenchResult {
+  readonly pages: number
+  readonly index: IndexName
+  readonly checksum: ChecksumName
+  /** Of who shares with whom: the same for every peer, or the bench fails. */
+  readonly digest: string
+  readonly counters: TrialReport['counters']
+  readonly peers: Readonly<Record<string, PeerResult | { readonly unavailable: string }>>
+  /** Time to converge over pagefold's. */
+  readonly ratios: Readonly<Record<string, number>>
+}
+
+/** Two peers merged differently: the one thing a bench must not shrug at. */
+export class Disagreement extends Error {}
+
+export function bench(options: BenchOptions): BenchResult {
+  const { index, checksum } = options
+  const peers = PEERS.filter(({ name }) => name === 'pagefold' || (options.peers?.includes(name) ?? true))
+  const missing = new Map<string, string>()
+  for (const { name, unavailable } of peers) {
+    const why = unavailable()
+    if (why !== undefined) missing.set(name, why)
+  }
+  const present = peers.filter(({ name }) => !missing.has(name))
+  const dir = mkdtempSync(join(tmpdir(), 'pagefold-bench-'))
+  try {
+    const task = { ...writeImages(dir, options.images), maxPageSharing: 256, index, checksum }
+    const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
+    let done = 0
+    for (let trial = 0; trial < options.trials; trial++) {
+      for (const { name } of present) {
+        options.onProgress?.(done++, options.trials * present.length, name)
+        reports.get(name)!.push(spawnTrial(name, task))
+      }
+    }
+    return resultOf(task, reports, missing)
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+}
+
+/** Writes the images as raw files: every peer reads the same ones. */
+function writeImages(dir: string, images: readonly Image[]): Pick<Task, 'images' | 'pages'> {
+  const chunk = new Uint8Array(CHUNK_PAGES * PAGE)
+  const paths = images.map((image, i) => {
+    const path = join(dir, `image-${i}.raw`)
+    const fd = openSync(path, 'w')
+    for (let first = 0; first < image.pages; first += CHUNK_PAGES) {
+      const count = Math.min(CHUNK_PAGES, image.pages - first)
+      const bytes = chunk.subarray(0, count * PAGE)
+      image.read(first, count, bytes)
+      writeSync(fd, bytes)
+    }
+    closeSync(fd)
+    return path
+  })
+  return { images: paths, pages: images.reduce((sum, image) => sum + image.pages, 0) }
+}
+
+function spawnTrial(peer: string, task: Task): TrialReport {
+  const { status, stdout, stderr, signal } = spawnSync(
+    process.execPath,
+    [TRIAL, peer, JSON.stringify(task)],
+    {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 26,
+    },
+  )
+  if (status !== 0) throw new Error(`the ${peer} peer failed (${signal ?? `exit ${status}`}):\n${stderr}`)
+  return JSON.parse(stdout) as TrialReport
+}
+
+function resultOf(
+  task: Task,
+  reports: Map<string, TrialReport[]>,
+  missing: Map<string, string>,
+): BenchResult {
+  const [reference] = reports.get('pagefold')!
+  const { digest, counters } = reference!
+  for (const [name, trials] of reports) {
+    for (const trial of trials) {
+      if (trial.digest === digest && JSON.stringify(trial.counters) === JSON.stringify(counters)) continue
+      const theirs = JSON.stringify({ ...trial.counters, digest: trial.digest })
+      throw new Disagreement(
+        `${name} merged otherwise than pagefold: ${theirs}, not ${JSON.stringify({ ...counters, digest })}`,
+      )
+    }
+  }
+  const results: [string, PeerResult | { unavailable: string }][] = [...reports].map(([name, trials]) => [
+    name,
+    peerResult(trials, task.pages),
+  ])
+  for (const [name, unavailable] of missing) results.push([name, { unavailable }])
+  const ours = peerResult(reports.get('pagefold')!, task.pages).converge_ns_per_page
+  const ratios = [...reports.keys()]
+    .filter((name) => name !== 'pagefold')
+    .map((name) => [name, peerResult(reports.get(name)!, task.pages).converge_ns_per_page / ours] as const)
+  return {
+    pages: task.pages,
+    index: task.index,
+    checksum: task.checksum,
+    digest,
+    counters,
+    peers: Object.fromEntries(results),
+    ratios: Object.fromEntries(ratios),
+  }
+}
+
+function peerResult(trials: readonly TrialReport[], pages: number): PeerResult {
+  const samples = trials.map(({ converge_ns, rescan_ns }) => ({
+    converge_ns_per_page: converge_ns / pages,
+    rescan_ns_per_page: rescan_ns / pages,
+  }))
+  return {
+    converge_ns_per_page: median(samples.map((sample) => sample.converge_ns_per_page)),
+    rescan_ns_per_page: median(samples.map((sample) => sample.rescan_ns_per_page)),
+    samples,
+  }
+}

@@ -1,0 +1,48 @@
+// Cold start: a whole `pagefold scan`, from the start of the process to its result, against the native peer's whole
+// run on the same files. In turns, so that a machine that slows down slows both.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { buildNative, LINKED } from '../peers/native.ts'
+import { median } from './median.ts'
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
+
+export interface ColdResult {
+  readonly pagefold_ms: number
+  readonly native_ms: number
+  readonly ratio: number
+}
+
+/** Medians of `runs` runs on raw images. Throws if there is no C compiler. */
+export function coldStart(images: readonly string[], runs: number): ColdResult {
+  const dir = mkdtempSync(join(tmpdir(), 'pagefold-cold-'))
+  try {
+    const native = buildNative(dir, LINKED)
+    if (native === undefined) throw new Error('no C compiler (cc) on this machine')
+    const ours: number[] = []
+    const theirs: number[] = []
+    for (let run = 0; run <= runs; run++) {
+      const our = timed(process.execPath, [MAIN, 'scan', '--json', '--scans', '2', ...images])
+      const their = timed(native, ['256', join(dir, 'places'), ...images])
+      if (run === 0) continue // the first reads the files into the cache
+      ours.push(our)
+      theirs.push(their)
+    }
+    const pagefold_ms = median(ours)
+    const native_ms = median(theirs)
+    return { pagefold_ms, native_ms, ratio: median(ours.map((ms, i) => ms / theirs[i]!)) }
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+}
+
+function timed(command: string, args: readonly string[]): number {
+  const start = performance.now()
+  const { status } = spawnSync(command, args, { stdio: 'ignore' })
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')} failed`)
+  return performance.now() - start
+}

@@ -1,0 +1,25 @@
+// One trial of one peer, in a process of its own: `trial PEER TASK-JSON`. Prints what came of it as JSON.
+
+import { createHash } from 'node:crypto'
+import { PEERS } from '../peers/index.ts'
+import type { MergeCounters, Task } from '../peers/peer.ts'
+
+/** A trial as it travels between processes. */
+export interface TrialReport {
+  readonly converge_ns: number
+  readonly rescan_ns: number
+  readonly counters: MergeCounters
+  /** Of who shares with whom, page by page. */
+  readonly digest: string
+}
+
+async function runTrial(peerName: string, taskJson: string): Promise<TrialReport> {
+  const peer = PEERS.find(({ name }) => name === peerName)
+  if (peer === undefined) throw new Error(`no peer "${peerName}"`)
+  const { converge_ns, rescan_ns, counters, places } = await peer.run(JSON.parse(taskJson) as Task)
+  const digest = createHash('sha256').update(new Uint8Array(places.buffer)).digest('hex').slice(0, 32)
+  return { converge_ns, rescan_ns, counters, digest }
+}
+
+const [peer, task] = process.argv.slice(2)
+console.log(JSON.stringify(await runTrial(peer!, task!)))

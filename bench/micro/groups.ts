@@ -1,0 +1,170 @@
+// What is measured in the small: the pieces of one page's visit, and the boundary between TypeScript and the core.
+
+import xxhash from 'xxhash-wasm'
+import { CACHE_RMAP, HEADER_KEY, PAGE_SIZE } from '../../assembly/abi.ts'
+import { Arena } from '../../src/core/arena.ts'
+import { FrameTable } from '../../src/core/views.ts'
+import { CHECKSUM_NAMES, CHECKSUMS, INDEXES } from '../../src/options.ts'
+import type { MicroCase, MicroGroup } from './suite.ts'
+
+/** Pages of the cold cases: more than any cache holds. */
+const COLD_PAGES = 16_384
+/** Nodes in the tree that is searched. */
+const TREE_NODES = 20_000
+
+export async function microGroups(smoke: boolean): Promise<MicroGroup[]> {
+  const coldPages = smoke ? 64 : COLD_PAGES
+  return [
+    await comparison(coldPages),
+    await checksums(coldPages),
+    await trees(smoke ? 100 : TREE_NODES),
+    await boundary(),
+  ]
+}
+
+async function arenaWith(
+  pages: number,
+  index: keyof typeof INDEXES = 'hash',
+  checksum: number = CHECKSUMS.xxh3,
+) {
+  const arena = await Arena.create({ frames: pages, mappings: 65_536, checksum, index: INDEXES[index] })
+  const words = new Uint32Array(PAGE_SIZE / 4)
+  const bytes = new Uint8Array(words.buffer)
+  let state = 1
+  for (let page = 0; page < pages; page++) {
+    for (let i = 0; i < words.length; i++) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      words[i] = state
+    }
+    arena.page(arena.firstPfn + page).set(bytes)
+  }
+  return arena
+}
+
+async function comparison(coldPages: number): Promise<MicroGroup> {
+  const half = coldPages / 2
+  const arena = await arenaWith(coldPages)
+  const { core, firstPfn, u8 } = arena
+  const start = firstPfn * PAGE_SIZE
+  u8.copyWithin(start + half * PAGE_SIZE, start, start + half * PAGE_SIZE)
+  const hot = Buffer.from(u8.slice(start, start + 2 * PAGE_SIZE))
+  hot.copyWithin(PAGE_SIZE, 0, PAGE_SIZE)
+  const [left, right] = [hot.subarray(0, PAGE_SIZE), hot.subarray(PAGE_SIZE)]
+  let at = 0
+  return {
+    name: 'compare two equal pages',
+    cases: [
+      {
+        name: 'pagesIdentical, cached',
+        bytes: PAGE_SIZE,
+        run: () => core.pagesIdentical(firstPfn, firstPfn + half),
+      },
+      {
+        name: 'comparePages, cached',
+        bytes: PAGE_SIZE,
+        run: () => core.comparePages(firstPfn, firstPfn + half),
+      },
+      { name: 'Buffer.compare, cached', bytes: PAGE_SIZE, run: () => Buffer.compare(left, right) },
+      {
+        name: 'comparePages, cold',
+        bytes: PAGE_SIZE,
+        run: () => {
+          at = (at + 1) % half
+          return core.comparePages(firstPfn + at, firstPfn + half + at)
+        },
+      },
+    ],
+  }
+}
+
+async function checksums(coldPages: number): Promise<MicroGroup> {
+  const { h64Raw } = await xxhash()
+  const cases: MicroCase[] = []
+  for (const name of CHECKSUM_NAMES) {
+    const arena = await arenaWith(coldPages, 'hash', CHECKSUMS[name])
+    const { core, firstPfn, u32 } = arena
+    let at = 0
+    const hash = (pfn: number): number => {
+      core.checksum(pfn, HEADER_KEY)
+      return u32[HEADER_KEY >>> 2]!
+    }
+    cases.push({ name: `${name}, cached`, bytes: PAGE_SIZE, run: () => hash(firstPfn) })
+    cases.push({
+      name: `${name}, cold`,
+      bytes: PAGE_SIZE,
+      run: () => {
+        at = (at + 1) % coldPages
+        return hash(firstPfn + at)
+      },
+    })
+  }
+  const page = new Uint8Array(PAGE_SIZE).fill(7)
+  cases.push({
+    name: 'xxhash-wasm h64Raw, cached',
+    bytes: PAGE_SIZE,
+    run: () => Number(h64Raw(page) & 0xffffn),
+  })
+  return { name: 'checksum of a page', cases }
+}
+
+async function trees(nodes: number): Promise<MicroGroup> {
+  const arena = await arenaWith(1)
+  const { core, u32 } = arena
+  const roots = arena.allocRoots()
+  let state = 7
+  const nextKey = (): void => {
+    for (const word of [HEADER_KEY, HEADER_KEY + 4]) {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      u32[word >>> 2] = state
+    }
+  }
+  const insertFresh = (): number => {
+    nextKey()
+    const link = core.search(roots)
+    if (link > 0) return 0
+    const item = core.slabAlloc(CACHE_RMAP)
+    u32[(item + 16) >>> 2] = u32[HEADER_KEY >>> 2]!
+    u32[(item + 20) >>> 2] = u32[(HEADER_KEY + 4) >>> 2]!
+    core.insert(item, -link)
+    return item
+  }
+  for (let i = 0; i < nodes; i++) insertFresh()
+  return {
+    name: `a tree of ${nodes} nodes ordered by checksum`,
+    cases: [
+      {
+        name: 'search for a key that is not there',
+        bytes: 0,
+        run: () => {
+          nextKey()
+          return core.search(roots)
+        },
+      },
+      {
+        name: 'insert and erase',
+        bytes: 0,
+        run: () => {
+          const item = insertFresh()
+          if (item === 0) return 0
+          core.erase(item)
+          core.slabFree(CACHE_RMAP, item)
+          return item
+        },
+      },
+    ],
+  }
+}
+
+async function boundary(): Promise<MicroGroup> {
+  const arena = await arenaWith(16)
+  const frames = new FrameTable(arena)
+  const { core, firstPfn } = arena
+  return {
+    name: 'the boundary',
+    cases: [
+      { name: 'an empty loop', bytes: 0, run: () => 1 },
+      { name: 'call into the core', bytes: 0, run: () => core.abiVersion() },
+      { name: 'read a field of a frame from TypeScript', bytes: 0, run: () => frames.refcount(firstPfn) },
+    ],
+  }
+}

@@ -1,0 +1,55 @@
+// Micro benchmarks with Benchmark.js: how a case is written, run and shown. Only the figures of one run compare.
+
+import Benchmark from 'benchmark'
+
+export interface MicroCase {
+  readonly name: string
+  /** One measured call. Returns something that depends on the work done, so that none of it can be left out. */
+  run(): number
+  /** What one call handles, in bytes, for a rate; 0 where that makes no sense. */
+  readonly bytes: number
+}
+
+export interface MicroGroup {
+  readonly name: string
+  readonly cases: readonly MicroCase[]
+}
+
+export interface MicroResult {
+  readonly group: string
+  readonly name: string
+  readonly ns: number
+  /** Relative margin of error, percent, as Benchmark.js reckons it. */
+  readonly rme: number
+  readonly samples: number
+  readonly bytes: number
+}
+
+/** `smoke`: as short as can be, to see that nothing has rotted. */
+export function runGroup(group: MicroGroup, smoke: boolean): MicroResult[] {
+  const results: MicroResult[] = []
+  const suite = new Benchmark.Suite()
+  let sink = 0
+  const timing = smoke ? { minSamples: 2, maxTime: 0.01, minTime: 0.001 } : { maxTime: 1 }
+  for (const { name, run } of group.cases) {
+    const measured = (): void => {
+      sink = (sink + run()) | 0
+    }
+    suite.add(name, measured, timing)
+  }
+  suite.on('cycle', ({ target }: Benchmark.Event) => {
+    const { name, stats } = target as unknown as Benchmark
+    const { bytes } = group.cases.find((one) => one.name === name)!
+    results.push({
+      group: group.name,
+      name: name!,
+      ns: stats.mean * 1e9,
+      rme: stats.rme,
+      samples: stats.sample.length,
+      bytes,
+    })
+  })
+  suite.run({ async: false })
+  if (sink === 0.5) throw new Error('unreachable: keeps the results alive')
+  return results
+}

@@ -1,0 +1,195 @@
+// Linux's own ksmd, stepped one full scan at a time. There is one per machine: whoever uses it holds a lock meanwhile
+// and puts every knob back.
+
+import { Buffer } from 'node:buffer'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const SYSFS = '/sys/kernel/mm/ksm'
+const LOCK = join(tmpdir(), 'pagefold-ksmd.lock')
+const MADV_MERGEABLE = 12
+const MADV_UNMERGEABLE = 13
+const MADV_NOHUGEPAGE = 15
+const SCAN_TIMEOUT_MS = 120_000
+const LOCK_TIMEOUT_MS = 600_000
+
+/** Scans whole, and only when told to: a batch never crosses the end of a full scan, and ksmd sleeps between two. */
+const STEPPING = { pages_to_scan: 2 ** 30, sleep_millisecs: 600_000, smart_scan: 0, use_zero_pages: 0 }
+
+/** Why ksmd cannot be asked here, or undefined if it can. */
+export function ksmdUnavailable(): string | undefined {
+  try {
+    accessSync(join(SYSFS, 'run'), constants.W_OK)
+  } catch {
+    return `${SYSFS} is not there or not writable: Linux with KSM and root needed`
+  }
+  try {
+    loadLibc()
+  } catch (error) {
+    return `koffi, an optional dependency, does not load: ${(error as Error).message.split('\n')[0]}`
+  }
+  return undefined
+}
+
+export function readKnob(name: string): string {
+  const text = readFileSync(join(SYSFS, name), 'utf8').trim()
+  return /\[(.+)\]/.exec(text)?.[1] ?? text
+}
+
+export function readCounter(name: string): number {
+  return Number(readKnob(name))
+}
+
+function writeKnob(name: string, value: number | string): void {
+  writeFileSync(join(SYSFS, name), String(value))
+}
+
+/** Runs `use` with ksmd stopped, empty and set for stepping; undoes all of it afterwards, whatever happens. */
+export async function withKsmd<Result>(
+  knobs: Readonly<Record<string, number>>,
+  use: () => Promise<Result> | Result,
+): Promise<Result> {
+  await lock()
+  const wanted: Record<string, number> = { ...STEPPING, ...knobs }
+  const saved = Object.keys(wanted).map((name) => [name, readKnob(name)] as const)
+  const run = readKnob('run')
+  try {
+    writeKnob('run', 2)
+    writeKnob('run', 0)
+    for (const [name, value] of Object.entries(wanted)) writeKnob(name, value)
+    return await use()
+  } finally {
+    writeKnob('run', 2)
+    writeKnob('run', 0)
+    for (const [name, value] of saved) writeKnob(name, value)
+    writeKnob('run', run)
+    rmSync(LOCK, { recursive: true })
+  }
+}
+
+/** Lets ksmd do one full scan. Returns the processor time it took, which is what it costs without waking and waiting. */
+export function fullScan(): number {
+  const before = readCounter('full_scans')
+  const cpu = ksmdCpuNs()
+  const deadline = performance.now() + SCAN_TIMEOUT_MS
+  // A change of this knob ends ksmd's sleep; while run is 0 it scans nothing, so this starts one scan and not two.
+  writeKnob('sleep_millisecs', readCounter('sleep_millisecs') ^ 1)
+  writeKnob('run', 1)
+  while (readCounter('full_scans') === before) {
+    if (performance.now() > deadline) throw new Error('ksmd has not finished a scan in 120 s')
+    sleep(0.5) // looking all the time would take the other core's caches and locks away from ksmd
+  }
+  writeKnob('run', 0)
+  return ksmdCpuNs() - cpu
+}
+
+/** Runs `use` while memory of this process is mergeable, in small pages. */
+export function whileMergeable<Result>(bytes: Uint8Array, use: () => Result): Result {
+  const { madvise } = loadLibc()
+  madvise(bytes, bytes.length, MADV_NOHUGEPAGE)
+  if (madvise(bytes, bytes.length, MADV_MERGEABLE) !== 0) throw new Error('madvise(MADV_MERGEABLE) failed')
+  try {
+    return use()
+  } finally {
+    madvise(bytes, bytes.length, MADV_UNMERGEABLE)
+  }
+}
+
+/** The page frame numbers behind memory of this process. */
+export function physicalFrames(bytes: Uint8Array): number[] {
+  const { address } = loadLibc()
+  const first = Number(address(bytes)) / 4096
+  const count = bytes.length / 4096
+  const entries = readRange('/proc/self/pagemap', first * 8, count * 8)
+  const words = new BigUint64Array(entries.buffer, entries.byteOffset, count)
+  return Array.from(words, (entry) => Number(entry & ((1n << 55n) - 1n)))
+}
+
+function sleep(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+}
+
+interface Libc {
+  madvise(address: Uint8Array, length: number, advice: number): number
+  address(bytes: Uint8Array): bigint
+}
+
+let libc: Libc | undefined
+
+function loadLibc(): Libc {
+  if (libc === undefined) {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
+    const madvise = koffi.load('libc.so.6').func('int madvise(void *address, size_t length, int advice)')
+    libc = { madvise: madvise as unknown as Libc['madvise'], address: (bytes) => koffi.address(bytes) }
+  }
+  return libc
+}
+
+let ksmdPid: string | undefined
+
+/** Time ksmd has run, from the scheduler's own accounts. */
+function ksmdCpuNs(): number {
+  ksmdPid ??= readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && commandOf(pid) === 'ksmd')
+  if (ksmdPid === undefined) throw new Error('no ksmd among the processes')
+  return Number(readFileSync(`/proc/${ksmdPid}/schedstat`, 'utf8').split(' ')[0])
+}
+
+function commandOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return '' // it has exited meanwhile
+  }
+}
+
+function readRange(path: string, offset: number, length: number): Buffer {
+  const fd = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(length)
+    for (let done = 0; done < length; ) {
+      const got = readSync(fd, bytes, done, length - done, offset + done)
+      if (got === 0) throw new Error(`${path} ends at ${offset + done}`)
+      done += got
+    }
+    return bytes
+  } finally {
+    closeSync(fd)
+  }
+}
+
+async function lock(): Promise<void> {
+  const deadline = performance.now() + LOCK_TIMEOUT_MS
+  for (;;) {
+    try {
+      mkdirSync(LOCK)
+      writeFileSync(join(LOCK, 'pid'), String(process.pid))
+      return
+    } catch {
+      if (!holderLives()) rmSync(LOCK, { recursive: true, force: true })
+      else if (performance.now() > deadline) throw new Error(`${LOCK} is held for 10 minutes already`)
+      else await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+}
+
+function holderLives(): boolean {
+  try {
+    process.kill(Number(readFileSync(join(LOCK, 'pid'), 'utf8')), 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' // just being made
+  }
+}

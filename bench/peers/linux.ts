@@ -1,0 +1,43 @@
+// The Linux peer: the machine's own ksmd, on the very frames of an arena.
+
+import { Arena } from '../../src/core/arena.ts'
+import { openRawImage } from '../../src/index.ts'
+import { CHECKSUMS, INDEXES } from '../../src/options.ts'
+import { fullScan, ksmdUnavailable, physicalFrames, readCounter, whileMergeable, withKsmd } from './ksmd.ts'
+import { canonical, type Peer, type Task, type Trial } from './peer.ts'
+
+export const linux: Peer = {
+  name: 'linux',
+
+  unavailable: ksmdUnavailable,
+
+  async run({ images, pages, maxPageSharing }: Task): Promise<Trial> {
+    const arena = await Arena.create({
+      frames: pages,
+      mappings: pages,
+      checksum: CHECKSUMS.xxh3,
+      index: INDEXES.hash,
+    })
+    const memory = arena.pages(arena.firstPfn, pages)
+    let at = 0
+    for (const path of images) {
+      const image = openRawImage(path)
+      image.read(0, image.pages, arena.pages(arena.firstPfn + at, image.pages))
+      at += image.pages
+      image.close()
+    }
+    const knobs = { max_page_sharing: maxPageSharing, merge_across_nodes: 1 }
+    const measure = (): Trial => {
+      const converge_ns = fullScan() + fullScan()
+      const rescan_ns = fullScan()
+      const counters = {
+        pages_shared: readCounter('pages_shared'),
+        pages_sharing: readCounter('pages_sharing'),
+        pages_unshared: readCounter('pages_unshared'),
+        pages_volatile: readCounter('pages_volatile'),
+      }
+      return { converge_ns, rescan_ns, counters, places: canonical(physicalFrames(memory)) }
+    }
+    return withKsmd(knobs, () => whileMergeable(memory, measure))
+  },
+}

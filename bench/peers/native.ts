@@ -1,0 +1,61 @@
+// The native peers: native.c, built with the machine's compiler. `native` takes XXH3 from the libxxhash of the machine,
+// as most programs do; `native-inline` compiles it in with every instruction this very processor has, the best C can do.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { canonical, type MergeCounters, type Peer, type Task, type Trial } from './peer.ts'
+
+const SOURCE = fileURLToPath(new URL('../bench/peers/native.c', import.meta.url))
+const FLAGS = ['-O3', '-march=native', '-std=gnu11']
+
+/** The library is present where its development package is not; without it native.c has a checksum of its own. */
+export const LINKED = [['-DXXHASH_LINKED', '-l:libxxhash.so.0'], []]
+
+export const native = nativePeer('native', LINKED)
+export const nativeInline = nativePeer('native-inline', [['-DXXHASH_INLINE']])
+
+/** Builds `native.c`, in the first of several ways that works. */
+export function buildNative(dir: string, ways: readonly (readonly string[])[]): string | undefined {
+  const program = join(dir, 'native')
+  const works = ways.some((way) => spawnSync('cc', [...FLAGS, '-o', program, SOURCE, ...way]).status === 0)
+  return works ? program : undefined
+}
+
+function nativePeer(name: string, ways: readonly (readonly string[])[]): Peer {
+  return {
+    name,
+
+    unavailable() {
+      if (spawnSync('cc', ['--version']).status !== 0) return 'no C compiler (cc) on this machine'
+      return withScratch((dir) => (buildNative(dir, ways) ? undefined : 'cc does not build it: no xxhash.h?'))
+    },
+
+    run: async (task: Task): Promise<Trial> =>
+      withScratch((dir) => {
+        const out = join(dir, 'places')
+        const args = [String(task.maxPageSharing), out, ...task.images]
+        const { status, stdout, signal } = spawnSync(buildNative(dir, ways)!, args, { encoding: 'utf8' })
+        if (status !== 0) throw new Error(`${name} failed: ${signal ?? `exit ${status}`}`)
+        const { converge_ns, rescan_ns, ...counters } = JSON.parse(stdout) as Trial & MergeCounters
+        const places = readFileSync(out)
+        return {
+          converge_ns,
+          rescan_ns,
+          counters,
+          places: canonical(new Uint32Array(places.buffer, places.byteOffset, task.pages)),
+        }
+      }),
+  }
+}
+
+function withScratch<Result>(use: (dir: string) => Result): Result {
+  const dir = mkdtempSync(join(tmpdir(), 'pagefold-native-'))
+  try {
+    return use(dir)
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+}

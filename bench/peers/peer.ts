@@ -1,0 +1,52 @@
+// What the benches compare: the same bytes, merged by ksmd's rules, by pagefold and by others. Each peer runs in a
+// process of its own, once a trial.
+
+import type { ChecksumName, IndexName } from '../../src/index.ts'
+
+/** What every peer reports of one trial. */
+export interface Trial {
+  /** Time of the two full scans after which everything mergeable is merged. */
+  readonly converge_ns: number
+  /** Time of a third, which finds nothing new. */
+  readonly rescan_ns: number
+  /** For each page, over all images in order, the first page whose frame it shares. */
+  readonly places: Uint32Array
+  readonly counters: MergeCounters
+}
+
+export interface MergeCounters {
+  readonly pages_shared: number
+  readonly pages_sharing: number
+  readonly pages_unshared: number
+  readonly pages_volatile: number
+}
+
+/** What all peers are told: raw images and Linux's default limit on sharing. */
+export interface Task {
+  /** Raw files, whole pages. */
+  readonly images: readonly string[]
+  readonly pages: number
+  readonly maxPageSharing: number
+  /** For pagefold alone. */
+  readonly index: IndexName
+  readonly checksum: ChecksumName
+}
+
+export interface Peer {
+  readonly name: string
+  /** Why it cannot run here, or undefined if it can. */
+  unavailable(): string | undefined
+  run(task: Task): Promise<Trial>
+}
+
+/** Numbers places by their first page, so that two peers' answers can be compared whatever frame they kept. */
+export function canonical(places: ArrayLike<number>): Uint32Array {
+  const first = new Map<number, number>()
+  return Uint32Array.from({ length: places.length }, (_, page) => {
+    const place = places[page]!
+    const known = first.get(place)
+    if (known !== undefined) return known
+    first.set(place, page)
+    return page
+  })
+}

@@ -1,0 +1,171 @@
+// pagefold scan: merge memory images as ksmd would, and say what came of it.
+
+import {
+  CHECKSUM_NAMES,
+  INDEX_NAMES,
+  isKnob,
+  KNOB_NAMES,
+  type KnobName,
+  type MergeProgress,
+  type MergeResult,
+  mergeImages,
+  openSources,
+  parseKnob,
+  type ScanRow,
+} from '../../index.ts'
+import { bold, bytes, type Column, count, percent, plural, table } from '../format.ts'
+import { Progress } from '../progress.ts'
+import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
+
+export const summary = 'merge the pages of memory images as ksmd would'
+
+export const help = `usage: pagefold scan SOURCE... [--then SOURCE...] [options]
+
+Merges the pages of one or more memory images as Linux's ksmd would, and prints what it counts after every full scan.
+Each SOURCE is one address space with one mergeable mapping, in the order given.
+
+SOURCE is a file (raw, ELF64 core or LiME, recognised by content) or synthetic memory, synth:PRESET[,key=value...].
+
+  --then SOURCE...      the same sources at a later moment: only pages that differ are written, then scanning goes on
+  --scans N             full scans (default: until one changes no counter)
+  --scans-after N       full scans after --then (default: until one changes no counter)
+  --knob NAME=VALUE     a knob under /sys/kernel/mm/ksm (repeatable); smart_scan is 0 unless given
+  --index NAME          order of the trees: ${INDEX_NAMES.join(', ')} (default: hash)
+  --checksum NAME       page checksum: ${CHECKSUM_NAMES.join(', ')} (default: xxh3)
+  --json                print one JSON object instead of text
+  --help                this text`
+
+const OPTIONS = {
+  then: { type: 'boolean' },
+  scans: { type: 'string' },
+  'scans-after': { type: 'string' },
+  knob: { type: 'string', multiple: true },
+  index: { type: 'string' },
+  checksum: { type: 'string' },
+  json: { type: 'boolean' },
+} as const
+
+export async function run(args: string[]): Promise<number> {
+  const { values, tokens } = parse({
+    args,
+    options: OPTIONS,
+    allowPositionals: true,
+    strict: true,
+    tokens: true,
+  })
+  const { sources, later } = splitAtThen(tokens)
+  const scans = expectNumber('--scans', values.scans, 1)
+  const scansAfter = expectNumber('--scans-after', values['scans-after'], 1)
+  const index = expectName('--index', values.index, INDEX_NAMES)
+  const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES)
+  const knobs = parseKnobs(values.knob ?? [])
+  if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
+  if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
+  if (scansAfter !== undefined && !values.then)
+    throw new UsageError('--scans-after means nothing without --then')
+
+  const images = openSources(sources)
+  const laterImages = openSources(later)
+  for (const note of [...images, ...laterImages].flatMap((image) => image.notes))
+    console.error(`pagefold: ${note}`)
+  const progress = new Progress()
+  const result = await mergeImages({
+    images,
+    later: laterImages,
+    knobs,
+    ...(scans === undefined ? {} : { scans }),
+    ...(scansAfter === undefined ? {} : { scansAfter }),
+    ...(index === undefined ? {} : { index }),
+    ...(checksum === undefined ? {} : { checksum }),
+    onProgress: (event) => showProgress(progress, event),
+  })
+  progress.clear()
+  for (const image of [...images, ...laterImages]) image.close()
+  console.log(values.json ? JSON.stringify(result) : describe(result))
+  return 0
+}
+
+type Tokens = ReturnType<
+  typeof parse<{ options: typeof OPTIONS; tokens: true; allowPositionals: true }>
+>['tokens']
+
+/** What stands before --then, and what behind it. */
+function splitAtThen(tokens: Tokens): { sources: string[]; later: string[] } {
+  const sources: string[] = []
+  const later: string[] = []
+  let target = sources
+  for (const token of tokens) {
+    if (token.kind === 'option' && token.name === 'then') target = later
+    if (token.kind === 'positional') target.push(token.value)
+  }
+  return { sources, later }
+}
+
+function parseKnobs(settings: readonly string[]): Partial<Record<KnobName, number | string>> {
+  const knobs: Partial<Record<KnobName, number | string>> = {}
+  for (const setting of settings) {
+    const [name, value, ...rest] = setting.split('=')
+    if (value === undefined || rest.length > 0)
+      throw new UsageError(`--knob takes NAME=VALUE, got "${setting}"`)
+    if (!isKnob(name!)) throw new UsageError(`--knob: no knob "${name}"; there are: ${KNOB_NAMES.join(', ')}`)
+    if (name === 'run') throw new UsageError('--knob run: scan sets it itself')
+    try {
+      knobs[name] = parseKnob(name, value)
+    } catch (error) {
+      throw new UsageError(`--knob: ${(error as Error).message}`)
+    }
+  }
+  return knobs
+}
+
+function showProgress(progress: Progress, event: MergeProgress): void {
+  if (event.stage === 'scan') progress.note(`full scan ${event.scan}`)
+  else progress.show(event.stage === 'load' ? 'reading ' : 'writing ', event.done, event.of)
+}
+
+function describe(result: MergeResult): string {
+  return [describeImages(result), scanTable(result.after_each_scan), summarise(result)].join('\n\n')
+}
+
+function describeImages({ images, pages, index, checksum }: MergeResult): string {
+  const lines = images.map((image) => `  ${image.source} (${image.format}, ${plural(image.pages, 'page')})`)
+  const total = `${plural(pages, 'page')}, ${bytes(pages * 4096)}; index ${index}, checksum ${checksum}`
+  return [bold(`${plural(images.length, 'image')}, ${total}`), ...lines].join('\n')
+}
+
+function scanTable(rows: readonly ScanRow[]): string {
+  const column = (title: string, cell: (row: ScanRow) => string): Column => ({ title, cells: rows.map(cell) })
+  return table([
+    { title: 'scan', cells: rows.map((_, i) => String(i + 1)) },
+    column('pages_shared', (row) => count(row.pages_shared)),
+    column('pages_sharing', (row) => count(row.pages_sharing)),
+    column('pages_unshared', (row) => count(row.pages_unshared)),
+    column('pages_volatile', (row) => count(row.pages_volatile)),
+    column('ksm_zero_pages', (row) => count(row.ksm_zero_pages)),
+    column('pages_skipped', (row) => count(row.pages_skipped)),
+    column('chains/dups', (row) => `${row.stable_node_chains}/${row.stable_node_dups}`),
+    column('profit', (row) => bytes(row.general_profit)),
+    column('ms', (row) => row.elapsed_ms.toFixed(1)),
+  ])
+}
+
+function summarise(result: MergeResult): string {
+  const { sharing, metadata, pages } = result
+  const total = pages * 4096
+  const saved = (frames: number): string => `${bytes(frames * 4096)} (${percent(frames, pages)})`
+  const parts = [
+    `Merging saves ${bold(bytes(result.bytes_saved))} of ${bytes(total)} (${percent(result.bytes_saved, total)}):`,
+    `  ${saved(sharing.zero)} are pages of zeros,`,
+    `  ${saved(sharing.within)} have an equal page in their own image,`,
+    `  ${saved(sharing.between)} have one only in another image.`,
+    `pagefold's own records cost ${bytes(metadata.total)}, ${(metadata.total / pages).toFixed(1)} bytes a page: ` +
+      `page tables ${bytes(metadata.pageTables)}, frame table ${bytes(metadata.frameTable)}, ` +
+      `rmap items ${bytes(metadata.rmapItems)}, stable nodes ${bytes(metadata.stableNodes)}, ` +
+      `tree roots ${bytes(metadata.roots)}.`,
+    `Net of that, ${bytes(result.profit_after_own_metadata)} are gained.`,
+  ]
+  if (result.pages_written !== undefined) {
+    parts.unshift(`Between the two moments ${plural(result.pages_written, 'page')} changed.`)
+  }
+  return parts.join('\n')
+}

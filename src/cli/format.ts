@@ -1,0 +1,51 @@
+// Numbers and tables for people.
+
+import { createColors } from 'picocolors'
+
+/** Colours only where a person looks: not in a pipe, not in a build log, not where NO_COLOR asks for none. */
+export const { bold } = createColors(process.stdout.isTTY === true && !process.env.NO_COLOR)
+
+export interface Column {
+  readonly title: string
+  readonly cells: readonly string[]
+}
+
+/** Right-aligned columns under a header; no lines, so that it pastes well. */
+export function table(columns: readonly Column[]): string {
+  const widths = columns.map(({ title, cells }) =>
+    Math.max(title.length, ...cells.map((cell) => cell.length)),
+  )
+  const line = (cells: readonly string[]): string =>
+    cells.map((cell, i) => cell.padStart(widths[i]!)).join('  ')
+  const rows = Array.from({ length: columns[0]?.cells.length ?? 0 }, (_, row) =>
+    line(columns.map(({ cells }) => cells[row]!)),
+  )
+  return [bold(line(columns.map(({ title }) => title))), ...rows].join('\n')
+}
+
+export function count(number: number): string {
+  return number.toLocaleString('en-US')
+}
+
+export function bytes(number: number): string {
+  const sign = number < 0 ? '-' : ''
+  const size = Math.abs(number)
+  for (const [unit, factor] of UNITS)
+    if (size >= factor) return `${sign}${(size / factor).toFixed(1)} ${unit}`
+  return `${sign}${size} bytes`
+}
+
+const UNITS = [
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10],
+] as const
+
+export function percent(part: number, whole: number): string {
+  return whole === 0 ? '0 %' : `${((100 * part) / whole).toFixed(1)} %`
+}
+
+/** `1 page`, `2 pages`. */
+export function plural(number: number, noun: string): string {
+  return `${count(number)} ${noun}${number === 1 ? '' : 's'}`
+}

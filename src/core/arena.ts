@@ -1,0 +1,234 @@
+// The arena: one shared WebAssembly memory of fixed size, laid out as assembly/abi.ts draws it, with the core on top.
+// Protects the layout: nothing outside src/core computes an address in it.
+
+import {
+  ABI_MAGIC,
+  ABI_VERSION,
+  CACHE_BYTES,
+  CACHE_NODE,
+  CACHE_OBJECT_BYTES,
+  CACHE_RMAP,
+  CACHE_TABLE,
+  CACHE_USED,
+  COUNTER_COUNT,
+  FRAME_BYTES,
+  FRAME_TABLE,
+  HEADER_ARENA_PAGES,
+  HEADER_CACHES,
+  HEADER_CHECKSUM,
+  HEADER_COUNTERS,
+  HEADER_FIRST_PFN,
+  HEADER_INDEX,
+  HEADER_KEY,
+  HEADER_MAGIC,
+  HEADER_ROOT_BITS,
+  HEADER_SECRET,
+  HEADER_VERSION,
+  HEADER_ZONE_END,
+  HEADER_ZONE_NEXT,
+  INDEX_CONTENT,
+  MAPCOUNT_MASK,
+  NODE_BYTES,
+  PAGE_SIZE,
+  RMAP_BYTES,
+  TABLE_BYTES,
+} from '../../assembly/abi.ts'
+import { expectInteger, PagefoldError } from '../errors.ts'
+import { type Core, instantiateCore } from './wasm.ts'
+import { XXH3_SECRET } from './xxh3-secret.ts'
+
+const WASM_PAGE = 65_536
+const MAX_ARENA_PAGES = 2 ** 32 / PAGE_SIZE
+
+/** What an arena is built for. */
+export interface ArenaPlan {
+  /** Page frames, for guests. */
+  readonly frames: number
+  /** Page mappings (ptes with their rmap items) it must have room for, over all mms. */
+  readonly mappings: number
+  /** CHECKSUM_* */
+  readonly checksum: number
+  /** INDEX_* */
+  readonly index: number
+}
+
+/** Bytes of metadata in use. */
+export interface ArenaMetadata {
+  frameTable: number
+  pageTables: number
+  rmapItems: number
+  stableNodes: number
+  roots: number
+}
+
+export class Arena {
+  readonly memory: WebAssembly.Memory
+  readonly core: Core
+  readonly u8: Uint8Array
+  readonly u16: Uint16Array
+  readonly u32: Uint32Array
+  /** One float64 per COUNTER_*. */
+  readonly counters: Float64Array
+  /** INDEX_* */
+  readonly index: number
+  readonly firstPfn: number
+  readonly endPfn: number
+  /** A tree is a block of this many root slots (see assembly/search.ts). */
+  readonly rootSlots: number
+  private rootBlocks = 0
+
+  private constructor(
+    memory: WebAssembly.Memory,
+    core: Core,
+    plan: ArenaPlan,
+    firstPfn: number,
+    endPfn: number,
+  ) {
+    this.memory = memory
+    this.core = core
+    this.u8 = new Uint8Array(memory.buffer)
+    this.u16 = new Uint16Array(memory.buffer)
+    this.u32 = new Uint32Array(memory.buffer)
+    this.counters = new Float64Array(memory.buffer, HEADER_COUNTERS, COUNTER_COUNT)
+    this.index = plan.index
+    this.firstPfn = firstPfn
+    this.endPfn = endPfn
+    this.rootSlots = 2 ** rootBits(plan)
+  }
+
+  /** Reserves and lays out an arena. Untouched frames cost no memory. Throws RangeError, ENOMEM. */
+  static async create(plan: ArenaPlan): Promise<Arena> {
+    expectInteger('frames', plan.frames, 1, MAX_ARENA_PAGES)
+    expectInteger('mappings', plan.mappings, 1, MAPCOUNT_MASK)
+    const { arenaPages, firstPfn, zoneStart } = layOut(plan)
+    if (arenaPages > MAX_ARENA_PAGES) {
+      const room = MAX_ARENA_PAGES - (arenaPages - plan.frames)
+      throw new RangeError(
+        `Expected \`frames\` to be at most ${room} beside room for ${plan.mappings} mappings, got ${plan.frames}: ` +
+          'an arena is at most 4 GiB; ask for fewer `frames` or `mappings`',
+      )
+    }
+    const wasmPages = (arenaPages * PAGE_SIZE) / WASM_PAGE
+    const memory = reserve(wasmPages)
+    const arena = new Arena(memory, await instantiateCore(memory), plan, firstPfn, arenaPages)
+    arena.writeHeader(plan, zoneStart)
+    return arena
+  }
+
+  private writeHeader(plan: ArenaPlan, zoneStart: number): void {
+    const header: [number, number][] = [
+      [HEADER_MAGIC, ABI_MAGIC],
+      [HEADER_VERSION, ABI_VERSION],
+      [HEADER_ARENA_PAGES, this.endPfn],
+      [HEADER_FIRST_PFN, this.firstPfn],
+      [HEADER_CHECKSUM, plan.checksum],
+      [HEADER_INDEX, plan.index],
+      [HEADER_ZONE_NEXT, zoneStart],
+      [HEADER_ZONE_END, this.firstPfn * PAGE_SIZE],
+      [HEADER_ROOT_BITS, rootBits(plan)],
+      [cacheField(CACHE_TABLE, CACHE_OBJECT_BYTES), TABLE_BYTES],
+      [cacheField(CACHE_RMAP, CACHE_OBJECT_BYTES), RMAP_BYTES],
+      [cacheField(CACHE_NODE, CACHE_OBJECT_BYTES), NODE_BYTES],
+    ]
+    for (const [at, value] of header) this.u32[at >>> 2] = value
+    this.u8.set(XXH3_SECRET, HEADER_SECRET)
+  }
+
+  /** The bytes of one frame, a live view. */
+  page(pfn: number): Uint8Array {
+    return this.u8.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE)
+  }
+
+  /** The bytes of adjacent frames, a live view. */
+  pages(pfn: number, count: number): Uint8Array {
+    return this.u8.subarray(pfn * PAGE_SIZE, (pfn + count) * PAGE_SIZE)
+  }
+
+  /** The 64-bit checksum of a page. */
+  checksum(pfn: number): bigint {
+    this.core.checksum(pfn, HEADER_KEY)
+    return (BigInt(this.u32[(HEADER_KEY + 4) >>> 2]!) << 32n) | BigInt(this.u32[HEADER_KEY >>> 2]!)
+  }
+
+  /** Takes an empty tree for good and returns its block of root slots; 0 when out of memory. */
+  allocRoots(): number {
+    const block = this.core.takePages(this.rootPages)
+    if (block !== 0) this.rootBlocks++
+    return block
+  }
+
+  /** Forgets every node of a tree at once. */
+  resetRoots(block: number): void {
+    this.u32.fill(0, block >>> 2, (block >>> 2) + this.rootSlots)
+  }
+
+  /** Has the memory in place that the metadata of so many scanned pages will come from. */
+  touchMetadata(pages: number): void {
+    this.core.touchPages(pages * (RMAP_BYTES + NODE_BYTES / 4))
+  }
+
+  /** The address of one root slot, for core.first() and core.checkTree(). */
+  rootSlot(block: number, slot: number): number {
+    return block + slot * 4
+  }
+
+  private get rootPages(): number {
+    return Math.ceil((this.rootSlots * 4) / PAGE_SIZE)
+  }
+
+  /** How many rmap items, stable nodes and page tables are in use. */
+  objects(): { rmapItems: number; stableNodes: number; pageTables: number } {
+    return {
+      rmapItems: this.u32[cacheField(CACHE_RMAP, CACHE_USED) >>> 2]!,
+      stableNodes: this.u32[cacheField(CACHE_NODE, CACHE_USED) >>> 2]!,
+      pageTables: this.u32[cacheField(CACHE_TABLE, CACHE_USED) >>> 2]!,
+    }
+  }
+
+  /** Metadata in use, in bytes, by kind. */
+  metadata(): ArenaMetadata {
+    const { rmapItems, stableNodes, pageTables } = this.objects()
+    return {
+      frameTable: this.endPfn * FRAME_BYTES,
+      roots: this.rootBlocks * this.rootPages * PAGE_SIZE,
+      pageTables: pageTables * TABLE_BYTES,
+      rmapItems: rmapItems * RMAP_BYTES,
+      stableNodes: stableNodes * NODE_BYTES,
+    }
+  }
+}
+
+/** Fits header, frame table, metadata and frames into whole wasm pages; what is left over goes to metadata. */
+function layOut(plan: ArenaPlan): { arenaPages: number; firstPfn: number; zoneStart: number } {
+  const perMapping = RMAP_BYTES + 4 // an rmap item and a pte
+  const tables = 256 * PAGE_SIZE // upper page tables, tree roots, half-filled slabs
+  const metadataPages = Math.ceil(
+    (plan.mappings * perMapping + plan.frames * NODE_BYTES + tables) / PAGE_SIZE,
+  )
+  const rest = FRAME_TABLE / PAGE_SIZE + metadataPages + plan.frames
+  // The frame table describes every arena page, itself included.
+  const tablePages = Math.ceil((rest * FRAME_BYTES) / (PAGE_SIZE - FRAME_BYTES)) + 1
+  const arenaPages = Math.ceil(((rest + tablePages) * PAGE_SIZE) / WASM_PAGE) * (WASM_PAGE / PAGE_SIZE)
+  const zoneStart = Math.ceil((FRAME_TABLE + arenaPages * FRAME_BYTES) / PAGE_SIZE) * PAGE_SIZE
+  return { arenaPages, firstPfn: arenaPages - plan.frames, zoneStart }
+}
+
+/** Ordered by checksum, trees are shallow because there is a root slot for every few pages; by content there is one. */
+function rootBits(plan: ArenaPlan): number {
+  if (plan.index === INDEX_CONTENT) return 0
+  return Math.min(16, Math.max(8, Math.round(Math.log2(plan.frames / 8))))
+}
+
+function reserve(wasmPages: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages, shared: true })
+  } catch (cause) {
+    throw new PagefoldError('ENOMEM', `cannot reserve an arena of ${(wasmPages * WASM_PAGE) / 2 ** 20} MiB`, {
+      cause,
+    })
+  }
+}
+
+function cacheField(cache: number, field: number): number {
+  return HEADER_CACHES + cache * CACHE_BYTES + field
+}

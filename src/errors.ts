@@ -1,0 +1,66 @@
+// What can go wrong, in two kinds: a caller's mistake is a TypeError or RangeError that says what was expected; what
+// the world refused is a PagefoldError with the errno name Linux would give.
+
+export type Errno =
+  | 'EACCES'
+  | 'EAGAIN'
+  | 'EBUSY'
+  | 'EEXIST'
+  | 'EFAULT'
+  | 'EHWPOISON'
+  | 'EINVAL'
+  | 'EIO'
+  | 'ENOENT'
+  | 'ENOMEM'
+  | 'ENOSPC'
+  | 'ENOTSUP'
+  | 'EPERM'
+  | 'ERANGE'
+  | 'ESRCH'
+  | 'EUCLEAN'
+
+/** The world said no. `code` is the errno name; the message says what, where, and what to do. */
+export class PagefoldError extends Error {
+  override readonly name = 'PagefoldError'
+  readonly code: Errno
+
+  constructor(code: Errno, message: string, options?: ErrorOptions) {
+    super(`${code}: ${message}`, options)
+    this.code = code
+  }
+}
+
+/** Returns `value` if it is an integer in [min, max]; throws TypeError or RangeError naming `name` otherwise. */
+export function expectInteger(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number') {
+    throw new TypeError(`Expected \`${name}\` to be a number, got ${describe(value)}`)
+  }
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new RangeError(`Expected \`${name}\` to be an integer in ${min}..${max}, got ${value}`)
+  }
+  return value
+}
+
+/** Returns `value` if it is one of `names`; throws TypeError or RangeError listing them otherwise. */
+export function expectOneOf<Name extends string>(name: string, value: unknown, names: readonly Name[]): Name {
+  if (typeof value !== 'string') {
+    throw new TypeError(`Expected \`${name}\` to be one of ${names.join(', ')}, got ${describe(value)}`)
+  }
+  if (!names.includes(value as Name)) {
+    throw new RangeError(
+      `Expected \`${name}\` to be one of ${names.join(', ')}, got ${JSON.stringify(value)}`,
+    )
+  }
+  return value as Name
+}
+
+/** Returns `value` if it is true or false; throws TypeError naming `name` otherwise. */
+export function expectBoolean(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw new TypeError(`Expected \`${name}\` to be true or false, got ${describe(value)}`)
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  return typeof value === 'string' ? JSON.stringify(value) : typeof value
+}

@@ -1,0 +1,381 @@
+// The simulated machine: an arena with its frames, the mms on it, and a ksmd of its own. Thin: it makes the parts and
+// delegates.
+
+import {
+  COUNTER_COW_KSM,
+  COUNTER_KSM_SWPIN_COPY,
+  FRAME_DIRTY,
+  FRAME_EXCLUSIVE,
+  FRAME_LOCKED,
+  FRAME_NOT_UPTODATE,
+  FRAME_OFFLINE,
+  FRAME_PINNED,
+  FRAME_POISONED,
+  FRAME_SWAPCACHE,
+  MAPCOUNT_MASK,
+  MAPPING_ANON,
+  MAPPING_KSM,
+  MAPPING_TAG,
+  PAGE_SIZE,
+} from '../assembly/abi.ts'
+import { audit } from './audit.ts'
+import { Arena, type ArenaMetadata } from './core/arena.ts'
+import { type Errno, expectBoolean, expectInteger, expectOneOf, PagefoldError } from './errors.ts'
+import type { Image } from './image/image.ts'
+import { type Clock, systemClock } from './ksm/clock.ts'
+import { Ksm } from './ksm/ksmd.ts'
+import { SMART_SCAN_POLICIES, type SmartScanPolicy } from './ksm/smart-scan.ts'
+import { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
+import { exitMm } from './mm/exit.ts'
+import { offline, online } from './mm/hotplug.ts'
+import { Memory } from './mm/memory.ts'
+import { type MemoryFailure, memoryFailure } from './mm/memory-failure.ts'
+import { migratePage } from './mm/migrate.ts'
+import { Mm } from './mm/mm.ts'
+import type { MmOptions } from './mm/mm-struct.ts'
+import { populate } from './mm/populate.ts'
+import { type ReclaimFailure, reclaimPage, swapOff } from './mm/swap-out.ts'
+import type { SwapStore } from './mm/swap-store.ts'
+import type { TraceEvents, TraceName } from './mm/tracepoints.ts'
+import {
+  CHECKSUM_NAMES,
+  CHECKSUMS,
+  type ChecksumName,
+  INDEX_NAMES,
+  INDEXES,
+  type IndexName,
+} from './options.ts'
+
+export interface HostOptions {
+  /** Page frames of 4096 bytes, for guests. Untouched ones cost nothing. */
+  readonly frames: number
+  /** Page mappings there must be room for, over all mms. Default: four a frame. */
+  readonly mappings?: number
+  /** NUMA nodes the frames are spread over. Default: 1. */
+  readonly numaNodes?: number
+  /** Order of the trees: `content` is Linux's, `hash` is faster and merges the same. Default: `hash`. */
+  readonly index?: IndexName
+  /** Page checksum: `xxh64` is Linux's. Default: `xxh3`. */
+  readonly checksum?: ChecksumName
+  /** Time, as ksmd sees it. Default: the machine's. */
+  readonly clock?: Clock
+  /** When a write may go to a page that was shared (mm/cow.ts). Default: `anon_exclusive`, as Linux since 5.18. */
+  readonly cowPolicy?: CowPolicy
+  /** Turn a merged page with a single mapping back into an ordinary one when it is written to. Default: false. */
+  readonly reuseKsm?: boolean
+  /** What smart_scan=1 means (ksm/smart-scan.ts). Default: `linux`. */
+  readonly smartScan?: SmartScanPolicy
+  /** May mms with a `domain` use the zero page that all share (under use_zero_pages)? Default: false. */
+  readonly zeroPagesAcrossDomains?: boolean
+}
+
+/** The choices a host was made with that are no knobs of Linux. */
+export type HostPolicy = Required<
+  Pick<HostOptions, 'cowPolicy' | 'reuseKsm' | 'smartScan' | 'zeroPagesAcrossDomains'>
+>
+
+/** Physical memory, in frames. */
+export interface FrameCounts {
+  readonly free: number
+  /** Broken ones included, offline ones not. */
+  readonly total: number
+}
+
+/** A frame's descriptor, for eyes and tests. */
+export interface FrameInfo {
+  readonly pfn: number
+  readonly refcount: number
+  readonly mapcount: number
+  /** Whose page it is. `anon`: an ordinary one; `ksm`: a merged one; undefined: free. `id` tells owners apart. */
+  readonly mapping: { readonly kind: 'anon' | 'ksm'; readonly id: number } | undefined
+  /** For an ordinary anonymous page: the virtual page number it was first mapped at. */
+  readonly index: number
+  readonly node: number
+  readonly flags: readonly string[]
+}
+
+/** Metadata in use, in bytes: everything pagefold keeps beside the frames themselves. */
+export interface MetadataStats extends ArenaMetadata {
+  readonly total: number
+}
+
+export interface LoadOptions extends MmOptions {
+  /** Called now and then with how many pages have been read. */
+  readonly onProgress?: (pages: number) => void
+}
+
+const FLAG_NAMES: readonly [number, string][] = [
+  [FRAME_LOCKED, 'locked'],
+  [FRAME_EXCLUSIVE, 'exclusive'],
+  [FRAME_DIRTY, 'dirty'],
+  [FRAME_SWAPCACHE, 'swapcache'],
+  [FRAME_POISONED, 'hwpoison'],
+  [FRAME_PINNED, 'pinned'],
+  [FRAME_OFFLINE, 'offline'],
+  [FRAME_NOT_UPTODATE, 'not uptodate'],
+]
+
+const MAX_NUMA_NODES = 16
+
+export class Host {
+  /** Knobs, counters, and the scan. */
+  readonly ksm: Ksm
+  readonly index: IndexName
+  readonly checksum: ChecksumName
+  readonly policy: HostPolicy
+  /** @internal */
+  readonly memory: Memory
+  private open = true
+
+  private constructor(
+    memory: Memory,
+    ksm: Ksm,
+    policy: HostPolicy,
+    index: IndexName,
+    checksum: ChecksumName,
+  ) {
+    this.memory = memory
+    this.ksm = ksm
+    this.policy = policy
+    this.index = index
+    this.checksum = checksum
+  }
+
+  /**
+   * Makes a host. Its arena is reserved whole and never grows. Throws TypeError or RangeError for options it does not
+   * take, ENOMEM if the address space for the arena cannot be had.
+   */
+  static async create(options: HostOptions): Promise<Host> {
+    if (typeof options !== 'object' || options === null) {
+      throw new TypeError('Expected `options` to be an object with at least `frames`')
+    }
+    const frames = expectInteger('frames', options.frames, 1, 2 ** 20)
+    const mappings = expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAPCOUNT_MASK)
+    const numaNodes = expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES))
+    const index = expectOneOf('index', options.index ?? 'hash', INDEX_NAMES)
+    const checksum = expectOneOf('checksum', options.checksum ?? 'xxh3', CHECKSUM_NAMES)
+    const policy = expectPolicy(options)
+    const plan = { frames, mappings, index: INDEXES[index], checksum: CHECKSUMS[checksum] }
+    const memory = new Memory(await Arena.create(plan), numaNodes)
+    memory.cowPolicy = policy.cowPolicy
+    memory.reuseKsm = policy.reuseKsm
+    const ksm = new Ksm(memory, { ...policy, clock: options.clock ?? systemClock })
+    return new Host(memory, ksm, policy, index, checksum)
+  }
+
+  /** Makes an empty address space. Throws ENOMEM, EAGAIN. */
+  createMm(options: MmOptions = {}): Mm {
+    this.expectOpen()
+    if (options.domain !== undefined) this.ksm.state.openDomain(options.domain)
+    return new Mm(this.memory, options)
+  }
+
+  /**
+   * Makes an mm with one mapping that holds an image's pages, read straight into their frames. The mapping is not
+   * mergeable yet. Throws ENOMEM when the image does not fit, and what reading it throws; the mm is gone then.
+   */
+  loadImage(image: Image, options: LoadOptions = {}): { mm: Mm; address: number } {
+    if (image.pages > this.memory.frames.free) {
+      const free = this.memory.frames.free
+      throw new PagefoldError(
+        'ENOMEM',
+        `${image.source}: ${image.pages} pages, but only ${free} frames are free`,
+      )
+    }
+    const { onProgress, ...mmOptions } = options
+    const mm = this.createMm({ name: image.source, ...mmOptions })
+    try {
+      const address = mm.mmap(image.pages * PAGE_SIZE)
+      populate(mm, address / PAGE_SIZE, image.pages, (bytes, first, count) => {
+        image.read(first, count, bytes)
+        onProgress?.(first + count)
+      })
+      return { mm, address }
+    } catch (error) {
+      mm.exit()
+      throw error
+    }
+  }
+
+  /** Capacity, in frames. */
+  get frames(): FrameCounts {
+    return this.memory.frames
+  }
+
+  /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
+  frame(pfn: number): FrameInfo {
+    const { frames } = this.memory
+    this.expectPfn(pfn)
+    const mapping = frames.mapping(pfn)
+    const flags = frames.flags(pfn)
+    return {
+      pfn,
+      refcount: frames.refcount(pfn),
+      mapcount: frames.mapcount(pfn),
+      mapping: (mapping & MAPPING_ANON) === 0 ? undefined : mappingInfo(mapping),
+      index: frames.index(pfn),
+      node: frames.nid(pfn),
+      flags: FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name),
+    }
+  }
+
+  /**
+   * Moves a page to another frame on NUMA node `node` and returns its number. Every mm that maps it maps the new one.
+   * Throws EINVAL if the frame is nobody's anonymous page, EAGAIN while somebody holds it, ENOMEM if the node is full.
+   * Linux: migrate_pages()
+   */
+  migrate(pfn: number, to: { readonly node: number }): number {
+    this.expectPfn(pfn)
+    const nid = expectInteger('node', to.node, 0, this.memory.frames.numaNodes - 1)
+    const moved = migratePage(this.memory, pfn, nid)
+    if (typeof moved === 'number') return moved
+    throw new PagefoldError(moved, `frame ${pfn} cannot be moved to node ${nid}: ${CANNOT_MOVE[moved]}`)
+  }
+
+  /**
+   * Empties the frames [start, end) and takes them away. Throws EBUSY if a page in them is held by somebody, ENOMEM if
+   * there is nowhere to move one to; all stay then. Linux: offline_pages()
+   */
+  offline(start: number, end: number): void {
+    this.expectRange(start, end)
+    const errno = offline(this.memory, start, end)
+    if (errno !== undefined) {
+      throw new PagefoldError(errno, `frames ${start}..${end} stay: a page in them cannot be moved`)
+    }
+  }
+
+  /** Gives back frames that were taken away. Throws EINVAL unless exactly this range was. Linux: online_pages() */
+  online(start: number, end: number): void {
+    this.expectRange(start, end)
+    if (online(this.memory, start, end) === undefined) return
+    throw new PagefoldError('EINVAL', `frames ${start}..${end} are not a range that was taken offline`)
+  }
+
+  /** Puts a store to use for swap. Throws EPERM if there are eight already, EBUSY if this one is in use. */
+  swapOn(store: SwapStore): void {
+    this.expectOpen()
+    const { swap } = this.memory
+    if (swap.find(store) !== undefined)
+      throw new PagefoldError('EBUSY', 'swapOn: the store is in use already')
+    swap.add(store)
+  }
+
+  /**
+   * Brings back everything a store holds and closes it. Throws EINVAL if it is not in use; ENOMEM or EIO if a page
+   * could not be brought back: it stays in use then.
+   */
+  swapOff(store: SwapStore): void {
+    const device = this.memory.swap.find(store)
+    if (device === undefined) throw new PagefoldError('EINVAL', 'swapOff: the store is not in use')
+    const errno = swapOff(this.memory, device)
+    if (errno !== undefined) throw new PagefoldError(errno, 'swapOff: a page could not be brought back')
+  }
+
+  /**
+   * Tries to free a frame by swapping its page out, from every mm that maps it. Returns why it could not, undefined if
+   * the frame is free now. Linux: shrink_folio_list()
+   */
+  reclaim(pfn: number): ReclaimFailure | undefined {
+    this.expectPfn(pfn)
+    if (this.memory.frames.isAnon(pfn)) return reclaimPage(this.memory, pfn)
+    throw new PagefoldError('EINVAL', `frame ${pfn} is nobody's anonymous page`)
+  }
+
+  /**
+   * The hardware reports an error in a frame: it is never used again, and whoever maps it is listed and finds EHWPOISON
+   * there. With `recover` users of a merged page are moved to another page of the same content if there is one.
+   * Linux: memory_failure()
+   */
+  memoryFailure(pfn: number, options: { readonly recover?: boolean } = {}): MemoryFailure {
+    this.expectPfn(pfn)
+    return memoryFailure(this.memory, pfn, options.recover === true)
+  }
+
+  /**
+   * Events counted as in /proc/vmstat. `cow_ksm`: merged pages copied because somebody wrote to them; `ksm_swpin_copy`:
+   * pages copied on their way back from swap.
+   */
+  vmstat(): { cow_ksm: number; ksm_swpin_copy: number } {
+    const { counters } = this.memory.arena
+    return { cow_ksm: counters[COUNTER_COW_KSM]!, ksm_swpin_copy: counters[COUNTER_KSM_SWPIN_COPY]! }
+  }
+
+  /** What should not have happened, and stopped nothing: each with a description of the frame. Linux: WARN_ON */
+  warnings(): readonly string[] {
+    return this.memory.warnings
+  }
+
+  /** Metadata in use, by kind. */
+  metadata(): MetadataStats {
+    const parts = this.memory.arena.metadata()
+    return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) }
+  }
+
+  /** Calls `listener` at one of the kernel's tracepoints. Listening costs time; without a listener nothing is made. */
+  on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): this {
+    this.memory.trace.on(name, listener)
+    return this
+  }
+
+  off<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): this {
+    this.memory.trace.off(name, listener)
+    return this
+  }
+
+  /** Recounts everything from the structures and throws EUCLEAN with what is wrong. Slow. */
+  audit(): void {
+    const complaints = audit(this.memory, this.ksm.state)
+    if (complaints.length === 0) return
+    throw new PagefoldError(
+      'EUCLEAN',
+      `${complaints.length} invariants do not hold:\n  ${complaints.join('\n  ')}`,
+    )
+  }
+
+  /** Stops ksmd and ends every mm. The arena goes when nothing refers to the host any more. */
+  close(): void {
+    if (!this.open) return
+    this.ksm.stop().catch(() => {})
+    for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
+    this.open = false
+  }
+
+  private expectPfn(pfn: number): void {
+    const { firstPfn, endPfn } = this.memory.arena
+    expectInteger('pfn', pfn, firstPfn, endPfn - 1)
+  }
+
+  private expectRange(start: number, end: number): void {
+    this.expectPfn(start)
+    expectInteger('end', end, start + 1, this.memory.arena.endPfn)
+  }
+
+  private expectOpen(): void {
+    if (!this.open) throw new PagefoldError('EINVAL', 'the host is closed')
+  }
+}
+
+const CANNOT_MOVE: Partial<Record<Errno, string>> = {
+  EINVAL: "it is nobody's anonymous page",
+  EAGAIN: 'somebody holds it; try again',
+  ENOMEM: 'the node has no free frame',
+}
+
+function expectPolicy(options: HostOptions): HostPolicy {
+  return {
+    cowPolicy: expectOneOf('cowPolicy', options.cowPolicy ?? 'anon_exclusive', COW_POLICIES),
+    reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
+    smartScan: expectOneOf('smartScan', options.smartScan ?? 'linux', SMART_SCAN_POLICIES),
+    zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
+  }
+}
+
+/** Four a frame, as long as that leaves most of a 4 GiB arena to frames. */
+function defaultMappings(frames: number): number {
+  return Math.min(4 * frames + 4096, Math.max(frames + 4096, 2 ** 21))
+}
+
+function mappingInfo(mapping: number): FrameInfo['mapping'] {
+  const ksm = (mapping & MAPPING_TAG) === MAPPING_KSM
+  return { kind: ksm ? 'ksm' : 'anon', id: mapping >>> 2 }
+}

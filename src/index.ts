@@ -1,0 +1,41 @@
+// The public names.
+
+export { type Errno, PagefoldError } from './errors.ts'
+export {
+  type FrameCounts,
+  type FrameInfo,
+  Host,
+  type HostOptions,
+  type HostPolicy,
+  type MetadataStats,
+} from './host.ts'
+export type { Image, ImageFormat } from './image/image.ts'
+export { openImage, openRawImage } from './image/image.ts'
+export { type Clock, stillClock, systemClock } from './ksm/clock.ts'
+export type { Ksm } from './ksm/ksmd.ts'
+export { SMART_SCAN_POLICIES, type SmartScanPolicy } from './ksm/smart-scan.ts'
+export type { Counters } from './ksm/stats.ts'
+export type { AdvisorMode, KnobName, Tunables } from './ksm/tunables.ts'
+export { isKnob, KNOB_NAMES, parseKnob } from './ksm/tunables.ts'
+export {
+  type MergeOptions,
+  type MergeProgress,
+  type MergeResult,
+  mergeImages,
+  type ScanRow,
+} from './lab/merge-images.ts'
+export { type Sharing, sharingOf } from './lab/sharing.ts'
+export { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
+export type { Pin, PinOptions } from './mm/gup.ts'
+export type { Advice } from './mm/madvise.ts'
+export type { MemoryFailure } from './mm/memory-failure.ts'
+export type { KsmStat, Mm, MmapOptions, MremapOptions, Prot } from './mm/mm.ts'
+export type { MmOptions } from './mm/mm-struct.ts'
+export type { Notifier, NotifierEvent, NotifierRange } from './mm/notifier.ts'
+export { SecondaryMmu, type Translation } from './mm/secondary-mmu.ts'
+export type { ReclaimFailure } from './mm/swap-out.ts'
+export { fileSwapStore, memorySwapStore, type SwapStore } from './mm/swap-store.ts'
+export type { TraceEvents, TraceName } from './mm/tracepoints.ts'
+export type { UserfaultHandler } from './mm/userfault.ts'
+export { CHECKSUM_NAMES, type ChecksumName, INDEX_NAMES, type IndexName } from './options.ts'
+export { openSource, openSources } from './sources.ts'

@@ -1,0 +1,92 @@
+// Chains: one content, several merged pages, because no page may be mapped through more than max_page_sharing rmap
+// items. The chain stands in the tree; the pages' nodes hang on it as dups. A chain of one is collapsed when noticed.
+//
+// Linux: alloc_stable_node_chain(), stable_node_dup()
+
+import {
+  COUNTER_STABLE_NODE_CHAINS,
+  COUNTER_STABLE_NODE_DUPS,
+  KIND_CHAIN,
+  KIND_REGULAR,
+} from '../../assembly/abi.ts'
+import { getKsmPage } from './keyhole.ts'
+import { addDup, hasRoom, moveDupToFront } from './stable-node.ts'
+import type { KsmState } from './state.ts'
+
+/** Puts a chain in a node's place in the tree, with the node as its first dup. 0 when out of memory. */
+export function allocChain(ksm: KsmState, node: number): number {
+  const { nodes, core, counters } = ksm
+  const chain = nodes.alloc(KIND_CHAIN, nodes.nid(node))
+  if (chain === 0) return 0
+  nodes.setPruneTime(chain, ksm.now)
+  nodes.copyKey(chain, node)
+  core.replace(node, chain)
+  counters[COUNTER_STABLE_NODE_CHAINS]!++
+  addDup(ksm, node, chain)
+  return chain
+}
+
+/**
+ * Chooses the dup that another page should join, and returns it with a reference on its page: one with room if there
+ * is one, the fullest of those if all are looked at. All are looked at only if pruning is wanted and due; stale ones
+ * met on the way go. Returns 0 if nothing was left of the chain, and the chain is gone then.
+ *
+ * A chain with a single dup left is collapsed: what is returned is a regular node then. Linux: stable_node_dup()
+ */
+export function chooseDup(ksm: KsmState, chain: number, mayPrune: boolean): number {
+  const { nodes, frames } = ksm
+  const prune = mayPrune && pruneDue(ksm, chain)
+  let chosen = 0
+  let live = 0
+  for (let dup = nodes.first(chain); dup !== 0; ) {
+    const next = nodes.dupNext(dup)
+    if (getKsmPage(ksm, dup) > 0) {
+      live++
+      if (chosen === 0 || isBetter(ksm, dup, chosen)) {
+        if (chosen !== 0) frames.put(nodes.pfn(chosen))
+        chosen = dup
+        if (!prune && hasRoom(ksm, chosen)) break
+      } else {
+        frames.put(nodes.pfn(dup))
+      }
+    }
+    dup = next
+  }
+  if (chosen === 0) {
+    freeChain(ksm, chain)
+  } else if (prune && live === 1) {
+    collapse(ksm, chain, chosen)
+  } else if (nodes.first(chain) !== chosen && hasRoom(ksm, chosen, 1)) {
+    // It can take one more after this one: in front it is found sooner.
+    moveDupToFront(ksm, chosen)
+  }
+  return chosen
+}
+
+/** Drops a chain without dups. Linux: free_stable_node_chain() */
+export function freeChain(ksm: KsmState, chain: number): void {
+  ksm.core.erase(chain)
+  ksm.nodes.free(chain)
+  ksm.counters[COUNTER_STABLE_NODE_CHAINS]!--
+}
+
+function collapse(ksm: KsmState, chain: number, dup: number): void {
+  const { nodes, core, counters } = ksm
+  core.replace(chain, dup)
+  nodes.setKind(dup, KIND_REGULAR)
+  nodes.free(chain)
+  counters[COUNTER_STABLE_NODE_CHAINS]!--
+  counters[COUNTER_STABLE_NODE_DUPS]!--
+}
+
+function isBetter(ksm: KsmState, dup: number, chosen: number): boolean {
+  if (!hasRoom(ksm, dup)) return false
+  return !hasRoom(ksm, chosen) || ksm.nodes.length(dup) > ksm.nodes.length(chosen)
+}
+
+function pruneDue(ksm: KsmState, chain: number): boolean {
+  const { now } = ksm
+  if (now < ksm.nodes.pruneTime(chain) + ksm.tunables.stable_node_chains_prune_millisecs) return false
+  ksm.nodes.setPruneTime(chain, now)
+  return true
+}

@@ -1,0 +1,97 @@
+// What becomes of stable nodes when their frames are taken away, for good (hot-remove) or because they broke.
+// Linux: ksm_check_stable_tree(), stable_node_chain_remove_range()
+
+import { PTE_PRESENT } from '../../assembly/abi.ts'
+import { StableNodes } from '../core/views.ts'
+import type { MmStruct } from '../mm/mm-struct.ts'
+import { makePte, ptePfn } from '../mm/pte.ts'
+import { addRmap, removeRmap } from '../mm/rmap.ts'
+import { freeChain } from './chain.ts'
+import { removeStableNode } from './keyhole.ts'
+import { itemsOf, rmapWalkKsm } from './rmap-walk.ts'
+import { stableTreeAppend, takeItem } from './stable-node.ts'
+import type { KsmState } from './state.ts'
+
+/** Drops every node whose page was in [start, end), without a look at the page. */
+export function removeRange(ksm: KsmState, start: number, end: number): void {
+  const { nodes } = ksm
+  const removeIfInside = (node: number): void => {
+    const pfn = nodes.pfn(node)
+    if (pfn >= start && pfn < end) removeStableNode(ksm, node)
+  }
+  for (const node of treeNodes(ksm)) {
+    if (!nodes.isChain(node)) {
+      removeIfInside(node)
+      continue
+    }
+    for (const dup of dupsOf(ksm, node)) removeIfInside(dup)
+    if (nodes.first(node) === 0) freeChain(ksm, node)
+  }
+  for (const node of [...ksm.migrateNodes]) removeIfInside(node)
+}
+
+/**
+ * Moves everybody who maps a broken merged page to the page of another dup of its chain, whose content is the same and
+ * as unwritable. Returns how many mappings were moved: 0 if there is no other. Linux has this only as a proposal.
+ */
+export function moveToAnotherDup(ksm: KsmState, pfn: number): number {
+  const { nodes, frames, memory, items } = ksm
+  const node = StableNodes.ofMapping(frames.mapping(pfn))
+  if (node === 0 || !nodes.isDup(node)) return 0
+  const target = shortestSibling(ksm, node)
+  if (target === 0) return 0
+  let moved = 0
+  rmapWalkKsm(ksm, pfn, (mm, _, vpn) => {
+    if (switchPte(mm, vpn, pfn, nodes.pfn(target))) moved++
+    return frames.mapcount(pfn) > 0
+  })
+  for (const item of itemsOf(ksm, node)) {
+    const anonVma = memory.anonVmas.of(items.anonVma(item))
+    memory.anonVmas.get(anonVma)
+    takeItem(ksm, item)
+    items.setAnonVma(item, anonVma.id)
+    stableTreeAppend(ksm, item, target)
+  }
+  return moved
+}
+
+/** The dup on the same chain with the fewest users whose page is sound; 0 if there is none. */
+function shortestSibling(ksm: KsmState, node: number): number {
+  const { nodes, frames } = ksm
+  const alive = (dup: number): boolean => dup !== node && frames.mapping(nodes.pfn(dup)) === nodes.key(dup)
+  return dupsOf(ksm, nodes.chain(node))
+    .filter(alive)
+    .reduce((best, dup) => (best === 0 || nodes.length(dup) < nodes.length(best) ? dup : best), 0)
+}
+
+function switchPte(mm: MmStruct, vpn: number, from: number, to: number): boolean {
+  const { memory } = mm
+  const pte = memory.pageTables.get(mm.pgd, vpn)
+  if ((pte & PTE_PRESENT) === 0 || ptePfn(pte) !== from) return false
+  const range = mm.notifiers.start('clear', vpn, vpn + 1)
+  memory.frames.get(to)
+  addRmap(memory, to)
+  memory.pageTables.set(mm.pgd, vpn, makePte(to, pte & 0xfff))
+  removeRmap(memory, from)
+  mm.notifiers.end(range)
+  return true
+}
+
+function dupsOf(ksm: KsmState, chain: number): number[] {
+  const dups: number[] = []
+  for (let dup = ksm.nodes.first(chain); dup !== 0; dup = ksm.nodes.dupNext(dup)) dups.push(dup)
+  return dups
+}
+
+/** Every node that is in a tree, at this moment. */
+function treeNodes(ksm: KsmState): number[] {
+  const { core, memory } = ksm
+  const found: number[] = []
+  for (const roots of [...ksm.allTrees()].flatMap(({ stable }) => stable)) {
+    for (let slot = 0; slot < memory.arena.rootSlots; slot++) {
+      const link = memory.arena.rootSlot(roots, slot)
+      for (let node = core.first(link); node !== 0; node = core.next(node)) found.push(node)
+    }
+  }
+  return found
+}

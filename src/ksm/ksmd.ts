@@ -1,0 +1,214 @@
+// ksmd, as the rest of the host sees it: knobs, counters, and the scan, asked for or on its own.
+// Linux: ksm_do_scan(), the sysfs stores
+
+import { COUNTER_PAGES_SCANNED } from '../../assembly/abi.ts'
+import { expectInteger, PagefoldError } from '../errors.ts'
+import type { Memory } from '../mm/memory.ts'
+import { Daemon } from './daemon.ts'
+import { Hooks } from './hooks.ts'
+import { visitWindow } from './merge.ts'
+import { nextPages } from './scan.ts'
+import { type KsmOptions, KsmState } from './state.ts'
+import { type Counters, readCounters } from './stats.ts'
+import {
+  type AdvisorMode,
+  defaultTunables,
+  isKnob,
+  KNOB_NAMES,
+  type KnobName,
+  KSM_RUN_MERGE,
+  KSM_RUN_OFFLINE,
+  KSM_RUN_UNMERGE,
+  type NumericKnob,
+  parseKnob,
+  type Tunables,
+} from './tunables.ts'
+import { removeAllStableNodes, unmergeAndRemoveAllRmapItems } from './unmerge.ts'
+
+export class Ksm {
+  /** @internal */
+  readonly state: KsmState
+  private readonly daemon: Daemon
+  private scanning = false
+
+  constructor(memory: Memory, options: KsmOptions) {
+    const state = new KsmState(memory, options)
+    this.state = state
+    memory.ksm = new Hooks(state)
+    const work = {
+      shouldRun: () => state.tunables.run === KSM_RUN_MERGE && !state.slots.isEmpty && !state.offlining,
+      scan: () => void this.doScan(state.tunables.pages_to_scan),
+      sleepMs: () => state.tunables.sleep_millisecs,
+    }
+    this.daemon = new Daemon(work, options.clock)
+    state.wake = () => this.daemon.wake()
+  }
+
+  /**
+   * Writes a knob by its name under /sys/kernel/mm/ksm, with Linux's rules: EINVAL for a value it does not take, and for
+   * pages_to_scan while the advisor chooses it; EBUSY for max_page_sharing and merge_across_nodes while pages are
+   * merged; ENOMEM from run=2 (run is 0 then). EBUSY too where Linux would wait: inside a scan, or while memory is being
+   * taken offline.
+   */
+  set(name: KnobName, value: number | string | boolean): void {
+    const knob = expectKnob(name)
+    if (knob === 'advisor_mode') this.setAdvisorMode(parseKnob(knob, value))
+    else this.setNumber(knob, parseKnob(knob, value))
+  }
+
+  /** Reads a knob. While memory is being taken offline `run` has bit 2 set, as on Linux. */
+  get<Name extends KnobName>(name: Name): Tunables[Name] {
+    return this.readTunables()[expectKnob(name) as Name]
+  }
+
+  /** Every counter and knob, by its name under /sys/kernel/mm/ksm. */
+  counters(): Counters & Tunables {
+    return { ...readCounters(this.state.counters), ...this.readTunables() }
+  }
+
+  /**
+   * Has ksmd run on its own from now on: batches of pages_to_scan pages with sleep_millisecs between, whenever run is 1
+   * and some mm is registered. Linux: ksm_scan_thread()
+   */
+  start(): void {
+    this.daemon.start()
+  }
+
+  /** Stops that after the batch under way. Rejects with what went wrong in a batch, if anything did. */
+  stop(): Promise<void> {
+    return this.daemon.stop()
+  }
+
+  /**
+   * Does `count` complete full scans, now, on this thread; one that is under way is finished first and does not count.
+   * Returns how many were completed: fewer than asked only if no mm is registered. Throws EINVAL unless run is 1, and
+   * ENOMEM when the arena's metadata is used up.
+   */
+  scan(count = 1): number {
+    expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
+    this.expectRunning()
+    const { state } = this
+    if (state.cursor.slot !== state.slots.head && !this.finishFullScan()) return 0
+    let done = 0
+    while (done < count && this.finishFullScan()) done++
+    return done
+  }
+
+  /**
+   * Does one batch: visits up to `count` pages, never beyond the end of a full scan. Returns how many it visited.
+   * Linux: ksm_do_scan()
+   */
+  scanPages(count: number): number {
+    expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
+    this.expectRunning()
+    return this.doScan(count)
+  }
+
+  private doScan(pages: number): number {
+    const { state } = this
+    let scanned = 0
+    this.scanning = true
+    try {
+      while (scanned < pages) {
+        const count = nextPages(state, pages - scanned)
+        if (count === 0) break
+        visitWindow(state, count)
+        state.counters[COUNTER_PAGES_SCANNED]! += count
+        scanned += count
+      }
+    } finally {
+      this.scanning = false
+    }
+    return scanned
+  }
+
+  /** Scans to the end of a full scan; false if there is nothing to scan. */
+  private finishFullScan(): boolean {
+    const { state } = this
+    const before = state.seqnr
+    this.doScan(Number.MAX_SAFE_INTEGER)
+    if (state.seqnr !== before) return true
+    if (state.slots.isEmpty) return false
+    throw new PagefoldError('ENOMEM', 'no metadata left for rmap items: create the host with more `mappings`')
+  }
+
+  private setNumber(knob: NumericKnob, number: number): void {
+    const { tunables } = this.state
+    if (knob === 'pages_to_scan' && tunables.advisor_mode !== 'none') {
+      throw new PagefoldError(
+        'EINVAL',
+        "pages_to_scan is the advisor's to choose: set advisor_mode to none first",
+      )
+    }
+    if (tunables[knob] === number) return
+    if (knob === 'run') this.setRun(number)
+    else if (knob === 'max_page_sharing' || knob === 'merge_across_nodes') this.setWhenUnmerged(knob, number)
+    else tunables[knob] = number
+    if (knob === 'sleep_millisecs') this.daemon.wake()
+  }
+
+  /** Linux: set_advisor_defaults() */
+  private setAdvisorMode(mode: AdvisorMode): void {
+    const { tunables, advisor } = this.state
+    if (tunables.advisor_mode === mode) return
+    tunables.advisor_mode = mode
+    advisor.reset()
+    tunables.pages_to_scan =
+      mode === 'none' ? defaultTunables().pages_to_scan : tunables.advisor_min_pages_to_scan
+  }
+
+  private readTunables(): Tunables {
+    const { tunables, offlining } = this.state
+    return { ...tunables, run: tunables.run | (offlining ? KSM_RUN_OFFLINE : 0) }
+  }
+
+  private setRun(run: number): void {
+    this.expectAtRest(`run=${run}`)
+    const { tunables } = this.state
+    tunables.run = run
+    if (run === KSM_RUN_MERGE) this.daemon.wake()
+    if (run !== KSM_RUN_UNMERGE) return
+    const errno = unmergeAndRemoveAllRmapItems(this.state)
+    if (errno === undefined) return
+    tunables.run = 0
+    throw new PagefoldError(
+      errno,
+      'run=2: no frame left to give every merged page a copy; some are still merged',
+    )
+  }
+
+  private setWhenUnmerged(knob: 'max_page_sharing' | 'merge_across_nodes', value: number): void {
+    this.expectAtRest(knob)
+    const merged = readCounters(this.state.counters).pages_shared
+    if (merged > 0 || !removeAllStableNodes(this.state)) {
+      throw new PagefoldError(
+        'EBUSY',
+        `${knob} cannot change while pages are merged (${merged}): write run=2 first`,
+      )
+    }
+    this.state.tunables[knob] = value
+  }
+
+  /** Linux would wait for ksmd, or for the memory to be gone; here both are further up the stack. */
+  private expectAtRest(what: string): void {
+    if (!this.scanning && !this.state.offlining) return
+    const why = this.scanning ? 'inside a scan' : 'while memory is being taken offline'
+    throw new PagefoldError('EBUSY', `${what} is not possible ${why}: do it afterwards`)
+  }
+
+  private expectRunning(): void {
+    this.expectAtRest('a scan')
+    if (this.state.tunables.run === KSM_RUN_MERGE) return
+    throw new PagefoldError(
+      'EINVAL',
+      `ksmd does not scan while run is ${this.state.tunables.run}: set run to 1 first`,
+    )
+  }
+}
+
+function expectKnob(name: string): KnobName {
+  if (isKnob(name)) return name
+  throw new RangeError(
+    `Expected \`name\` to be a knob (${KNOB_NAMES.join(', ')}), got ${JSON.stringify(name)}`,
+  )
+}

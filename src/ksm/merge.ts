@@ -1,0 +1,223 @@
+// The heart: what ksmd does with one page. Search first, commit later, compare again in between: whatever fails on the
+// way is ordinary, leaves everything as it was, and is tried again in the next scan.
+//
+// Linux: cmp_and_merge_page() and below
+
+import { FRAME_DIRTY, FRAME_LOCKED, MAPPING_KSM, ZERO_PFN } from '../../assembly/abi.ts'
+import { StableNodes } from '../core/views.ts'
+import type { MmStruct } from '../mm/mm-struct.ts'
+import { isKsm } from '../mm/rmap.ts'
+import type { Vma } from '../mm/vma.ts'
+import { BUSY } from './keyhole.ts'
+import { findMergeableVma, presentPage } from './mergeable.ts'
+import { replacePage, writeProtectPage } from './replace.ts'
+import { removeRmapItemFromTree } from './rmap-item.ts'
+import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
+import { stableTreeAppend } from './stable-node.ts'
+import type { KsmState, Trees } from './state.ts'
+import { breakCow } from './unmerge.ts'
+import { unstableTreeSearchInsert } from './unstable.ts'
+
+/** Why a merge did not happen; 0 is success. Linux returns these negative. */
+const OK = 0
+const EFAULT = 14
+/** The contents turned out different. Linux says EFAULT to this too. */
+const DIFFERENT = 85
+
+/** Deals with the first `count` pages of the window, in order. */
+export function visitWindow(ksm: KsmState, count: number): void {
+  const { frames, items, window, core, memory } = ksm
+  // A window holds pages of one mm.
+  const mm = memory.mm(items.mm(window.item(0)))
+  const trees = ksm.treesOf(mm)
+  const [stableRoots, unstableRoots] = [trees.stable[0]!, trees.unstable[0]!]
+  ksm.now = Math.floor(ksm.clock.now())
+  core.hashWindow(0, count, stableRoots, unstableRoots)
+  const settled = !memory.callsBack
+  for (let i = 0; i < count; i++) {
+    const item = window.item(i)
+    let pfn = window.pfn(i)
+    if (!settled) {
+      // Whoever was called back during a merge may have changed what the cursor saw.
+      pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
+      if (pfn === 0) continue
+      if (pfn !== window.pfn(i)) {
+        window.set(i, item, pfn, isKsm(memory, pfn))
+        core.hashWindow(i, 1, stableRoots, unstableRoots)
+      }
+    }
+    if (isCandidate(ksm, i, item, pfn)) {
+      frames.get(pfn)
+      cmpAndMergePage(ksm, trees, item, pfn)
+      frames.put(pfn)
+    }
+    memory.race?.('scan: between pages')
+  }
+}
+
+/**
+ * Did the page keep still since the last visit, or is it a merged page that this mm has from a fork? Otherwise there is
+ * no more to do for it. The first half of Linux: cmp_and_merge_page()
+ */
+function isCandidate(ksm: KsmState, entry: number, item: number, pfn: number): boolean {
+  const pageNode = StableNodes.ofMapping(ksm.frames.mapping(pfn))
+  if (pageNode !== 0) {
+    const { nodes } = ksm
+    if (!nodes.isMigrating(pageNode)) {
+      if (ksm.treeNid(nodes.pfn(pageNode)) !== nodes.nid(pageNode)) setAside(ksm, pageNode)
+      else if (ksm.items.head(item) === pageNode) return false
+    }
+    return true
+  }
+  removeRmapItemFromTree(ksm, item)
+  return ksm.core.checksumChanged(entry) === 0
+}
+
+/**
+ * Merges a page with an equal one, or makes it findable for those to come. The caller holds a reference on it.
+ * The second half of Linux: cmp_and_merge_page()
+ */
+function cmpAndMergePage(ksm: KsmState, trees: Trees, item: number, pfn: number): void {
+  if (ksm.tunables.use_zero_pages !== 0 && mergedWithZeroPage(ksm, item, pfn)) return
+
+  // First by checksum alone where that is the order: the merge compares anyway. Only if it finds the contents different
+  // is it worth comparing on the way down too.
+  if (joinKsmPage(ksm, trees, item, pfn, ksm.ordersByChecksum)) return
+  const treeItem = unstableTreeSearchInsert(ksm, trees, item, pfn)
+  if (treeItem !== 0) mergeTwoItems(ksm, trees, item, pfn, treeItem)
+}
+
+/**
+ * Merges a page with one that is merged already. False if there is none it could join. `byChecksum`: take equal
+ * checksums for equal contents while searching.
+ */
+function joinKsmPage(ksm: KsmState, trees: Trees, item: number, pfn: number, byChecksum: boolean): boolean {
+  const ksmPfn = stableTreeSearch(ksm, trees, pfn, byChecksum)
+  // A page that moved to another NUMA node and found its place there.
+  if (ksmPfn === pfn && ksm.items.head(item) === StableNodes.ofMapping(ksm.frames.mapping(pfn))) {
+    ksm.frames.put(pfn)
+    return true
+  }
+  removeRmapItemFromTree(ksm, item)
+  if (ksmPfn === 0) return false
+  if (ksmPfn === BUSY) return true
+  const err = tryToMergeWithKsmPage(ksm, item, pfn, ksmPfn)
+  if (err === OK) stableTreeAppend(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
+  ksm.frames.put(ksmPfn)
+  return err === DIFFERENT && byChecksum ? joinKsmPage(ksm, trees, item, pfn, false) : true
+}
+
+/** Two pages nobody has merged yet turn out equal: the one being visited survives. */
+function mergeTwoItems(ksm: KsmState, trees: Trees, item: number, pfn: number, treeItem: number): void {
+  const { treePfn } = ksm
+  const merged = tryToMergeTwoPages(ksm, item, pfn, treeItem, treePfn)
+  ksm.frames.put(treePfn)
+  if (!merged) return
+  ksm.memory.race?.('merge: before stable insert')
+  const node = stableTreeInsert(ksm, trees, pfn)
+  if (node === 0) {
+    breakCow(ksm, treeItem)
+    breakCow(ksm, item)
+    return
+  }
+  stableTreeAppend(ksm, treeItem, node)
+  stableTreeAppend(ksm, item, node)
+}
+
+/**
+ * Makes `pfn` a merged page and puts it in the place of `treePfn` too. False if either step failed; then both are
+ * private again. Linux: try_to_merge_two_pages()
+ */
+function tryToMergeTwoPages(
+  ksm: KsmState,
+  item: number,
+  pfn: number,
+  treeItem: number,
+  treePfn: number,
+): boolean {
+  if (tryToMergeWithKsmPage(ksm, item, pfn, 0) !== OK) return false
+  ksm.memory.race?.('merge: between the two halves')
+  if (tryToMergeWithKsmPage(ksm, treeItem, treePfn, pfn) === OK) return true
+  breakCow(ksm, item)
+  return false
+}
+
+/**
+ * Puts a merged page in the place of an item's page, or with ksmPfn 0 makes the item's own page a merged one. On
+ * success the item holds a reference on the anon_vma through which its mapping can be found again.
+ * Linux: try_to_merge_with_ksm_page()
+ */
+function tryToMergeWithKsmPage(ksm: KsmState, item: number, pfn: number, ksmPfn: number): number {
+  const { items, memory } = ksm
+  const mm = memory.mm(items.mm(item))
+  const vma = findMergeableVma(mm, items.vpn(item))
+  let err = EFAULT
+  if (vma !== undefined) {
+    err = tryToMergeOnePage(ksm, mm, vma, pfn, ksmPfn, items.vpn(item))
+    if (err === OK) {
+      removeRmapItemFromTree(ksm, item)
+      items.setAnonVma(item, vma.anonVma!.id)
+      memory.anonVmas.get(vma.anonVma!)
+    }
+  }
+  if (memory.trace.active) {
+    const event = { ksm_page: ksmPfn, pfn, rmap_item: item, mm: mm.name, err: -Math.min(err, EFAULT) }
+    memory.trace.emit('ksm_merge_with_ksm_page', event)
+  }
+  return err
+}
+
+/**
+ * Replaces one mapping of `pfn` by the equal page `ksmPfn`, or with ksmPfn 0 turns the page itself into a merged one,
+ * in no tree yet. Linux: try_to_merge_one_page()
+ */
+function tryToMergeOnePage(
+  ksm: KsmState,
+  mm: MmStruct,
+  vma: Vma,
+  pfn: number,
+  ksmPfn: number,
+  vpn: number,
+): number {
+  const { frames, core, memory } = ksm
+  if (pfn === ksmPfn) return OK // a fork: it maps the merged page already
+  if (!frames.isAnon(pfn) || frames.hasFlag(pfn, FRAME_LOCKED)) return EFAULT
+  frames.setFlag(pfn, FRAME_LOCKED)
+  let err = EFAULT
+  const pte = writeProtectPage(mm, vma, vpn, pfn)
+  if (pte !== 0) {
+    memory.race?.('merge: before compare')
+    if (ksmPfn === 0) {
+      frames.setMapping(pfn, MAPPING_KSM)
+      frames.setFlag(pfn, FRAME_DIRTY)
+      err = OK
+    } else if (core.pagesIdentical(pfn, ksmPfn) === 0) {
+      err = DIFFERENT
+    } else {
+      memory.race?.('merge: after compare')
+      if (replacePage(mm, vpn, pfn, ksmPfn, pte)) err = OK
+    }
+  }
+  frames.clearFlag(pfn, FRAME_LOCKED)
+  return err
+}
+
+/** True if the page was a page of zeros and need not be looked at further. Linux: try_to_merge_with_zero_page() */
+function mergedWithZeroPage(ksm: KsmState, item: number, pfn: number): boolean {
+  const { items, memory } = ksm
+  if (items.oldchecksum(item) !== ksm.zeroChecksum || isKsm(memory, pfn)) return false
+  const mm = memory.mm(items.mm(item))
+  if (mm.domain !== '' && !ksm.options.zeroPagesAcrossDomains) return false
+  const vma = findMergeableVma(mm, items.vpn(item))
+  if (vma === undefined) return true
+  const err = tryToMergeOnePage(ksm, mm, vma, pfn, ZERO_PFN, items.vpn(item))
+  if (memory.trace.active) {
+    memory.trace.emit('ksm_merge_one_page', {
+      pfn,
+      rmap_item: item,
+      mm: mm.name,
+      err: -Math.min(err, EFAULT),
+    })
+  }
+  return err === OK
+}

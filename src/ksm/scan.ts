@@ -1,0 +1,141 @@
+// The cursor: page after page of mm after mm, in the order in which ksmd visits them. It hands pages out by the
+// handful, the window, so that their bytes can be read one after another before any of them is dealt with. Looking
+// ahead never changes what comes out: the window ends before a page that an earlier visit could have a say in.
+//
+// Linux: scan_get_next_rmap_item()
+
+import { COUNTER_RMAP_ITEMS, PAGE_SHIFT, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
+import { isKsm } from '../mm/rmap.ts'
+import { VM_MERGEABLE } from '../mm/vma.ts'
+import { getKsmPage } from './keyhole.ts'
+import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
+import { shouldSkipRmapItem } from './smart-scan.ts'
+import type { KsmState } from './state.ts'
+import { unstableTreeReset } from './unstable.ts'
+
+/**
+ * Moves on by up to `limit` pages and puts them in the window. Returns how many; 0 at the end of a full scan, when no
+ * mm is registered, and when memory for an item ran out: a batch ends there.
+ */
+export function nextPages(ksm: KsmState, limit: number): number {
+  const { cursor, slots, memory } = ksm
+  if (slots.isEmpty) return 0
+  if (cursor.slot === slots.head) {
+    startFullScan(ksm)
+    // The last mm may have exited meanwhile: the cursor must never rest on the head as if it were a slot.
+    if (slots.head.next === slots.head) return 0
+    cursor.enter(slots.head.next)
+  }
+  // Where a test may act between any two pages there is nothing to look ahead to.
+  const wanted = memory.race === undefined ? Math.min(limit, WINDOW_LENGTH) : 1
+  do {
+    const count = pagesOfMm(ksm, wanted)
+    if (count !== 0) return Math.max(count, 0)
+    leaveMm(ksm)
+    memory.race?.('scan: between mms')
+  } while (cursor.slot !== slots.head)
+  endFullScan(ksm)
+  return 0
+}
+
+function startFullScan(ksm: KsmState): void {
+  const { trace } = ksm.memory
+  if (ksm.tunables.advisor_mode === 'scan-time') ksm.advisor.start(ksm.clock.now())
+  if (trace.active)
+    trace.emit('ksm_start_scan', { seq: ksm.seqnr, rmap_entries: ksm.counters[COUNTER_RMAP_ITEMS]! })
+  // Nodes waiting to be placed elsewhere are on no search's way: only here are stale ones among them noticed.
+  for (const node of ksm.migrateNodes) {
+    const pfn = getKsmPage(ksm, node)
+    if (pfn > 0) ksm.frames.put(pfn)
+  }
+  unstableTreeReset(ksm)
+  ksm.memory.race?.('scan: after unstable reset')
+}
+
+function endFullScan(ksm: KsmState): void {
+  const { trace } = ksm.memory
+  if (ksm.tunables.advisor_mode === 'scan-time') takeAdvice(ksm)
+  if (trace.active)
+    trace.emit('ksm_stop_scan', { seq: ksm.seqnr, rmap_entries: ksm.counters[COUNTER_RMAP_ITEMS]! })
+  ksm.setSeqnr(ksm.seqnr + 1)
+}
+
+/** Linux: advisor_stop_scan() */
+function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
+  const advice = advisor.stop(clock.now(), clock.cpu(), tunables.pages_to_scan, {
+    targetScanTime: tunables.advisor_target_scan_time,
+    maxCpu: tunables.advisor_max_cpu,
+    maxPagesToScan: tunables.advisor_max_pages_to_scan,
+  })
+  tunables.pages_to_scan = advice.pagesToScan
+  if (!memory.trace.active) return
+  const { scanTime, pagesToScan, cpuPercent } = advice
+  memory.trace.emit('ksm_advisor', {
+    scan_time: scanTime,
+    pages_to_scan: pagesToScan,
+    cpu_percent: cpuPercent,
+  })
+}
+
+/** Puts up to `wanted` of the next pages of the cursor's mm in the window. 0 at its end, -1 when out of memory. */
+function pagesOfMm(ksm: KsmState, wanted: number): number {
+  const { cursor, memory, window, items } = ksm
+  const slot = cursor.slot
+  const mm = slot.mm!
+  let count = 0
+  if (mm.users === 0) return 0
+  for (let vma = mm.vmas.find(cursor.vpn); vma !== undefined; vma = mm.vmas.after(vma)) {
+    if (!vma.has(VM_MERGEABLE)) continue
+    if (cursor.vpn < vma.start) cursor.vpn = vma.start
+    if (vma.anonVma === undefined) cursor.vpn = vma.end
+    while (cursor.vpn < vma.end) {
+      const vpn = memory.pageTables.next(mm.pgd, cursor.vpn, vma.end, true)
+      if (vpn === vma.end) {
+        cursor.vpn = vpn
+        break
+      }
+      const pfn = memory.pageTables.found >>> PAGE_SHIFT
+      const merged = isKsm(memory, pfn)
+      const next = nextLinkedItem(ksm, slot, cursor.item)
+      if (count > 0 && dependsOnEarlier(ksm, next, vpn, pfn, merged)) return count
+      const here = next !== 0 && items.vpn(next) === vpn
+      const item = here ? next : getNextRmapItem(ksm, slot, cursor.item, vpn)
+      if (item === 0) return count > 0 ? count : -1
+      cursor.vpn = vpn + 1
+      cursor.item = item
+      if (shouldSkipRmapItem(ksm, item, merged)) continue
+      window.set(count++, item, pfn, merged)
+      if (count === wanted) return count
+    }
+  }
+  return count
+}
+
+/**
+ * Could visiting the pages already in the window change what the cursor does with this one, or could this one, being
+ * skipped or passing over items, change what those visits find? Then it has to wait for its turn. `next`: the item
+ * linked behind the cursor.
+ */
+function dependsOnEarlier(ksm: KsmState, next: number, vpn: number, pfn: number, merged: boolean): boolean {
+  const { items, frames } = ksm
+  if (!merged && frames.mapcount(pfn) > 1) return true // may become merged through another mm
+  if (next === 0) return false
+  return (
+    items.vpn(next) < vpn || (ksm.tunables.smart_scan !== 0 && items.state(next) === RMAP_STABLE && !merged)
+  )
+}
+
+/** Done with an mm: what lies behind the cursor is gone; an mm with nothing mergeable is dropped. */
+function leaveMm(ksm: KsmState): void {
+  const { cursor, slots } = ksm
+  const slot = cursor.slot
+  const mm = slot.mm!
+  const exiting = mm.users === 0
+  const nothing = exiting || cursor.vpn === 0
+  removeTrailingRmapItems(ksm, slot, exiting ? 0 : cursor.item)
+  cursor.enter(slot.next)
+  if (!nothing) return
+  slots.remove(slot)
+  mm.mergeable = false
+  mm.drop()
+}

@@ -1,0 +1,124 @@
+// Everything the samepage merger keeps: what in Linux are the static variables of mm/ksm.c. One per host, no globals.
+// The functions of this room take it as their first argument.
+
+import { COUNTER_FULL_SCANS, INDEX_HASH, ZERO_PFN } from '../../assembly/abi.ts'
+import type { Arena } from '../core/arena.ts'
+import { RmapItems, StableNodes, Window } from '../core/views.ts'
+import { PagefoldError } from '../errors.ts'
+import type { Frames } from '../mm/frames.ts'
+import type { Memory } from '../mm/memory.ts'
+import type { MmStruct } from '../mm/mm-struct.ts'
+import { Advisor } from './advisor.ts'
+import type { Clock } from './clock.ts'
+import { MmSlots, ScanCursor } from './mm-slot.ts'
+import type { SmartScanPolicy } from './smart-scan.ts'
+import { defaultTunables, type Tunables } from './tunables.ts'
+
+/** The trees of one security domain: blocks of root slots, one a NUMA node. With merge_across_nodes only the first is used. */
+export interface Trees {
+  readonly stable: readonly number[]
+  readonly unstable: readonly number[]
+}
+
+/** What is decided when a host is made. */
+export interface KsmOptions {
+  readonly clock: Clock
+  readonly smartScan: SmartScanPolicy
+  /** May pages of zeros of every domain be replaced by the one zero page? */
+  readonly zeroPagesAcrossDomains: boolean
+}
+
+export class KsmState {
+  readonly memory: Memory
+  readonly frames: Frames
+  readonly items: RmapItems
+  readonly nodes: StableNodes
+  readonly window: Window
+  readonly core: Arena['core']
+  /** By COUNTER_*. Every counter has one writer, named where it is written. */
+  readonly counters: Float64Array
+  readonly options: KsmOptions
+  readonly clock: Clock
+  readonly tunables: Tunables = defaultTunables()
+  readonly advisor = new Advisor()
+  readonly slots = new MmSlots()
+  readonly cursor = new ScanCursor(this.slots)
+  /** Trees are ordered by all 64 bits of the checksum, so that a tie almost surely means equal contents. */
+  readonly ordersByChecksum: boolean
+  /** Stable nodes whose page has moved to another NUMA node, to be placed in the tree there. */
+  readonly migrateNodes = new Set<number>()
+  /** The low 32 bits of the zero page's checksum. */
+  readonly zeroChecksum: number
+  /** What time it is, in ms: read once for every window of pages, which is as fine as Linux's jiffies. */
+  now = 0
+  /** Memory is about to be taken away: ksmd and some knobs wait. Linux: KSM_RUN_OFFLINE */
+  offlining = false
+  /** Something to scan has turned up: rouses a sleeping ksmd. */
+  wake: () => void = () => {}
+  /** The page of the item that the last unstable search returned, with a reference for the caller to put. */
+  treePfn = 0
+  /** Completed full scans since the last unmerge (Linux: ksm_scan.seqnr). */
+  private scans = 0
+  /** The trees of mms without a domain, which is all of them unless asked otherwise. */
+  private readonly commonTrees: Trees
+  private readonly treesByDomain = new Map<string, Trees>()
+
+  constructor(memory: Memory, options: KsmOptions) {
+    const { arena, frames } = memory
+    this.memory = memory
+    this.frames = frames
+    this.core = arena.core
+    this.counters = arena.counters
+    this.options = options
+    this.clock = options.clock
+    this.ordersByChecksum = arena.index === INDEX_HASH
+    this.items = new RmapItems(arena)
+    this.nodes = new StableNodes(arena)
+    this.window = new Window(arena)
+    this.commonTrees = makeTrees(memory)
+    this.treesByDomain.set('', this.commonTrees)
+    this.zeroChecksum = Number(arena.checksum(ZERO_PFN) & 0xffff_ffffn)
+  }
+
+  get seqnr(): number {
+    return this.scans
+  }
+
+  setSeqnr(seqnr: number): void {
+    this.scans = seqnr
+    this.counters[COUNTER_FULL_SCANS] = seqnr
+  }
+
+  /** Which tree of a domain a frame belongs to. Linux: get_kpfn_nid() */
+  treeNid(pfn: number): number {
+    return this.tunables.merge_across_nodes ? 0 : this.frames.nid(pfn)
+  }
+
+  /** The trees that an mm's pages are searched for in. */
+  treesOf(mm: MmStruct): Trees {
+    return mm.domain === '' ? this.commonTrees : this.treesByDomain.get(mm.domain)!
+  }
+
+  /** Makes sure that a domain has trees. Throws ENOMEM. */
+  openDomain(domain: string): void {
+    if (!this.treesByDomain.has(domain)) this.treesByDomain.set(domain, makeTrees(this.memory))
+  }
+
+  /** The trees of every domain. */
+  allTrees(): Iterable<Trees> {
+    return this.treesByDomain.values()
+  }
+}
+
+function makeTrees({ arena, frames }: Memory): Trees {
+  const blocks = (): number[] =>
+    Array.from({ length: frames.numaNodes }, () => {
+      const roots = arena.allocRoots()
+      if (roots !== 0) return roots
+      throw new PagefoldError(
+        'ENOMEM',
+        'no metadata left for tree roots: create the host with more `mappings`',
+      )
+    })
+  return { stable: blocks(), unstable: blocks() }
+}

@@ -1,0 +1,111 @@
+// The knobs under /sys/kernel/mm/ksm: their values, and what a write to each means. Changing one that has consequences
+// is the business of ksmd.ts.
+
+import { type Errno, PagefoldError } from '../errors.ts'
+
+/** `run`: stop, merge, unmerge everything; the last is only ever read: memory is about to be taken away. */
+export const KSM_RUN_MERGE = 1
+export const KSM_RUN_UNMERGE = 2
+export const KSM_RUN_OFFLINE = 4
+
+export const ADVISOR_MODES = ['none', 'scan-time'] as const
+export type AdvisorMode = (typeof ADVISOR_MODES)[number]
+
+/** The knobs and their values, by their names in sysfs. */
+export interface Tunables {
+  run: number
+  pages_to_scan: number
+  sleep_millisecs: number
+  merge_across_nodes: number
+  max_page_sharing: number
+  use_zero_pages: number
+  stable_node_chains_prune_millisecs: number
+  smart_scan: number
+  /** `scan-time`: pages_to_scan is chosen after every full scan; see advisor.ts. */
+  advisor_mode: AdvisorMode
+  /** Percent of a processor. */
+  advisor_max_cpu: number
+  /** Seconds. */
+  advisor_target_scan_time: number
+  /** What pages_to_scan begins at when the advisor takes over; no lower bound, whatever Linux's documentation says. */
+  advisor_min_pages_to_scan: number
+  advisor_max_pages_to_scan: number
+}
+
+export type KnobName = keyof Tunables
+
+/** The knobs that are numbers: all but advisor_mode. */
+export type NumericKnob = Exclude<KnobName, 'advisor_mode'>
+
+interface Knob {
+  readonly boot: number
+  readonly min: number
+  readonly max: number
+  /** Also takes y, n, on, off, as kstrtobool() does. */
+  readonly bool?: true
+  /** What a number above `max` is refused with. Default: EINVAL. */
+  readonly tooLarge?: Errno
+}
+
+const UINT_MAX = 2 ** 32 - 1
+const INT_MAX = 2 ** 31 - 1
+
+/** `boot`: Linux's value after boot. */
+const KNOBS: Record<NumericKnob, Knob> = {
+  run: { boot: 0, min: 0, max: 2 },
+  pages_to_scan: { boot: 100, min: 0, max: UINT_MAX },
+  sleep_millisecs: { boot: 20, min: 0, max: UINT_MAX },
+  merge_across_nodes: { boot: 1, min: 0, max: 1 },
+  max_page_sharing: { boot: 256, min: 2, max: INT_MAX, tooLarge: 'ERANGE' },
+  use_zero_pages: { boot: 0, min: 0, max: 1, bool: true },
+  stable_node_chains_prune_millisecs: { boot: 2000, min: 0, max: UINT_MAX },
+  smart_scan: { boot: 1, min: 0, max: 1, bool: true },
+  advisor_max_cpu: { boot: 70, min: 0, max: UINT_MAX },
+  advisor_target_scan_time: { boot: 200, min: 1, max: UINT_MAX },
+  advisor_min_pages_to_scan: { boot: 500, min: 0, max: UINT_MAX },
+  advisor_max_pages_to_scan: { boot: 30_000, min: 0, max: UINT_MAX },
+}
+
+const NUMERIC_KNOBS = Object.keys(KNOBS) as NumericKnob[]
+export const KNOB_NAMES: readonly KnobName[] = [...NUMERIC_KNOBS, 'advisor_mode']
+
+export function defaultTunables(): Tunables {
+  const boot = Object.fromEntries(NUMERIC_KNOBS.map((name) => [name, KNOBS[name].boot]))
+  return { ...(boot as Record<NumericKnob, number>), advisor_mode: 'none' }
+}
+
+export function isKnob(name: string): name is KnobName {
+  return KNOB_NAMES.includes(name as KnobName)
+}
+
+/** What a write of `value` to a knob means. Throws what Linux answers: EINVAL, ERANGE. */
+export function parseKnob<Name extends KnobName>(
+  name: Name,
+  value: number | string | boolean,
+): Tunables[Name] {
+  const knob: KnobName = name
+  return (knob === 'advisor_mode' ? parseMode(value) : parseNumber(knob, value)) as Tunables[Name]
+}
+
+function parseMode(value: unknown): AdvisorMode {
+  const mode = ADVISOR_MODES.find((name) => name === value)
+  if (mode !== undefined) return mode
+  throw new PagefoldError(
+    'EINVAL',
+    `advisor_mode takes ${ADVISOR_MODES.join(' or ')}, got ${JSON.stringify(value)}`,
+  )
+}
+
+function parseNumber(name: NumericKnob, value: number | string | boolean): number {
+  const { min, max, bool, tooLarge } = KNOBS[name]
+  const number = typeof value === 'string' ? parseText(value, bool) : Number(value)
+  if (Number.isInteger(number) && number >= min && number <= max) return number
+  const errno = tooLarge !== undefined && number > max ? tooLarge : 'EINVAL'
+  throw new PagefoldError(errno, `${name} takes an integer in ${min}..${max}, got ${JSON.stringify(value)}`)
+}
+
+function parseText(text: string, bool: true | undefined): number {
+  if (bool && /^(y|on)/i.test(text)) return 1
+  if (bool && /^(n|off)/i.test(text)) return 0
+  return /^\+?\d+$/.test(text) ? Number(text) : Number.NaN
+}

@@ -1,0 +1,138 @@
+// Undoing merges: one page, a range, or everything. Each merged page gets a private copy through an unshare fault,
+// which needs no write permission. Linux: break_ksm(), break_cow(), unmerge_and_remove_all_rmap_items()
+
+import {
+  MAPPING_KSM,
+  PAGE_SHIFT,
+  PTE_DIRTY,
+  PTE_MIGRATION,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+} from '../../assembly/abi.ts'
+import type { Errno } from '../errors.ts'
+import { handleMmFault } from '../mm/fault.ts'
+import type { MmStruct } from '../mm/mm-struct.ts'
+import { isKsm } from '../mm/rmap.ts'
+import { VM_MERGEABLE, type Vma } from '../mm/vma.ts'
+import { freeChain } from './chain.ts'
+import { getKsmPage, removeStableNode } from './keyhole.ts'
+import { findMergeableVma } from './mergeable.ts'
+import { removeTrailingRmapItems } from './rmap-item.ts'
+import type { KsmState } from './state.ts'
+
+/**
+ * Gives an mm private copies of the merged pages, and of the zero pages placed by ksmd, in [start, end) of a vma.
+ * Returns ENOMEM if one could not be copied; those before it have been. Linux: break_ksm()
+ */
+export function breakKsm(mm: MmStruct, vma: Vma, start: number, end: number): Errno | undefined {
+  const { pageTables } = mm.memory
+  for (let vpn = Math.max(start, vma.start); ; vpn++) {
+    vpn = pageTables.next(mm.pgd, vpn, Math.min(end, vma.end))
+    if (vpn >= Math.min(end, vma.end) || mm.users === 0) return undefined
+    if (!isMerged(mm, pageTables.found)) continue
+    const errno = handleMmFault(mm, vpn, 'unshare')
+    if (errno === 'ENOMEM' || errno === 'EAGAIN') return errno
+  }
+}
+
+/** An item was given a merged page but did not make it into the stable tree: take it back. Linux: break_cow() */
+export function breakCow(ksm: KsmState, item: number): void {
+  const { items, memory } = ksm
+  memory.anonVmas.put(memory.anonVmas.of(items.anonVma(item)))
+  items.setAnonVma(item, 0)
+  const mm = memory.mm(items.mm(item))
+  const vpn = items.vpn(item)
+  const vma = findMergeableVma(mm, vpn)
+  if (vma !== undefined) breakKsm(mm, vma, vpn, vpn + 1)
+}
+
+/**
+ * Unmerges every registered mm and forgets every item. On ENOMEM stops half way, with the cursor back at the start.
+ * Linux: unmerge_and_remove_all_rmap_items()
+ */
+export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
+  const { cursor, slots } = ksm
+  cursor.enter(slots.head.next)
+  while (cursor.slot !== slots.head) {
+    const slot = cursor.slot
+    const mm = slot.mm!
+    const errno = mm.users === 0 ? undefined : breakAllVmas(mm)
+    if (errno !== undefined) {
+      cursor.enter(slots.head)
+      return errno
+    }
+    removeTrailingRmapItems(ksm, slot, 0)
+    cursor.enter(slot.next)
+    if (mm.users === 0) {
+      slots.remove(slot)
+      mm.mergeable = false
+      mm.drop()
+    }
+  }
+  removeAllStableNodes(ksm)
+  ksm.setSeqnr(0)
+  return undefined
+}
+
+/**
+ * Removes every stable node whose page nobody maps. False if some page is still mapped: possible while an exiting mm
+ * has not dropped its mappings yet. Linux: remove_all_stable_nodes()
+ */
+export function removeAllStableNodes(ksm: KsmState): boolean {
+  const { core, memory } = ksm
+  let allGone = true
+  for (const roots of [...ksm.allTrees()].flatMap(({ stable }) => stable)) {
+    for (let slot = 0; slot < memory.arena.rootSlots; slot++) {
+      const link = memory.arena.rootSlot(roots, slot)
+      for (let node = core.first(link); node !== 0; node = core.first(link)) {
+        if (removeWithDups(ksm, node)) continue
+        allGone = false
+        break
+      }
+    }
+  }
+  for (const node of [...ksm.migrateNodes]) if (!removeUnmapped(ksm, node)) allGone = false
+  return allGone
+}
+
+function breakAllVmas(mm: MmStruct): Errno | undefined {
+  for (const vma of mm.vmas) {
+    if (!vma.has(VM_MERGEABLE) || vma.anonVma === undefined) continue
+    const errno = breakKsm(mm, vma, vma.start, vma.end)
+    if (errno !== undefined) return errno
+  }
+  return undefined
+}
+
+function removeWithDups(ksm: KsmState, node: number): boolean {
+  const { nodes } = ksm
+  if (!nodes.isChain(node)) return removeUnmapped(ksm, node)
+  for (let dup = nodes.first(node); dup !== 0; ) {
+    const next = nodes.dupNext(dup)
+    if (!removeUnmapped(ksm, dup)) return false
+    dup = next
+  }
+  freeChain(ksm, node)
+  return true
+}
+
+/** Linux: remove_stable_node() */
+function removeUnmapped(ksm: KsmState, node: number): boolean {
+  const { frames } = ksm
+  const pfn = getKsmPage(ksm, node)
+  if (pfn === 0) return true
+  if (pfn < 0) return false
+  const unmapped = frames.mapcount(pfn) === 0
+  if (unmapped) {
+    frames.setMapping(pfn, MAPPING_KSM)
+    removeStableNode(ksm, node)
+  }
+  frames.put(pfn)
+  return unmapped
+}
+
+function isMerged(mm: MmStruct, pte: number): boolean {
+  if ((pte & PTE_PRESENT) === 0) return (pte & PTE_MIGRATION) !== 0 && isKsm(mm.memory, pte >>> PAGE_SHIFT)
+  if ((pte & PTE_SPECIAL) !== 0) return (pte & PTE_DIRTY) !== 0
+  return isKsm(mm.memory, pte >>> PAGE_SHIFT)
+}

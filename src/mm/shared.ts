@@ -1,0 +1,41 @@
+// Shared mappings: pages that belong to an object, not to an mm. Forked mms see each other's writes; nothing here is
+// ever copied on write or merged. Linux: shmem
+
+import { PTE_DIRTY, PTE_PRESENT, PTE_WRITE } from '../../assembly/abi.ts'
+import type { Errno } from '../errors.ts'
+import type { Memory } from './memory.ts'
+import type { MmStruct } from './mm-struct.ts'
+import { makePte } from './pte.ts'
+import { addRmap } from './rmap.ts'
+import { VM_WRITE, type Vma } from './vma.ts'
+
+/** The pages behind shared mappings; lives as long as some vma maps it. Holds one reference on each page. */
+export class SharedObject {
+  users = 1
+  /** Frames by page offset. */
+  readonly pages = new Map<number, number>()
+}
+
+/** Maps the object's page, which is made if nobody touched it before. */
+export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefined {
+  const { frames, pageTables } = mm.memory
+  const object = vma.shared!
+  const index = vma.indexOf(vpn)
+  let pfn = object.pages.get(index)
+  if (pfn === undefined) {
+    pfn = frames.allocZeroed(vma.nid)
+    if (pfn === 0) return 'ENOMEM'
+    object.pages.set(index, pfn)
+  }
+  frames.get(pfn)
+  addRmap(mm.memory, pfn)
+  pageTables.set(mm.pgd, vpn, makePte(pfn, PTE_PRESENT | (vma.has(VM_WRITE) ? PTE_WRITE | PTE_DIRTY : 0)))
+  return undefined
+}
+
+/** A vma no longer maps the object: with the last one its pages go. */
+export function releaseShared(memory: Memory, object: SharedObject): void {
+  if (--object.users > 0) return
+  for (const pfn of object.pages.values()) memory.frames.put(pfn)
+  object.pages.clear()
+}

@@ -1,0 +1,139 @@
+// Swap-in: a guest touches a page that was swapped out. The order of the steps protects every other user of the page:
+// ask whether it may be written to while it is still counted as swapped out, map it, and only then give up the slot. So
+// the sum of mappings and swapped-out users is never too small, and nobody takes a shared page for its own.
+//
+// Linux: do_swap_page(), unuse_pte(); the order is that of 2005, "can_share_swap_page: use page_mapcount"
+
+import {
+  FRAME_LOCKED,
+  FRAME_NOT_UPTODATE,
+  FRAME_POISONED,
+  PTE_DIRTY,
+  PTE_EXCLUSIVE,
+  PTE_PRESENT,
+  PTE_UFFD_WP,
+  PTE_WRITE,
+} from '../../assembly/abi.ts'
+import type { Errno } from '../errors.ts'
+import { canShareSwapPage } from './cow.ts'
+import type { Memory } from './memory.ts'
+import type { MmStruct } from './mm-struct.ts'
+import { makePte, type SwapEntry, swapEntryOf } from './pte.ts'
+import { addAnonRmap, addNewAnonRmap, isKsm } from './rmap.ts'
+import { VM_WRITE, type Vma } from './vma.ts'
+import { prepareAnonVma } from './vma-edit.ts'
+
+/**
+ * Brings the page of a swap pte back. Returns ENOMEM, EIO if swap cannot be read (told to whoever faults, and to
+ * nobody else), EHWPOISON, or EAGAIN if somebody holds the page at this moment.
+ */
+export function doSwapPage(mm: MmStruct, vma: Vma, vpn: number, pte: number): Errno | undefined {
+  const { memory } = mm
+  const { frames, swap } = memory
+  const entry = swapEntryOf(pte)
+  const cached = cachedOrRead(memory, entry, vma.nid)
+  if (cached === 0) return 'ENOMEM'
+  if (frames.hasFlag(cached, FRAME_LOCKED)) {
+    frames.put(cached)
+    return 'EAGAIN'
+  }
+  frames.setFlag(cached, FRAME_LOCKED)
+  memory.race?.('swap-in: after lock')
+  const errno = mapLocked(mm, vma, vpn, pte, entry, cached)
+  frames.clearFlag(cached, FRAME_LOCKED)
+  memory.race?.('swap-in: after unlock')
+  if (errno === undefined && frames.mapcount(cached) === 0) swap.tryToFree(cached)
+  frames.put(cached)
+  return errno
+}
+
+function mapLocked(
+  mm: MmStruct,
+  vma: Vma,
+  vpn: number,
+  pte: number,
+  entry: SwapEntry,
+  cached: number,
+): Errno | undefined {
+  const { memory } = mm
+  const { frames, swap, pageTables } = memory
+  // Before the lock the slot may have been freed and used again, for a page that looks the same to the pte.
+  if (swap.cachedPage(entry) !== cached) return 'EAGAIN'
+  if (frames.hasFlag(cached, FRAME_NOT_UPTODATE)) return 'EIO'
+  if (frames.hasFlag(cached, FRAME_POISONED)) return 'EHWPOISON'
+  prepareAnonVma(mm, vma)
+  const pfn = ksmMightNeedToCopy(memory, cached, vma, vpn)
+  if (pfn === 0) return 'ENOMEM'
+  const copied = pfn !== cached
+  // A merged page is nobody's alone; a copy just made is.
+  const exclusive = copied || (!isKsm(memory, pfn) && mayBeExclusive(memory, pte, pfn))
+  const writable = exclusive && vma.has(VM_WRITE) && (pte & PTE_UFFD_WP) === 0
+  if (pageTables.get(mm.pgd, vpn) !== pte) {
+    if (copied) frames.put(pfn)
+    return undefined // somebody was faster
+  }
+  if (copied) addNewAnonRmap(memory, pfn, vma, vpn)
+  else mapCached(memory, pfn, vma, vpn, exclusive)
+  const flags = PTE_PRESENT | (pte & PTE_UFFD_WP) | (writable ? PTE_WRITE | PTE_DIRTY : 0)
+  pageTables.set(mm.pgd, vpn, makePte(pfn, flags))
+  memory.race?.('swap-in: after add_rmap')
+  swap.free(entry)
+  memory.race?.('swap-in: after swap_free')
+  if (exclusive && !copied) swap.tryToFree(cached)
+  return undefined
+}
+
+function mapCached(memory: Memory, pfn: number, vma: Vma, vpn: number, exclusive: boolean): void {
+  memory.frames.get(pfn)
+  addAnonRmap(memory, pfn, vma, vpn, exclusive)
+}
+
+/** Asked before the slot is given up: the page is counted as swapped out, not yet as mapped. */
+function mayBeExclusive(memory: Memory, pte: number, pfn: number): boolean {
+  if (memory.cowPolicy === 'mapcount+swapcount') return canShareSwapPage(memory, pfn)
+  if (memory.cowPolicy === 'page_count') return false
+  return (pte & PTE_EXCLUSIVE) !== 0 || (canShareSwapPage(memory, pfn) && onlyOurs(memory, pfn))
+}
+
+/** Beside the swap cache and the fault itself nobody holds it. */
+function onlyOurs(memory: Memory, pfn: number): boolean {
+  return memory.frames.refcount(pfn) === 2
+}
+
+/** The page of a slot, from the cache or read in, with a reference for the caller; 0 when out of memory. */
+function cachedOrRead(memory: Memory, entry: SwapEntry, nid: number): number {
+  const { frames, swap } = memory
+  const cached = swap.cachedPage(entry)
+  if (cached !== 0) {
+    frames.get(cached)
+    return cached
+  }
+  const pfn = frames.alloc(nid)
+  if (pfn === 0) return 0
+  swap.cache(entry, pfn)
+  if (!swap.readIn(entry, pfn)) frames.setFlag(pfn, FRAME_NOT_UPTODATE)
+  return pfn
+}
+
+/**
+ * The page to map for one from swap: itself, or a copy if it is a merged page that may not be used here, or belongs to
+ * another mm since it came back. 0 when out of memory. Linux: ksm_might_need_to_copy()
+ */
+export function ksmMightNeedToCopy(memory: Memory, pfn: number, vma: Vma, vpn: number): number {
+  const { frames } = memory
+  if (isKsm(memory, pfn)) {
+    if (memory.ksm.mayKeepMerged(pfn)) return pfn
+  } else if (!frames.isAnon(pfn)) {
+    return pfn
+  } else if (
+    memory.anonVmas.of(frames.mapping(pfn) >>> 2).root === vma.anonVma!.root &&
+    frames.index(pfn) === vma.indexOf(vpn)
+  ) {
+    return pfn
+  }
+  const copy = frames.alloc(vma.nid)
+  if (copy === 0) return 0
+  memory.arena.core.copyPage(copy, pfn)
+  memory.countSwapinCopy()
+  return copy
+}

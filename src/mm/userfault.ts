@@ -1,0 +1,33 @@
+// Userfault write protection: pages whose first write is reported to a handler, which decides when it may happen.
+// Breaking a merge underneath is no write and reaches no handler. Linux: userfaultfd, UFFDIO_WRITEPROTECT
+
+import { PTE_PRESENT, PTE_UFFD_WP, PTE_WRITE } from '../../assembly/abi.ts'
+import type { MmStruct } from './mm-struct.ts'
+import { VM_UFFD_WP, type Vma } from './vma.ts'
+
+export interface UserfaultHandler {
+  /** A guest is about to write to a protected page. Take the protection away to let it. */
+  onWriteProtect(fault: { readonly address: number }): void
+}
+
+/** Protects the present pages of [start, end), or lets them go. */
+export function changeWriteProtection(mm: MmStruct, start: number, end: number, on: boolean): void {
+  const { pageTables } = mm.memory
+  const range = mm.notifiers.start('protection', start, end)
+  for (
+    let vpn = pageTables.next(mm.pgd, start, end);
+    vpn < end;
+    vpn = pageTables.next(mm.pgd, vpn + 1, end)
+  ) {
+    const pte = pageTables.found
+    if ((pte & PTE_PRESENT) === 0) continue
+    pageTables.set(mm.pgd, vpn, on ? (pte | PTE_UFFD_WP) & ~PTE_WRITE : pte & ~PTE_UFFD_WP)
+  }
+  mm.notifiers.end(range)
+}
+
+/** Reports a write to a protected page. False if the handler has not let it go. */
+export function handleUserfault(mm: MmStruct, vma: Vma, vpn: number): boolean {
+  if (vma.has(VM_UFFD_WP)) mm.userfault?.onWriteProtect({ address: vpn * 4096 })
+  return (mm.memory.pageTables.get(mm.pgd, vpn) & PTE_UFFD_WP) === 0
+}

@@ -1,0 +1,257 @@
+// The command line as a user meets it: a process, its output, its exit code.
+
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import type { MergeResult } from '../../src/index.ts'
+import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
+
+const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
+
+function pagefold(...args: string[]): { code: number | null; out: string; err: string } {
+  const { PAGEFOLD_CORE: _, NO_COLOR: __, ...env } = process.env
+  // As a build machine has it, where no terminal is but others print colours all the same.
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
+    encoding: 'utf8',
+    env: { ...env, CI: 'true', FORCE_COLOR: '1' },
+  })
+  return { code: status, out: stdout, err: stderr }
+}
+
+function scanJson(...args: string[]): MergeResult {
+  const { code, out, err } = pagefold('scan', '--json', ...args)
+  expect(err).toBe('')
+  expect(code).toBe(0)
+  expect(out.trim().split('\n').length).toBe(1)
+  return JSON.parse(out) as MergeResult
+}
+
+describe('pagefold scan', () => {
+  const a = () => file('a.raw', Buffer.concat([pages(10), pages(10), Buffer.alloc(4 * 4096)]))
+  const b = () => file('b.raw', Buffer.concat([pages(10), pages(6, 100)]))
+
+  it('prints one JSON object of the promised shape', () => {
+    const [first, second] = [a(), b()]
+    const result = scanJson(first, second)
+    expect(result).toMatchObject({
+      pages: 40,
+      images: [
+        { source: first, format: 'raw', pages: 24 },
+        { source: second, format: 'raw', pages: 16 },
+      ],
+      knobs: { max_page_sharing: 256, use_zero_pages: 0, smart_scan: 0, merge_across_nodes: 1 },
+      index: 'hash',
+      checksum: 'xxh3',
+      bytes_saved: 23 * 4096,
+    })
+    expect(result.after_each_scan).toHaveLength(3)
+    expect(result.after_each_scan[1]).toMatchObject({
+      pages_shared: 11,
+      pages_sharing: 23,
+      pages_unshared: 6,
+      pages_volatile: 0,
+      ksm_zero_pages: 0,
+      pages_skipped: 0,
+      stable_node_chains: 0,
+      stable_node_dups: 0,
+      general_profit: 23 * 4096 - 40 * 64,
+      elapsed_ms: expect.any(Number),
+      cpu_ms: expect.any(Number),
+    })
+    expect(result.sharing).toEqual({ zero: 3, within: 10, between: 10 })
+    expect(result.metadata_bytes).toBeGreaterThan(0)
+  })
+
+  it('obeys its options', () => {
+    const result = scanJson(
+      a(),
+      '--scans',
+      '4',
+      '--knob',
+      'use_zero_pages=1',
+      '--knob',
+      'max_page_sharing=2',
+      '--index',
+      'content',
+      '--checksum',
+      'xxh64',
+    )
+    expect(result).toMatchObject({
+      index: 'content',
+      checksum: 'xxh64',
+      knobs: { use_zero_pages: 1, max_page_sharing: 2 },
+    })
+    expect(result.after_each_scan).toHaveLength(4)
+    expect(result.after_each_scan[3]).toMatchObject({
+      ksm_zero_pages: 4,
+      pages_shared: 10,
+      pages_sharing: 10,
+    })
+  })
+
+  it('writes what a later moment has different', () => {
+    const before = a()
+    const bytes = Buffer.concat([pages(10), pages(10), Buffer.alloc(4 * 4096)])
+    bytes.fill(200, 5 * 4096, 7 * 4096)
+    const result = scanJson(before, '--scans', '2', '--then', file('a.raw', bytes), '--scans-after', '2')
+    expect(result.pages_written).toBe(2)
+    expect(result.after_each_scan.map((row) => [row.pages_shared, row.pages_sharing])).toEqual([
+      [0, 0],
+      [11, 13],
+      [11, 11],
+      [12, 12],
+    ])
+  })
+
+  it('merges the same from raw, ELF and LiME', () => {
+    const bytes = Buffer.concat([pages(9), pages(9)])
+    const results = [
+      file('guest', bytes),
+      file('guest', elfCore([{ physical: 0x1000, bytes }])),
+      file('guest', lime([{ first: 0, bytes }])),
+    ].map((path) => scanJson(path))
+    expect(results.map((result) => result.images[0]!.format)).toEqual(['raw', 'elf', 'lime'])
+    for (const result of results) {
+      expect(result.after_each_scan.at(-1)).toMatchObject({ pages_shared: 9, pages_sharing: 9 })
+    }
+  })
+
+  it('says on stderr that a partial page was filled up', () => {
+    const { code, out, err } = pagefold('scan', '--json', file('odd.raw', pages(2).subarray(0, 5000)))
+    expect(code).toBe(0)
+    expect(err).toMatch(/904 of 4096 bytes/)
+    expect(JSON.parse(out).pages).toBe(2)
+  })
+
+  it('tells a person what merging saves, without colours or bars where there is no terminal', () => {
+    const { code, out, err } = pagefold('scan', 'synth:demo,pages=256')
+    expect(code).toBe(0)
+    expect(err).toBe('')
+    expect(out).toContain('pages_sharing')
+    expect(out).toMatch(/Merging saves .* MiB/)
+    expect(out).toMatch(/pages of zeros/)
+    expect(out).toMatch(/bytes a page/)
+    expect(out).not.toContain('\x1b')
+  })
+})
+
+describe('bad input', () => {
+  const good = () => file('good.raw', pages(4))
+  const dir = () => {
+    const path = join(scratch(), 'folder')
+    mkdirSync(path)
+    return path
+  }
+  const cases: [string, () => string[], RegExp][] = [
+    ['no command', () => [], /no command given/],
+    ['an unknown command', () => ['fold'], /no command "fold"/],
+    ['no source', () => ['scan'], /no SOURCE/],
+    ['a missing file', () => ['scan', '/no/such/file'], /no such file/],
+    ['a directory', () => ['scan', dir()], /directory/],
+    ['an empty file', () => ['scan', file('empty', Buffer.alloc(0))], /empty/],
+    ['a program', () => ['scan', process.execPath], /no core/],
+    [
+      'a truncated core',
+      () => ['scan', file('x', elfCore([{ bytes: pages(2) }]).subarray(0, 3000))],
+      /truncated/,
+    ],
+    [
+      'a truncated LiME dump',
+      () => ['scan', file('x', lime([{ first: 0, bytes: pages(2) }]).subarray(0, 99))],
+      /truncated/,
+    ],
+    [
+      'an absurd range',
+      () => ['scan', file('x', elfCore([{ bytes: pages(1), memoryBytes: 2n ** 62n }]))],
+      /absurd/,
+    ],
+    [
+      'a backward range',
+      () => ['scan', file('x', lime([{ first: 9, last: 3, bytes: pages(1) }]))],
+      /backward/,
+    ],
+    [
+      'more pages than an arena holds',
+      () => ['scan', file('x', elfCore([{ bytes: pages(1), memoryBytes: 2n ** 33n }]))],
+      /more than an arena holds/,
+    ],
+    ['an unknown knob', () => ['scan', good(), '--knob', 'speed=9'], /no knob "speed"/],
+    ['a knob without value', () => ['scan', good(), '--knob', 'smart_scan'], /NAME=VALUE/],
+    [
+      'a knob out of range',
+      () => ['scan', good(), '--knob', 'max_page_sharing=1'],
+      /max_page_sharing takes an integer/,
+    ],
+    ['an unknown index', () => ['scan', good(), '--index', 'btree'], /--index takes one of/],
+    ['an unknown checksum', () => ['scan', good(), '--checksum', 'md5'], /--checksum takes one of/],
+    ['no scans', () => ['scan', good(), '--scans', '0'], /--scans takes an integer/],
+    ['an unknown option', () => ['scan', good(), '--fast'], /--fast/],
+    ['--then without sources', () => ['scan', good(), '--then'], /--then names no SOURCE/],
+    ['--then of another number', () => ['scan', good(), '--then', good(), good()], /names 2 images/],
+    ['--then of another size', () => ['scan', good(), '--then', file('x', pages(5))], /5 pages/],
+    ['--scans-after without --then', () => ['scan', good(), '--scans-after', '1'], /--scans-after/],
+    ['an unknown preset', () => ['scan', 'synth:dream'], /no such preset/],
+    ['a preset setting that is none', () => ['scan', 'synth:demo,colour=1'], /colour=1/],
+    ['an unknown peer', () => ['bench', '--peers', 'windows'], /no peer "windows"/],
+  ]
+
+  it.each(cases)('%s: one line, exit 2, nothing on stdout', (_, args, message) => {
+    const { code, out, err } = pagefold(...args())
+    expect(code).toBe(2)
+    expect(out).toBe('')
+    expect(err).toMatch(message)
+    expect(err.trim().split('\n')).toHaveLength(1)
+    expect(err).toMatch(/^pagefold: /)
+  })
+})
+
+describe('pagefold bench', () => {
+  it('compares what is available and says why the rest is not', () => {
+    const { code, out } = pagefold(
+      'bench',
+      'synth:demo,pages=256',
+      '--trials',
+      '1',
+      '--peers',
+      'js,native',
+      '--json',
+    )
+    expect(code).toBe(0)
+    const result = JSON.parse(out)
+    expect(result).toMatchObject({ pages: 768, digest: expect.stringMatching(/^[0-9a-f]{32}$/) })
+    for (const name of ['pagefold', 'js', 'native']) {
+      const peer = result.peers[name]
+      if ('unavailable' in peer) expect(peer.unavailable).toMatch(/\w/)
+      else expect(peer.samples).toHaveLength(1)
+    }
+    expect(result.peers.js.converge_ns_per_page).toBeGreaterThan(0)
+  })
+
+  it('has help for every command', () => {
+    for (const command of ['scan', 'bench']) {
+      const { code, out } = pagefold(command, '--help')
+      expect(code).toBe(0)
+      expect(out).toContain(`usage: pagefold ${command}`)
+    }
+    expect(pagefold('--help')).toMatchObject({ code: 0, out: expect.stringContaining('scan') })
+  })
+})
+
+it('knows a file by its content, not its name', () => {
+  const path = join(scratch(), 'core.elf')
+  writeFileSync(path, pages(3))
+  expect(scanJson(path).images[0]!.format).toBe('raw')
+})
+
+describe('the benches', () => {
+  it('still run', () => {
+    const bench = new URL('../../dist/bench.js', import.meta.url).pathname
+    const { status, stdout } = spawnSync(process.execPath, [bench, 'micro', '--smoke'], { encoding: 'utf8' })
+    expect(status).toBe(0)
+    for (const name of ['comparePages, cold', 'xxh3, cached', 'insert and erase', 'call into the core']) {
+      expect(stdout).toContain(name)
+    }
+    expect(spawnSync(process.execPath, [bench, 'cold', file('a.raw', pages(8))]).status).toBeTypeOf('number')
+  })
+})

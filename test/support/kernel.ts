@@ -1,0 +1,87 @@
+// The same images merged by the running kernel: each in its place in an arena, ksmd stepped one full scan at a time.
+
+import { fullScan, physicalFrames, readCounter, whileMergeable, withKsmd } from '../../bench/peers/ksmd.ts'
+import { canonical } from '../../bench/peers/peer.ts'
+import { Arena } from '../../src/core/arena.ts'
+import type { Image } from '../../src/index.ts'
+import { CHECKSUMS, INDEXES } from '../../src/options.ts'
+
+/** The counters that are compared after every scan. */
+export const COMPARED = [
+  'pages_shared',
+  'pages_sharing',
+  'pages_unshared',
+  'pages_volatile',
+  'ksm_zero_pages',
+  'pages_skipped',
+  'stable_node_chains',
+  'stable_node_dups',
+  'general_profit',
+] as const
+
+export type Counted = Record<(typeof COMPARED)[number], number>
+
+export interface KernelRun {
+  readonly after_each_scan: readonly Counted[]
+  /** Who shares with whom at the end, page by page, each named by the first page of its group. */
+  readonly places: readonly number[]
+}
+
+export interface KernelTask {
+  readonly images: readonly Image[]
+  readonly later?: readonly Image[]
+  readonly scans: number
+  readonly scansAfter?: number
+  readonly knobs: Readonly<Record<string, number>>
+}
+
+export async function mergeInKernel({
+  images,
+  later,
+  scans,
+  scansAfter,
+  knobs,
+}: KernelTask): Promise<KernelRun> {
+  const pages = images.reduce((sum, image) => sum + image.pages, 0)
+  const plan = { frames: pages, mappings: pages, checksum: CHECKSUMS.xxh3, index: INDEXES.hash }
+  const arena = await Arena.create(plan)
+  const memory = arena.pages(arena.firstPfn, pages)
+  read(images, memory)
+  const merge = (): KernelRun => {
+    // The kernel never resets this one.
+    const skippedBefore = readCounter('pages_skipped')
+    const rows: Counted[] = []
+    const scan = (count: number): void => {
+      for (let i = 0; i < count; i++) {
+        fullScan()
+        const row = Object.fromEntries(COMPARED.map((name) => [name, readCounter(name)])) as Counted
+        row.pages_skipped -= skippedBefore
+        rows.push(row)
+      }
+    }
+    scan(scans)
+    if (later !== undefined) {
+      writeDifferent(later, memory)
+      scan(scansAfter ?? 0)
+    }
+    return { after_each_scan: rows, places: [...canonical(physicalFrames(memory))] }
+  }
+  return withKsmd({ merge_across_nodes: 1, ...knobs }, () => whileMergeable(memory, merge))
+}
+
+function read(images: readonly Image[], memory: Uint8Array): void {
+  let at = 0
+  for (const image of images) {
+    image.read(0, image.pages, memory.subarray(at, at + image.pages * 4096))
+    at += image.pages * 4096
+  }
+}
+
+function writeDifferent(later: readonly Image[], memory: Uint8Array): void {
+  const after = Buffer.alloc(memory.length)
+  read(later, after)
+  for (let at = 0; at < memory.length; at += 4096) {
+    const page = after.subarray(at, at + 4096)
+    if (!page.equals(memory.subarray(at, at + 4096))) memory.set(page, at)
+  }
+}

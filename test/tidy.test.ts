@@ -1,0 +1,211 @@
+// The rules of the house, as far as a machine can hold them.
+
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import * as abi from '../assembly/abi.ts'
+import { CHECKSUM_NAMES, CHECKSUMS, INDEXES } from '../src/options.ts'
+
+const ROOT = resolve(import.meta.dirname, '..')
+const { stdout } = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: ROOT,
+  encoding: 'utf8',
+})
+const FILES = stdout.split('\n').filter((name) => name !== '' && existsSync(join(ROOT, name)))
+const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8')
+const sources = (folder: string): string[] =>
+  FILES.filter((name) => name.startsWith(`${folder}/`) && name.endsWith('.ts'))
+
+/** What each room may import from, beside itself. Arrows point one way. */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  'src/errors': [],
+  'src/options': ['assembly'],
+  'src/core': ['assembly', 'src/errors'],
+  'src/mm': ['assembly', 'src/core', 'src/errors'],
+  'src/ksm': ['assembly', 'src/core', 'src/errors', 'src/mm'],
+  'src/image': ['assembly', 'src/errors'],
+  'src/audit': ['assembly', 'src/core', 'src/ksm', 'src/mm'],
+  'src/host': [
+    'assembly',
+    'src/audit',
+    'src/core',
+    'src/errors',
+    'src/image',
+    'src/ksm',
+    'src/mm',
+    'src/options',
+  ],
+  'src/lab': ['assembly', 'src/errors', 'src/host', 'src/image', 'src/ksm', 'src/mm', 'src/options'],
+  'src/sources': ['src/image', 'src/lab'],
+  'src/index': [
+    'src/errors',
+    'src/host',
+    'src/image',
+    'src/ksm',
+    'src/lab',
+    'src/mm',
+    'src/options',
+    'src/sources',
+  ],
+  'src/cli': ['bench', 'src/errors', 'src/index'],
+}
+
+/** `src/mm/fault.ts` is in the room `src/mm`, `src/host.ts` is a room of its own. */
+function roomOf(name: string): string {
+  const [first, second] = name.split('/')
+  return first === 'src' ? `src/${second!.replace(/\.ts$/, '')}` : first!
+}
+
+function importsOf(name: string, typesToo: boolean): string[] {
+  const found = read(name).matchAll(/^(?:import|export)\s+(type\s)?[^'"]*?from '(\.[^']+)'/gms)
+  return [...found]
+    .filter(([, type]) => typesToo || type === undefined)
+    .map(([, , path]) => relative(ROOT, join(ROOT, dirname(name), path!)))
+}
+
+describe('the rooms', () => {
+  it.each(sources('src').filter((name) => !name.endsWith('.d.ts')))(
+    '%s imports only from where it may',
+    (name) => {
+      const room = roomOf(name)
+      const allowed = MAY_IMPORT[room]
+      expect(allowed, `${room} is not among the rooms`).toBeDefined()
+      for (const target of importsOf(name, true)) {
+        const other = roomOf(target)
+        if (other !== room) expect(allowed, `${name} imports ${target}`).toContain(other)
+      }
+    },
+  )
+
+  it('have no circular imports at run time', () => {
+    const visiting: string[] = []
+    const done = new Set<string>()
+    const visit = (name: string): void => {
+      if (done.has(name) || !existsSync(join(ROOT, name))) return
+      expect(visiting, `${[...visiting, name].join(' -> ')}`).not.toContain(name)
+      visiting.push(name)
+      for (const target of importsOf(name, false)) visit(target)
+      visiting.pop()
+      done.add(name)
+    }
+    for (const name of [...sources('src'), ...sources('bench')]) visit(name)
+  })
+
+  it.each([...sources('src/mm'), ...sources('src/ksm'), 'src/host.ts'])('%s knows no layout', (name) => {
+    const text = read(name)
+    for (const word of ['WebAssembly', 'SharedArrayBuffer', 'new Uint32Array(', 'new Uint8Array(memory']) {
+      expect(text, `${name} says ${word}`).not.toContain(word)
+    }
+    const offsets = Object.keys(abi).filter((constant) =>
+      /^(HEADER|CACHE|FRAME_(REFCOUNT|MAPCOUNT|MAPPING|INDEX|TABLE|BYTES)|RMAP_(HEAD|LIST|NEXT|CHECKSUM|ANON|VPN|MM|AGE|BYTES)|NODE_|TREE_|WINDOW_(ITEM|PFN|CHECKSUM|ENTRY))/.test(
+        constant,
+      ),
+    )
+    for (const offset of offsets) {
+      expect(new RegExp(`\\b${offset}\\b`).test(text), `${name} uses the offset ${offset}`).toBe(false)
+    }
+  })
+})
+
+describe('the core', () => {
+  const BANNED = [
+    /\bstring\b/,
+    /\bArray\b/,
+    /\bStaticArray\b/,
+    /\bMap\b/,
+    /\bnew\s/,
+    /\bfence\b/,
+    /@inline/,
+    /^let /m,
+    /=>/,
+  ]
+
+  it.each(sources('assembly'))('%s uses nothing managed', (name) => {
+    const code = read(name).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+    for (const banned of BANNED) expect(code, `${name}: ${banned}`).not.toMatch(banned)
+  })
+
+  it('is a release binary of exactly five sections: type, import, function, export, code', () => {
+    const binary = readFileSync(join(ROOT, 'dist/core.wasm'))
+    const sections: number[] = []
+    for (let at = 8; at < binary.length; ) {
+      sections.push(binary[at]!)
+      let size = 0
+      let shift = 0
+      for (at++; ; at++) {
+        size |= (binary[at]! & 127) << shift
+        shift += 7
+        if (binary[at]! < 128) break
+      }
+      at += 1 + size
+    }
+    expect(sections).toEqual([1, 2, 3, 7, 10])
+    expect(binary.length).toBeLessThan(32_768)
+    const module = new WebAssembly.Module(binary)
+    expect(WebAssembly.Module.imports(module)).toEqual([{ module: 'env', name: 'memory', kind: 'memory' }])
+  })
+
+  it('has an abi.ts of constants and comments only', () => {
+    for (const line of read('assembly/abi.ts').split('\n')) {
+      expect(line).toMatch(/^$|^\/\/|^export const [A-Z0-9_]+: u32 = [0-9a-fx <|+*]+(\/\/.*)?$/)
+    }
+  })
+})
+
+describe('strategies', () => {
+  it('have a name, a file and a case each', () => {
+    const numbers = Object.entries(abi).filter(([name]) => name.startsWith('CHECKSUM_'))
+    expect(Object.values(CHECKSUMS).sort()).toEqual(numbers.map(([, number]) => number).sort())
+    for (const name of CHECKSUM_NAMES) {
+      expect(existsSync(join(ROOT, `assembly/${name}.ts`)), `assembly/${name}.ts`).toBe(true)
+      expect(read('assembly/checksum.ts')).toContain(`case CHECKSUM_${name.toUpperCase()}:`)
+    }
+    expect(Object.keys(INDEXES)).toEqual(['content', 'hash'])
+  })
+
+  it('count only what is shown', () => {
+    const counters = Object.keys(abi).filter(
+      (name) => name.startsWith('COUNTER_') && name !== 'COUNTER_COUNT',
+    )
+    const shown = read('src/ksm/stats.ts') + read('src/host.ts')
+    for (const counter of counters) expect(shown.includes(counter), counter).toBe(true)
+  })
+})
+
+describe('the text', () => {
+  const texts = FILES.filter((name) => /\.(ts|mjs|c|md|json|sh)$/.test(name) && name !== 'package-lock.json')
+
+  it.each([...sources('src'), ...sources('assembly'), ...sources('bench')])(
+    '%s says first what it is for',
+    (name) => {
+      if (name.endsWith('.d.ts')) return
+      expect(read(name)).toMatch(/^(#!.*\n)?\/\//)
+    },
+  )
+
+  it.each([...sources('src'), ...sources('assembly')])('%s can be read in one sitting', (name) => {
+    expect(read(name).split('\n').length).toBeLessThanOrEqual(name === 'src/core/views.ts' ? 520 : 400)
+  })
+
+  it('has no loose ends and names no machine', () => {
+    const words = [
+      ['TO', 'DO'],
+      ['FIX', 'ME'],
+      ['X', 'XX'],
+      ['/wo', 'rk/'],
+      ['farm', '-'],
+    ].map((parts) => parts.join(''))
+    for (const name of texts) {
+      const text = read(name)
+      for (const word of words) expect(text.includes(word), `${name} contains ${word}`).toBe(false)
+    }
+  })
+
+  it.each(FILES.filter((name) => name.endsWith('.md')))('%s links to what exists', (name) => {
+    for (const [, target] of read(name).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+      if (/^[a-z]+:/.test(target!)) continue
+      expect(existsSync(join(ROOT, dirname(name), target!)), `${name} links to ${target}`).toBe(true)
+    }
+  })
+})

@@ -5,6 +5,7 @@ import { CACHE_RMAP, HEADER_KEY, PAGE_SIZE } from '../../assembly/abi.ts'
 import { Arena } from '../../src/core/arena.ts'
 import { FrameTable } from '../../src/core/views.ts'
 import { CHECKSUM_NAMES, CHECKSUMS, INDEXES } from '../../src/options.ts'
+import { guestMemory } from './memory.ts'
 import type { MicroCase, MicroGroup } from './suite.ts'
 
 /** Pages of the cold cases: more than any cache holds. */
@@ -19,6 +20,7 @@ export async function microGroups(smoke: boolean): Promise<MicroGroup[]> {
     await checksums(coldPages),
     await trees(smoke ? 100 : TREE_NODES),
     await boundary(),
+    await guestMemory(),
   ]
 }
 

@@ -45,11 +45,13 @@ const POLICIES: Record<CowPolicy, (memory: Memory, pfn: number) => boolean> = {
     return frames.refcount(pfn) === 1 && frames.mapcount(pfn) === 1 && !frames.hasFlag(pfn, FRAME_LOCKED)
   },
 
-  'mapcount+swapcount': (memory, pfn) => canShareSwapPage(memory, pfn),
+  'mapcount+swapcount': (memory, pfn) =>
+    !memory.frames.hasFlag(pfn, FRAME_LOCKED) && canShareSwapPage(memory, pfn),
 }
 
 /**
- * Is there only one user of a page, mapping it or having it swapped out? References do not count.
+ * Is there only one user of a page, mapping it or having it swapped out? References do not count. To be asked with the
+ * page locked, or while nobody has locked it.
  * Linux 2.6.13: can_share_swap_page()
  */
 export function canShareSwapPage(memory: Memory, pfn: number): boolean {

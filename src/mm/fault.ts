@@ -53,6 +53,8 @@ export function handleMmFault(mm: MmStruct, vpn: number, kind: FaultKind): Errno
     const errno = doSwapPage(mm, vma, vpn, pte)
     if (errno !== undefined) return errno
     pte = mm.memory.pageTables.get(mm.pgd, vpn)
+    // Somebody took it away meanwhile: from the beginning.
+    if ((pte & PTE_PRESENT) === 0) return handleMmFault(mm, vpn, kind)
   }
   if (kind === 'read') return undefined
   if (kind === 'write' && (pte & PTE_UFFD_WP) !== 0) {

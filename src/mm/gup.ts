@@ -4,7 +4,14 @@
 //
 // Linux: mm/gup.c
 
-import { FRAME_EXCLUSIVE, FRAME_PINNED, PAGE_SIZE, PTE_SPECIAL } from '../../assembly/abi.ts'
+import {
+  FRAME_DIRTY,
+  FRAME_EXCLUSIVE,
+  FRAME_PINNED,
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  PTE_SPECIAL,
+} from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import { allows, type FaultKind, handleMmFault } from './fault.ts'
 import type { Memory } from './memory.ts'
@@ -51,10 +58,12 @@ export class Pin {
     return bytes
   }
 
-  /** Writes as a device would. */
+  /** Writes as a device would. Swap does not have what is written. Linux: unpin_user_pages_dirty_lock() */
   write(offset: number, bytes: Uint8Array): void {
+    const { arena, frames } = this.memory
     this.eachPage(offset, bytes.length, (at, from, count) => {
-      this.memory.arena.u8.set(bytes.subarray(from, from + count), at)
+      arena.u8.set(bytes.subarray(from, from + count), at)
+      frames.setFlag(at >>> PAGE_SHIFT, FRAME_DIRTY)
     })
   }
 

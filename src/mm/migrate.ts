@@ -20,12 +20,14 @@ export function migratePage(memory: Memory, pfn: number, nid: number): number | 
   frames.get(pfn) // isolated
   frames.setFlag(pfn, FRAME_LOCKED)
   frames.setFlag(fresh, FRAME_LOCKED)
-  // For the whole move: an anon_vma whose last vma goes meanwhile must not be brought back to life at the end.
-  const anonVma = anonVmaOf(memory, pfn)
+  // For the whole move: an anon_vma whose last vma goes meanwhile must not be brought back to life at the end. A page
+  // that nobody maps may name one that is gone already.
+  const mapped = frames.mapcount(pfn) > 0
+  const anonVma = mapped ? anonVmaOf(memory, pfn) : undefined
   if (anonVma !== undefined) anonVmas.get(anonVma)
 
   const moved = unmapToMigrate(memory, pfn) && movePage(memory, pfn, fresh)
-  removeMigrationPtes(memory, pfn, moved ? fresh : pfn)
+  if (mapped) removeMigrationPtes(memory, pfn, moved ? fresh : pfn)
 
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.clearFlag(fresh, FRAME_LOCKED)

@@ -8,6 +8,7 @@ import {
   FRAME_LOCKED,
   FRAME_NOT_UPTODATE,
   FRAME_POISONED,
+  FRAME_SWAPCACHE,
   PTE_DIRTY,
   PTE_EXCLUSIVE,
   PTE_PRESENT,
@@ -42,6 +43,8 @@ export function doSwapPage(mm: MmStruct, vma: Vma, vpn: number, pte: number): Er
   const errno = mapLocked(mm, vma, vpn, pte, entry, cached)
   frames.clearFlag(cached, FRAME_LOCKED)
   memory.race?.('swap-in: after unlock')
+  // One that could not be read is of no use to anybody: whoever asks next has it read again.
+  if (errno === 'EIO' && frames.hasFlag(cached, FRAME_SWAPCACHE)) swap.uncache(cached)
   if (errno === undefined && frames.mapcount(cached) === 0) swap.tryToFree(cached)
   frames.put(cached)
   return errno
@@ -57,6 +60,7 @@ function mapLocked(
 ): Errno | undefined {
   const { memory } = mm
   const { frames, swap, pageTables } = memory
+  if (pageTables.get(mm.pgd, vpn) !== pte) return undefined // somebody was faster
   // Before the lock the slot may have been freed and used again, for a page that looks the same to the pte.
   if (swap.cachedPage(entry) !== cached) return 'EAGAIN'
   if (frames.hasFlag(cached, FRAME_NOT_UPTODATE)) return 'EIO'
@@ -68,10 +72,6 @@ function mapLocked(
   // A merged page is nobody's alone; a copy just made is.
   const exclusive = copied || (!isKsm(memory, pfn) && mayBeExclusive(memory, pte, pfn))
   const writable = exclusive && vma.has(VM_WRITE) && (pte & PTE_UFFD_WP) === 0
-  if (pageTables.get(mm.pgd, vpn) !== pte) {
-    if (copied) frames.put(pfn)
-    return undefined // somebody was faster
-  }
   if (copied) addNewAnonRmap(memory, pfn, vma, vpn)
   else mapCached(memory, pfn, vma, vpn, exclusive)
   const flags = PTE_PRESENT | (pte & PTE_UFFD_WP) | (writable ? PTE_WRITE | PTE_DIRTY : 0)

@@ -20,6 +20,8 @@ export type ReclaimFailure = 'locked' | 'no swap' | 'still mapped' | 'referenced
 export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undefined {
   const { frames, swap } = memory
   if (frames.hasFlag(pfn, FRAME_LOCKED)) return 'locked'
+  // Nobody's page any more, only held: there is nothing to bring back later.
+  if (frames.mapcount(pfn) === 0 && !frames.hasFlag(pfn, FRAME_SWAPCACHE)) return 'referenced'
   frames.get(pfn) // isolated: nobody frees it under us
   frames.setFlag(pfn, FRAME_LOCKED)
   const failure = swapOut(memory, pfn)

@@ -4,6 +4,9 @@ import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { expectInteger } from '../errors.ts'
 
+/** What a pte has room for. */
+export const MAX_SLOTS = 2 ** 20
+
 /** Pages by slot. `read` and `write` throw if they cannot; a page read must be what was written there last. */
 export interface SwapStore {
   /** How many pages it holds, 1 to 2^20. */
@@ -16,7 +19,7 @@ export interface SwapStore {
 
 /** A store in memory of its own, outside the arena. */
 export function memorySwapStore(slots: number): SwapStore {
-  expectInteger('slots', slots, 1, 2 ** 20)
+  expectInteger('slots', slots, 1, MAX_SLOTS)
   const pages = new Map<number, Uint8Array>()
   return {
     slots,
@@ -36,7 +39,7 @@ export function memorySwapStore(slots: number): SwapStore {
 
 /** A store in a file, which is made or overwritten. */
 export function fileSwapStore(path: string, slots: number): SwapStore {
-  expectInteger('slots', slots, 1, 2 ** 20)
+  expectInteger('slots', slots, 1, MAX_SLOTS)
   const fd = openSync(path, 'w+')
   return {
     slots,

@@ -3,7 +3,7 @@
 //
 // Linux: mm/swapfile.c, mm/swap_state.c
 
-import { FRAME_DIRTY, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Frames } from './frames.ts'
@@ -144,6 +144,17 @@ export class Swap {
     const device = this.device(entry)
     device.counts[entry.slot]!--
     this.releaseIfUnused(device, entry.slot)
+  }
+
+  /**
+   * One pte less refers to a slot, because its page is given up. With the last a page that nobody maps leaves the swap
+   * cache too. Linux: free_swap_and_cache()
+   */
+  freeAndCache(entry: SwapEntry): void {
+    const cached = this.cachedPage(entry)
+    this.free(entry)
+    if (cached === 0 || this.frames.mapcount(cached) > 0 || this.frames.hasFlag(cached, FRAME_LOCKED)) return
+    this.tryToFree(cached)
   }
 
   /** Takes a page out of the swap cache unless some pte still refers to its slot. Linux: folio_free_swap() */

@@ -3,7 +3,7 @@
 //
 // Linux: mm/swapfile.c, mm/swap_state.c
 
-import { FRAME_DIRTY, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Frames } from './frames.ts'
@@ -144,6 +144,15 @@ export class Swap {
     const device = this.device(entry)
     device.counts[entry.slot]!--
     this.releaseIfUnused(device, entry.slot)
+  }
+
+  /** As `free`, and a page that only the cache still has goes too: nobody will ask for it. Linux: free_swap_and_cache() */
+  freeWithCache(entry: SwapEntry): void {
+    this.free(entry)
+    const pfn = this.cachedPage(entry)
+    // Whoever has it locked looks again when done with it.
+    if (pfn !== 0 && this.frames.mapcount(pfn) === 0 && !this.frames.hasFlag(pfn, FRAME_LOCKED))
+      this.tryToFree(pfn)
   }
 
   /** Takes a page out of the swap cache unless some pte still refers to its slot. Linux: folio_free_swap() */

@@ -1,0 +1,47 @@
+// Swap where several hold on to the same page: slots, the swap cache and ptes must agree, and nothing is left behind.
+
+import { describe, expect, it } from 'vitest'
+import { type Host, memorySwapStore } from '../../src/index.ts'
+import { boot, mapFilled, PAGE } from '../support/machine.ts'
+
+function expectNothingLeft(host: Host): void {
+  expect(host.frames.free).toBe(host.frames.total)
+  expect(host.memory.swap.usage.used).toBe(0)
+  expect(host.memory.anonVmas.live).toBe(0)
+  host.audit()
+}
+
+describe('the swap cache', () => {
+  it('lets a page go when the last who had it swapped out unmaps it', async () => {
+    const host = await boot({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    const mm = host.createMm()
+    const at = mapFilled(mm, 2, 7)
+    const child = mm.fork()
+    for (const page of [0, 1]) expect(host.reclaim(mm.pfn(at + page * PAGE)!)).toBeUndefined()
+    expect(host.memory.swap.usage.used).toBe(2)
+    // One reads it back, which leaves it in the cache for the other; both go away in turn.
+    mm.read(at, 2 * PAGE)
+    mm.exit()
+    host.audit()
+    child.munmap(at, PAGE)
+    host.audit()
+    expect(host.memory.swap.usage.used).toBe(1)
+    child.exit()
+    expectNothingLeft(host)
+  })
+
+  it('lets a page go that a device held while it was swapped out', async () => {
+    const host = await boot({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    const mm = host.createMm()
+    const at = mapFilled(mm, 1, 7)
+    const pin = mm.pin(at, PAGE)
+    expect(host.reclaim(mm.pfn(at)!)).toBe('referenced')
+    mm.munmap(at, PAGE)
+    host.audit()
+    expect(host.frames.free).toBe(15)
+    pin.release()
+    expectNothingLeft(host)
+  })
+})

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, memorySwapStore } from '../../src/index.ts'
-import { boot, mapFilled, PAGE } from '../support/machine.ts'
+import { boot, holds, mapFilled, PAGE } from '../support/machine.ts'
 
 function expectNothingLeft(host: Host): void {
   expect(host.frames.free).toBe(host.frames.total)
@@ -42,6 +42,30 @@ describe('the swap cache', () => {
     host.audit()
     expect(host.frames.free).toBe(15)
     pin.release()
+    expectNothingLeft(host)
+  })
+})
+
+describe('a swapped out page', () => {
+  it.each([0, 1, 2, 3, 4, 5, 6, 7])('survives mprotect and fork on device %i', async (device) => {
+    const host = await boot({ frames: 32 })
+    for (let i = 0; i < device; i++) {
+      host.swapOn(memorySwapStore(1))
+      const sleeper = host.createMm()
+      sleeper.madvise(mapFilled(sleeper, 1, i), PAGE, 'MADV_PAGEOUT')
+    }
+    host.swapOn(memorySwapStore(8))
+    const mm = host.createMm()
+    const at = mapFilled(mm, 3, 7)
+    mm.madvise(at, 3 * PAGE, 'MADV_PAGEOUT')
+    mm.mprotect(at, 3 * PAGE, 'PROT_READ')
+    host.audit()
+    const child = mm.fork()
+    host.audit()
+    expect(holds(mm, at, 3, 7)).toBe(true)
+    expect(holds(child, at, 3, 7)).toBe(true)
+    host.audit()
+    host.close()
     expectNothingLeft(host)
   })
 })

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, memorySwapStore } from '../../src/index.ts'
-import { boot, holds, mapFilled, PAGE } from '../support/machine.ts'
+import { boot, errnoOf, fullScans, holds, mapFilled, mapMergeable, PAGE } from '../support/machine.ts'
 
 function expectNothingLeft(host: Host): void {
   expect(host.frames.free).toBe(host.frames.total)
@@ -66,6 +66,47 @@ describe('a swapped out page', () => {
     expect(holds(child, at, 3, 7)).toBe(true)
     host.audit()
     host.close()
+    expectNothingLeft(host)
+  })
+})
+
+describe('a page that outlives the anon_vma it remembers', () => {
+  it('in a device: can be neither moved nor reclaimed, and harms nobody', async () => {
+    const host = await boot({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    const mm = host.createMm()
+    const pin = mm.pin(mapFilled(mm, 1, 7), PAGE)
+    const pfn = pin.pfns[0]!
+    mm.exit()
+    expect(host.memory.anonVmas.live).toBe(0)
+    expect(errnoOf(() => host.migrate(pfn, { node: 0 }))).toBe('EAGAIN')
+    expect(errnoOf(() => host.offline(pfn, pfn + 1))).toBe('EBUSY')
+    expect(host.reclaim(pfn)).toBe('referenced')
+    host.audit()
+    expect(host.memoryFailure(pfn).told).toEqual([])
+    expect(pin.read(0, 2)).toEqual(Uint8Array.of(7, 7))
+    pin.release()
+    expect(host.frames.free).toBe(15)
+    host.audit()
+  })
+
+  it('in the swap cache: another mm gets its copy', async () => {
+    const host = await boot({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    const [a, b] = [host.createMm(), host.createMm()]
+    const atA = mapMergeable(a, 1, 7)
+    const atB = mapMergeable(b, 1, 7)
+    fullScans(host, 2)
+    expect(host.reclaim(a.pfn(atA)!)).toBeUndefined()
+    // The merged page comes back as a's own, stays in the cache for b, and outlives a.
+    a.read(atA, 1)
+    a.exit()
+    host.audit()
+    expect(holds(b, atB, 1, 7)).toBe(true)
+    expect(host.vmstat().ksm_swpin_copy).toBe(1)
+    host.audit()
+    b.exit()
+    fullScans(host, 1)
     expectNothingLeft(host)
   })
 })

@@ -98,6 +98,7 @@ describe('a page that outlives the anon_vma it remembers', () => {
     const atB = mapMergeable(b, 1, 7)
     fullScans(host, 2)
     expect(host.reclaim(a.pfn(atA)!)).toBeUndefined()
+    host.ksm.scan(1)
     // The merged page comes back as a's own, stays in the cache for b, and outlives a.
     a.read(atA, 1)
     a.exit()

@@ -154,6 +154,10 @@ function auditSwap(memory: Memory, count: PteCount, complaints: Complaints): voi
       frames.hasFlag(cached, FRAME_SWAPCACHE),
       () => `swap slot ${name}: frame ${cached} is not its own`,
     )
+    complaints.unless(
+      found > 0 || frames.mapcount(cached) > 0,
+      () => `swap slot ${name}: nobody but the cache has frame ${cached}`,
+    )
     complaints.equal(`swap slot ${name}: what frame ${cached} says`, swap.entryOf(cached).slot, entry.slot)
   }
   complaints.equal('swap slots in use', swap.usage.used, used)

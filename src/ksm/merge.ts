@@ -161,7 +161,7 @@ function tryToMergeWithKsmPage(ksm: KsmState, item: number, pfn: number, ksmPfn:
     }
   }
   if (memory.trace.active) {
-    const event = { ksm_page: ksmPfn, pfn, rmap_item: item, mm: mm.name, err: -Math.min(err, EFAULT) }
+    const event = { ksm_page: ksmPfn, pfn, rmap_item: item, mm: mm.name, err: errnoOf(err) }
     memory.trace.emit('ksm_merge_with_ksm_page', event)
   }
   return err
@@ -216,8 +216,13 @@ function mergedWithZeroPage(ksm: KsmState, item: number, pfn: number): boolean {
       pfn,
       rmap_item: item,
       mm: mm.name,
-      err: -Math.min(err, EFAULT),
+      err: errnoOf(err),
     })
   }
   return err === OK
+}
+
+/** What a tracepoint tells: 0 or a negative errno. */
+function errnoOf(err: number): number {
+  return err === OK ? 0 : -EFAULT
 }

@@ -50,6 +50,11 @@ export class AnonVmas {
     return anonVma
   }
 
+  /** The anon_vma of an id that a page remembers: gone if nobody maps the page any more. */
+  find(id: number): AnonVma | undefined {
+    return this.byId[id]
+  }
+
   /** Gives a vma an anon_vma if it has none: a neighbour's if that could have been one vma with it, else a new root. */
   prepare(vma: Vma, reusable: AnonVma | undefined): void {
     if (vma.anonVma !== undefined) return

@@ -32,6 +32,7 @@ export function migratePage(memory: Memory, pfn: number, nid: number): number | 
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.clearFlag(fresh, FRAME_LOCKED)
   if (anonVma !== undefined) anonVmas.put(anonVma)
+  if (frames.mapcount(moved ? fresh : pfn) === 0) memory.swap.tryToFree(moved ? fresh : pfn)
   frames.put(pfn)
   frames.put(fresh) // if it was not taken into use, it is free again
   return moved ? fresh : 'EAGAIN'

@@ -62,8 +62,17 @@ export class MmStruct {
     this.domain = options.domain ?? ''
   }
 
-  /** Calls a notifier before and after translations of this mm change, until it is unregistered or the mm exits. */
+  /**
+   * Calls a notifier before and after translations of this mm change, until it is unregistered or the mm exits. Throws
+   * TypeError, ESRCH.
+   */
   registerNotifier(notifier: Notifier): void {
+    if (typeof notifier !== 'object' || notifier === null) {
+      throw new TypeError(
+        'Expected `notifier` to be an object with invalidateRangeStart or invalidateRangeEnd',
+      )
+    }
+    if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
     this.notifiers.add(notifier)
     this.memory.notifiers++
   }
@@ -74,7 +83,7 @@ export class MmStruct {
 
   /** The mm has exited: nobody need be told anything any more. @internal */
   dropNotifiers(): void {
-    this.memory.notifiers -= this.notifiers.length
+    this.memory.notifiers -= this.notifiers.clear()
   }
 
   /** Keeps the struct beyond exit. Linux: mmgrab(). @internal */

@@ -33,12 +33,13 @@ export interface Notifier {
 export class Notifiers {
   private readonly list: Notifier[] = []
 
-  get length(): number {
-    return this.list.length
-  }
-
   add(notifier: Notifier): void {
     this.list.push(notifier)
+  }
+
+  /** Forgets all and returns how many there were. */
+  clear(): number {
+    return this.list.splice(0).length
   }
 
   /** False if it was not registered. */

@@ -25,9 +25,12 @@ export function isKsm(memory: Memory, pfn: number): boolean {
   return (memory.frames.mapping(pfn) & MAPPING_TAG) === MAPPING_KSM
 }
 
-/** The anon_vma of an ordinary anonymous page; undefined of any other. Linux: folio_anon_vma() */
+/**
+ * The anon_vma of an ordinary anonymous page; undefined of any other, and of one that outlived its mappings in the swap
+ * cache or in somebody's hands, and its anon_vma too. Linux: folio_get_anon_vma()
+ */
 export function anonVmaOf(memory: Memory, pfn: number): AnonVma | undefined {
-  return isPlainAnon(memory, pfn) ? memory.anonVmas.of(memory.frames.mapping(pfn) >>> 2) : undefined
+  return isPlainAnon(memory, pfn) ? memory.anonVmas.find(memory.frames.mapping(pfn) >>> 2) : undefined
 }
 
 /** A fresh page is mapped for the first time, by this vma alone. Linux: folio_add_new_anon_rmap() */

@@ -20,7 +20,7 @@ import { canShareSwapPage } from './cow.ts'
 import type { Memory } from './memory.ts'
 import type { MmStruct } from './mm-struct.ts'
 import { makePte, type SwapEntry, swapEntryOf } from './pte.ts'
-import { addAnonRmap, addNewAnonRmap, isKsm } from './rmap.ts'
+import { addAnonRmap, addNewAnonRmap, anonVmaOf, isKsm } from './rmap.ts'
 import { VM_WRITE, type Vma } from './vma.ts'
 import { prepareAnonVma } from './vma-edit.ts'
 
@@ -45,7 +45,7 @@ export function doSwapPage(mm: MmStruct, vma: Vma, vpn: number, pte: number): Er
   memory.race?.('swap-in: after unlock')
   // One that could not be read is of no use to anybody: whoever asks next has it read again.
   if (errno === 'EIO' && frames.hasFlag(cached, FRAME_SWAPCACHE)) swap.uncache(cached)
-  if (errno === undefined && frames.mapcount(cached) === 0) swap.tryToFree(cached)
+  if (frames.mapcount(cached) === 0) swap.tryToFree(cached)
   frames.put(cached)
   return errno
 }
@@ -125,10 +125,7 @@ export function ksmMightNeedToCopy(memory: Memory, pfn: number, vma: Vma, vpn: n
     if (memory.ksm.mayKeepMerged(pfn)) return pfn
   } else if (!frames.isAnon(pfn)) {
     return pfn
-  } else if (
-    memory.anonVmas.of(frames.mapping(pfn) >>> 2).root === vma.anonVma!.root &&
-    frames.index(pfn) === vma.indexOf(vpn)
-  ) {
+  } else if (anonVmaOf(memory, pfn)?.root === vma.anonVma!.root && frames.index(pfn) === vma.indexOf(vpn)) {
     return pfn
   }
   const copy = frames.alloc(vma.nid)

@@ -27,7 +27,8 @@ export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undef
   const failure = swapOut(memory, pfn)
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.put(pfn)
-  if (failure === 'still mapped' && frames.hasFlag(pfn, FRAME_SWAPCACHE)) swap.tryToFree(pfn)
+  // It stays in the swap cache only for those who have it swapped out.
+  if (failure !== undefined) swap.tryToFree(pfn)
   return failure
 }
 

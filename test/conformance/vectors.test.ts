@@ -216,68 +216,6 @@ describe.each(INDEX_NAMES)('counter vectors, index %s', (index) => {
     await expectVectors({ ops: [...region([9]), ...rewrites] }, new Array(4).fill([0, 0, 0, 1]))
   })
 
-  it('visits an ageing page on the smart-scan schedule', async () => {
-    const rows = await run({ knobs: { smart_scan: 1 }, ops: [...region([9]), ...scans(60)] })
-    const visited = rows.flatMap((row, i) => (i > 0 && row.pages_unshared === 1 ? [i + 1] : []))
-    expect(visited).toEqual([2, 3, 4, 6, 9, 14, 23, 32, 41, 50, 59])
-    const skipped = (scan: number): unknown => rows[scan - 1]!.pages_skipped
-    expect([5, 8, 10, 11, 13, 14, 15, 22, 23, 31, 59].map(skipped)).toEqual([
-      1, 3, 4, 5, 7, 7, 8, 15, 15, 23, 47,
-    ])
-  })
-
-  it.each<[born: number, merged: number | undefined]>([
-    [63, 6],
-    [64, 14],
-    [65, 4],
-    [66, 3],
-    [67, 2],
-    [68, undefined],
-    [69, 9],
-    [70, undefined],
-    [71, undefined],
-  ])('smart_scan: a twin born at scan %i of an old page meets it in its scan %s', async (born, merged) => {
-    const ops = [
-      ...region([9, 9].slice(0, 1)),
-      ['map', 1, 2, 1],
-      ['mergeable', 1, 2, 0, 1],
-      ...scans(born - 1),
-    ] as Operation[]
-    const rows = await run({ knobs: { smart_scan: 1 }, ops: [...ops, ['write', 1, 2, 0, 9], ...scans(100)] })
-    const at = rows.findIndex((row) => row.pages_sharing === 1)
-    expect(at < 0 ? undefined : at + 1 - (born - 1)).toBe(merged)
-  })
-
-  it.each<[knob: string, value: number | string, errno: string]>([
-    ['run', 3, 'EINVAL'],
-    ['run', -1, 'EINVAL'],
-    ['run', 'x', 'EINVAL'],
-    ['max_page_sharing', 1, 'EINVAL'],
-    ['max_page_sharing', 2 ** 31, 'ERANGE'],
-    ['merge_across_nodes', 2, 'EINVAL'],
-    ['use_zero_pages', 2, 'EINVAL'],
-    ['smart_scan', 'maybe', 'EINVAL'],
-    ['sleep_millisecs', 2 ** 32, 'EINVAL'],
-    ['pages_to_scan', 1.5, 'EINVAL'],
-  ])('refuses %s=%s with %s', async (knob, value, errno) => {
-    const rows = await run({ ops: [['knob', knob, value as number]] })
-    expect(rows[0]!.error).toBe(errno)
-  })
-
-  it('refuses to change max_page_sharing while pages are merged, but not to keep it', async () => {
-    const rows = await run({
-      ops: [
-        ...region(same(4)),
-        ['scan', 2],
-        ['knob', 'max_page_sharing', 2],
-        ['knob', 'max_page_sharing', 256],
-        ['run', 2],
-        ['knob', 'max_page_sharing', 2],
-      ],
-    })
-    expect(rows.map((row) => row.error)).toEqual([null, 'EBUSY', null, null, null])
-  })
-
   it('reports a hole in the range of madvise after doing the rest', async () => {
     const rows = await run({
       ops: [

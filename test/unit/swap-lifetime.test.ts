@@ -1,0 +1,113 @@
+// Swap where several hold on to the same page: slots, the swap cache and ptes must agree, and nothing is left behind.
+
+import { describe, expect, it } from 'vitest'
+import { type Host, memorySwapStore } from '../../src/index.ts'
+import { boot, errnoOf, fullScans, holds, mapFilled, mapMergeable, PAGE } from '../support/machine.ts'
+
+function expectNothingLeft(host: Host): void {
+  expect(host.frames.free).toBe(host.frames.total)
+  expect(host.memory.swap.usage.used).toBe(0)
+  expect(host.memory.anonVmas.live).toBe(0)
+  host.audit()
+}
+
+describe('the swap cache', () => {
+  it('lets a page go when the last who had it swapped out unmaps it', async () => {
+    const host = await boot({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    const mm = host.createMm()
+    const at = mapFilled(mm, 2, 7)
+    const child = mm.fork()
+    for (const page of [0, 1]) expect(host.reclaim(mm.pfn(at + page * PAGE)!)).toBeUndefined()
+    expect(host.memory.swap.usage.used).toBe(2)
+    // One reads it back, which leaves it in the cache for the other; both go away in turn.
+    mm.read(at, 2 * PAGE)
+    mm.exit()
+    host.audit()
+    child.munmap(at, PAGE)
+    host.audit()
+    expect(host.memory.swap.usage.used).toBe(1)
+    child.exit()
+    expectNothingLeft(host)
+  })
+
+  it('lets a page go that a device held while it was swapped out', async () => {
+    const host = await boot({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    const mm = host.createMm()
+    const at = mapFilled(mm, 1, 7)
+    const pin = mm.pin(at, PAGE)
+    expect(host.reclaim(mm.pfn(at)!)).toBe('referenced')
+    mm.munmap(at, PAGE)
+    host.audit()
+    expect(host.frames.free).toBe(15)
+    pin.release()
+    expectNothingLeft(host)
+  })
+})
+
+describe('a swapped out page', () => {
+  it.each([0, 1, 2, 3, 4, 5, 6, 7])('survives mprotect and fork on device %i', async (device) => {
+    const host = await boot({ frames: 32 })
+    for (let i = 0; i < device; i++) {
+      host.swapOn(memorySwapStore(1))
+      const sleeper = host.createMm()
+      sleeper.madvise(mapFilled(sleeper, 1, i), PAGE, 'MADV_PAGEOUT')
+    }
+    host.swapOn(memorySwapStore(8))
+    const mm = host.createMm()
+    const at = mapFilled(mm, 3, 7)
+    mm.madvise(at, 3 * PAGE, 'MADV_PAGEOUT')
+    mm.mprotect(at, 3 * PAGE, 'PROT_READ')
+    host.audit()
+    const child = mm.fork()
+    host.audit()
+    expect(holds(mm, at, 3, 7)).toBe(true)
+    expect(holds(child, at, 3, 7)).toBe(true)
+    host.audit()
+    host.close()
+    expectNothingLeft(host)
+  })
+})
+
+describe('a page that outlives the anon_vma it remembers', () => {
+  it('in a device: can be neither moved nor reclaimed, and harms nobody', async () => {
+    const host = await boot({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    const mm = host.createMm()
+    const pin = mm.pin(mapFilled(mm, 1, 7), PAGE)
+    const pfn = pin.pfns[0]!
+    mm.exit()
+    expect(host.memory.anonVmas.live).toBe(0)
+    expect(errnoOf(() => host.migrate(pfn, { node: 0 }))).toBe('EAGAIN')
+    expect(errnoOf(() => host.offline(pfn, pfn + 1))).toBe('EBUSY')
+    expect(host.reclaim(pfn)).toBe('referenced')
+    host.audit()
+    expect(host.memoryFailure(pfn).told).toEqual([])
+    expect(pin.read(0, 2)).toEqual(Uint8Array.of(7, 7))
+    pin.release()
+    expect(host.frames.free).toBe(15)
+    host.audit()
+  })
+
+  it('in the swap cache: another mm gets its copy', async () => {
+    const host = await boot({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    const [a, b] = [host.createMm(), host.createMm()]
+    const atA = mapMergeable(a, 1, 7)
+    const atB = mapMergeable(b, 1, 7)
+    fullScans(host, 2)
+    expect(host.reclaim(a.pfn(atA)!)).toBeUndefined()
+    host.ksm.scan(1)
+    // The merged page comes back as a's own, stays in the cache for b, and outlives a.
+    a.read(atA, 1)
+    a.exit()
+    host.audit()
+    expect(holds(b, atB, 1, 7)).toBe(true)
+    expect(host.vmstat().ksm_swpin_copy).toBe(1)
+    host.audit()
+    b.exit()
+    fullScans(host, 1)
+    expectNothingLeft(host)
+  })
+})

@@ -30,6 +30,21 @@ export class PagefoldError extends Error {
   }
 }
 
+/**
+ * Something is not as it can only be: a bug, or memory overwritten from outside. Nothing built on it can be trusted, so
+ * the host that meets one refuses further calls.
+ */
+export function brokenInvariant(what: string, cause?: unknown): PagefoldError {
+  return new PagefoldError('EUCLEAN', `${what}; please report this`, { cause })
+}
+
+/** Has what a listener threw come up as an uncaught error, later: it must not stop a merge or a fault half way. */
+export function reportLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error
+  })
+}
+
 /** Returns `value` if it is an integer in [min, max]; throws TypeError or RangeError naming `name` otherwise. */
 export function expectInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number') {

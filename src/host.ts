@@ -352,6 +352,7 @@ export class Host {
   }
 
   private expectOpen(): void {
+    this.memory.expectSound()
     if (!this.open) throw new PagefoldError('EINVAL', 'the host is closed')
   }
 }

@@ -109,13 +109,15 @@ export class Ksm {
     let scanned = 0
     this.scanning = true
     try {
-      while (scanned < pages) {
-        const count = nextPages(state, pages - scanned)
-        if (count === 0) break
-        visitWindow(state, count)
-        state.counters[COUNTER_PAGES_SCANNED]! += count
-        scanned += count
-      }
+      state.memory.guarded(() => {
+        while (scanned < pages) {
+          const count = nextPages(state, pages - scanned)
+          if (count === 0) break
+          visitWindow(state, count)
+          state.counters[COUNTER_PAGES_SCANNED]! += count
+          scanned += count
+        }
+      })
     } finally {
       this.scanning = false
     }
@@ -168,7 +170,7 @@ export class Ksm {
     tunables.run = run
     if (run === KSM_RUN_MERGE) this.daemon.wake()
     if (run !== KSM_RUN_UNMERGE) return
-    const errno = unmergeAndRemoveAllRmapItems(this.state)
+    const errno = this.state.memory.guarded(() => unmergeAndRemoveAllRmapItems(this.state))
     if (errno === undefined) return
     tunables.run = 0
     throw new PagefoldError(

@@ -5,6 +5,7 @@
 // Linux: include/linux/rmap.h, anon_vma_prepare(), anon_vma_clone(), anon_vma_fork(), unlink_anon_vmas(). The lock of
 // a forest lies in its root; here one thread changes structure, so nothing is locked.
 
+import { brokenInvariant } from '../errors.ts'
 import type { Vma } from './vma.ts'
 
 export class AnonVma {
@@ -46,7 +47,7 @@ export class AnonVmas {
   /** The anon_vma of an id that somebody holds a reference for. */
   of(id: number): AnonVma {
     const anonVma = this.byId[id]
-    if (anonVma === undefined) throw new Error(`anon_vma ${id} was used after it was freed`)
+    if (anonVma === undefined) throw brokenInvariant(`anon_vma ${id} was used after it was freed`)
     return anonVma
   }
 
@@ -137,7 +138,7 @@ export class AnonVmas {
   }
 
   private release(anonVma: AnonVma): void {
-    if (this.byId[anonVma.id] !== anonVma) throw new Error(`anon_vma ${anonVma.id} was freed twice`)
+    if (this.byId[anonVma.id] !== anonVma) throw brokenInvariant(`anon_vma ${anonVma.id} was freed twice`)
     this.byId[anonVma.id] = undefined
     this.freeIds.push(anonVma.id)
     this.onFree?.(anonVma)

@@ -3,7 +3,7 @@
 
 import { COUNTER_KSM_SWPIN_COPY, COUNTER_KSM_ZERO_PAGES } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
-import type { Errno } from '../errors.ts'
+import { brokenInvariant, type Errno, PagefoldError } from '../errors.ts'
 import { AnonVmas } from './anon-vma.ts'
 import type { CowPolicy } from './cow.ts'
 import { Frames } from './frames.ts'
@@ -61,6 +61,8 @@ export class Memory {
   /** Where a test may act between two steps. */
   race: ((point: RacePoint) => void) | undefined
   ksm: KsmHooks = NO_KSM
+  /** Set once an invariant was found broken: nothing here can be trusted any more. */
+  broken: PagefoldError | undefined
   /** Notifiers registered with any mm. */
   notifiers = 0
   private readonly mmById: (MmStruct | undefined)[] = [undefined]
@@ -72,6 +74,23 @@ export class Memory {
     this.pageTables = new PageTables(arena)
     this.swap = new Swap(arena, this.frames)
     this.pins = new PinCounts(this)
+  }
+
+  /** Throws EUCLEAN if an invariant was found broken before. */
+  expectSound(): void {
+    if (this.broken !== undefined) throw this.broken
+  }
+
+  /** Runs a piece of the engine. Whatever comes out of it beside a PagefoldError, a trap in the core say, breaks the host. */
+  guarded<Result>(work: () => Result): Result {
+    this.expectSound()
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof PagefoldError && error.code !== 'EUCLEAN') throw error
+      this.broken = error instanceof PagefoldError ? error : brokenInvariant(String(error), error)
+      throw this.broken
+    }
   }
 
   /** Does anybody outside get to act while the engine is at work? */

@@ -308,6 +308,7 @@ export class Mm extends MmStruct {
   }
 
   private expectAlive(): void {
+    this.memory.expectSound()
     if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
   }
 

@@ -5,6 +5,7 @@
 // Linux: include/linux/mmu_notifier.h
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
+import { reportLater } from '../errors.ts'
 
 /** What is about to happen. Linux: enum mmu_notifier_event */
 export type NotifierEvent = 'unmap' | 'clear' | 'protection' | 'protection_page' | 'release'
@@ -29,7 +30,13 @@ export interface Notifier {
   invalidateRangeEnd?(range: NotifierRange): void
 }
 
-/** The notifiers of one mm. */
+/** A range that has begun, and who was told. */
+export interface OpenRange {
+  readonly range: NotifierRange
+  readonly told: readonly Notifier[]
+}
+
+/** The notifiers of one mm. What one of them throws is reported as an uncaught error: the change goes on. */
 export class Notifiers {
   private readonly list: Notifier[] = []
 
@@ -51,30 +58,46 @@ export class Notifiers {
   }
 
   /** Announces a change of [start, end), virtual pages. Nobody may refuse; what is returned goes to `end`. */
-  start(event: NotifierEvent, start: number, end: number): NotifierRange | undefined {
+  start(event: NotifierEvent, start: number, end: number): OpenRange | undefined {
     if (this.list.length === 0) return undefined
-    const range = rangeOf(event, start, end, true)
-    for (const notifier of this.list) notifier.invalidateRangeStart?.(range)
-    return range
+    const open = { range: rangeOf(event, start, end, true), told: [...this.list] }
+    for (const notifier of open.told) begin(notifier, open.range)
+    return open
   }
 
   /**
    * Announces a change that cannot wait. If one refuses, those told before it get their end, those behind it hear
    * nothing, and the answer is 'EAGAIN': the caller must not call `end`. Linux: invalidate_range_start_nonblock()
    */
-  startNonblock(event: NotifierEvent, start: number, end: number): NotifierRange | 'EAGAIN' {
-    const range = rangeOf(event, start, end, false)
-    for (const [i, notifier] of this.list.entries()) {
-      if (notifier.invalidateRangeStart?.(range) !== 'EAGAIN') continue
-      for (const told of this.list.slice(0, i)) told.invalidateRangeEnd?.(range)
+  startNonblock(event: NotifierEvent, start: number, end: number): OpenRange | 'EAGAIN' {
+    const open = { range: rangeOf(event, start, end, false), told: [...this.list] }
+    for (const [i, notifier] of open.told.entries()) {
+      if (begin(notifier, open.range) !== 'EAGAIN') continue
+      this.end({ range: open.range, told: open.told.slice(0, i) })
       return 'EAGAIN'
     }
-    return range
+    return open
   }
 
-  end(range: NotifierRange | undefined): void {
-    if (range === undefined) return
-    for (const notifier of this.list) notifier.invalidateRangeEnd?.(range)
+  /** Tells everybody who heard the range begin, whether or not they are still registered. */
+  end(open: OpenRange | undefined): void {
+    if (open === undefined) return
+    for (const notifier of open.told) {
+      try {
+        notifier.invalidateRangeEnd?.(open.range)
+      } catch (error) {
+        reportLater(error)
+      }
+    }
+  }
+}
+
+function begin(notifier: Notifier, range: NotifierRange): 'EAGAIN' | undefined {
+  try {
+    return notifier.invalidateRangeStart?.(range) ?? undefined
+  } catch (error) {
+    reportLater(error)
+    return undefined
   }
 }
 

@@ -1,5 +1,7 @@
 // Tracepoints: who wants to know what happened, by the kernel's names and fields (include/trace/events/ksm.h).
 
+import { reportLater } from '../errors.ts'
+
 /** The fields of each event. An mm is given by its name, an rmap item by its address in the arena. */
 export interface TraceEvents {
   ksm_start_scan: { seq: number; rmap_entries: number }
@@ -82,7 +84,12 @@ export class Tracepoints {
   }
 
   emit<Name extends TraceName>(name: Name, event: TraceEvents[Name]): void {
-    for (const listener of this.listeners.get(name) ?? [])
-      (listener as (event: TraceEvents[Name]) => void)(event)
+    for (const listener of this.listeners.get(name) ?? []) {
+      try {
+        ;(listener as (event: TraceEvents[Name]) => void)(event)
+      } catch (error) {
+        reportLater(error)
+      }
+    }
   }
 }

@@ -30,6 +30,7 @@ export function visitWindow(ksm: KsmState, count: number): void {
   // A window holds pages of one mm.
   const mm = memory.mm(items.mm(window.item(0)))
   const trees = ksm.treesOf(mm)
+  memory.race?.('scan: between cursor and merge')
   const [stableRoots, unstableRoots] = [trees.stable[0]!, trees.unstable[0]!]
   ksm.now = Math.floor(ksm.clock.now())
   core.hashWindow(0, count, stableRoots, unstableRoots)

@@ -3,7 +3,7 @@
 //
 // Linux: mm/swapfile.c, mm/swap_state.c
 
-import { FRAME_DIRTY, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Frames } from './frames.ts'
@@ -144,6 +144,17 @@ export class Swap {
     const device = this.device(entry)
     device.counts[entry.slot]!--
     this.releaseIfUnused(device, entry.slot)
+  }
+
+  /**
+   * The same for a pte that is given up, not brought back: with the last of them a page that only the cache still has
+   * goes too, unless somebody has it locked. Linux: free_swap_and_cache()
+   */
+  freeWithCache(entry: SwapEntry): void {
+    this.free(entry)
+    const pfn = this.cachedPage(entry)
+    if (pfn !== 0 && this.frames.mapcount(pfn) === 0 && !this.frames.hasFlag(pfn, FRAME_LOCKED))
+      this.tryToFree(pfn)
   }
 
   /** Takes a page out of the swap cache unless some pte still refers to its slot. Linux: folio_free_swap() */

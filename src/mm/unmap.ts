@@ -44,7 +44,7 @@ export function removeVma(mm: MmStruct, vma: Vma): void {
 
 function zapPte(mm: MmStruct, pte: number): void {
   if ((pte & PTE_PRESENT) === 0) {
-    if (isSwapPte(pte)) mm.memory.swap.free(swapEntryOf(pte))
+    if (isSwapPte(pte)) mm.memory.swap.freeWithCache(swapEntryOf(pte))
     return
   }
   if ((pte & PTE_SPECIAL) === 0) removeRmap(mm.memory, ptePfn(pte))

@@ -126,7 +126,8 @@ export function ksmMightNeedToCopy(memory: Memory, pfn: number, vma: Vma, vpn: n
   } else if (!frames.isAnon(pfn)) {
     return pfn
   } else if (
-    memory.anonVmas.of(frames.mapping(pfn) >>> 2).root === vma.anonVma!.root &&
+    // It may be gone: a page that was merged when it went to swap comes back as that of whoever was first.
+    memory.anonVmas.find(frames.mapping(pfn) >>> 2)?.root === vma.anonVma!.root &&
     frames.index(pfn) === vma.indexOf(vpn)
   ) {
     return pfn

@@ -7,7 +7,7 @@
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import type { Memory } from './memory.ts'
-import { anonVmaOf } from './rmap.ts'
+import { getAnonVma } from './rmap.ts'
 import { removeMigrationPtes, unmapToMigrate } from './unmap-page.ts'
 
 /** Moves a page to a frame on NUMA node `nid`. Returns the new pfn, or ENOMEM, EAGAIN, EINVAL (no anonymous page). */
@@ -21,11 +21,11 @@ export function migratePage(memory: Memory, pfn: number, nid: number): number | 
   frames.setFlag(pfn, FRAME_LOCKED)
   frames.setFlag(fresh, FRAME_LOCKED)
   // For the whole move: an anon_vma whose last vma goes meanwhile must not be brought back to life at the end.
-  const anonVma = anonVmaOf(memory, pfn)
-  if (anonVma !== undefined) anonVmas.get(anonVma)
+  const anonVma = getAnonVma(memory, pfn)
+  const mapped = frames.mapcount(pfn) > 0
 
   const moved = unmapToMigrate(memory, pfn) && movePage(memory, pfn, fresh)
-  removeMigrationPtes(memory, pfn, moved ? fresh : pfn)
+  if (mapped) removeMigrationPtes(memory, pfn, moved ? fresh : pfn)
 
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.clearFlag(fresh, FRAME_LOCKED)

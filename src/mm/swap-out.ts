@@ -25,7 +25,7 @@ export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undef
   const failure = swapOut(memory, pfn)
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.put(pfn)
-  if (failure === 'still mapped' && frames.hasFlag(pfn, FRAME_SWAPCACHE)) swap.tryToFree(pfn)
+  if (failure !== undefined && frames.hasFlag(pfn, FRAME_SWAPCACHE)) swap.tryToFree(pfn)
   return failure
 }
 

@@ -72,6 +72,7 @@ function replacePtes(
 ): Mapping[] {
   const { frames, pageTables } = memory
   const found: Mapping[] = []
+  if (frames.mapcount(pfn) === 0) return found
   rmapWalk(memory, pfn, (mm, _, vpn) => {
     const pte = pageTables.get(mm.pgd, vpn)
     if ((pte & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT || ptePfn(pte) !== pfn) return true

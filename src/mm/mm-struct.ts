@@ -74,7 +74,7 @@ export class MmStruct {
 
   /** The mm has exited: nobody need be told anything any more. @internal */
   dropNotifiers(): void {
-    this.memory.notifiers -= this.notifiers.length
+    this.memory.notifiers -= this.notifiers.clear()
   }
 
   /** Keeps the struct beyond exit. Linux: mmgrab(). @internal */

@@ -32,10 +32,8 @@ export interface Notifier {
 /** The notifiers of one mm. */
 export class Notifiers {
   private readonly list: Notifier[] = []
-
-  get length(): number {
-    return this.list.length
-  }
+  /** Who heard a range begin, as long as it has not ended: they, and nobody else, hear it end. */
+  private readonly told = new Map<NotifierRange, readonly Notifier[]>()
 
   add(notifier: Notifier): void {
     this.list.push(notifier)
@@ -49,11 +47,19 @@ export class Notifiers {
     return true
   }
 
+  /** Forgets all of them, and returns how many they were. */
+  clear(): number {
+    return this.list.splice(0).length
+  }
+
   /** Announces a change of [start, end), virtual pages. Nobody may refuse; what is returned goes to `end`. */
   start(event: NotifierEvent, start: number, end: number): NotifierRange | undefined {
     if (this.list.length === 0) return undefined
     const range = rangeOf(event, start, end, true)
-    for (const notifier of this.list) notifier.invalidateRangeStart?.(range)
+    // A copy: one that is called may register or unregister others, and itself.
+    const told = [...this.list]
+    this.told.set(range, told)
+    for (const notifier of told) if (this.list.includes(notifier)) notifier.invalidateRangeStart?.(range)
     return range
   }
 
@@ -63,17 +69,25 @@ export class Notifiers {
    */
   startNonblock(event: NotifierEvent, start: number, end: number): NotifierRange | 'EAGAIN' {
     const range = rangeOf(event, start, end, false)
-    for (const [i, notifier] of this.list.entries()) {
-      if (notifier.invalidateRangeStart?.(range) !== 'EAGAIN') continue
-      for (const told of this.list.slice(0, i)) told.invalidateRangeEnd?.(range)
-      return 'EAGAIN'
+    const told: Notifier[] = []
+    this.told.set(range, told)
+    for (const notifier of [...this.list]) {
+      if (!this.list.includes(notifier)) continue
+      if (notifier.invalidateRangeStart?.(range) === 'EAGAIN') {
+        this.end(range)
+        return 'EAGAIN'
+      }
+      told.push(notifier)
     }
     return range
   }
 
+  /** The change is over. */
   end(range: NotifierRange | undefined): void {
     if (range === undefined) return
-    for (const notifier of this.list) notifier.invalidateRangeEnd?.(range)
+    const told = this.told.get(range)!
+    this.told.delete(range)
+    for (const notifier of told) if (this.list.includes(notifier)) notifier.invalidateRangeEnd?.(range)
   }
 }
 

@@ -144,10 +144,20 @@ export class Arena {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + count) * PAGE_SIZE)
   }
 
-  /** The 64-bit checksum of a page. */
+  /** The 64-bit checksum of a page. What the trees are being searched for stays as it is. */
   checksum(pfn: number): bigint {
+    const at = HEADER_KEY >>> 2
+    const [low, high] = [this.u32[at]!, this.u32[at + 1]!]
     this.core.checksum(pfn, HEADER_KEY)
-    return (BigInt(this.u32[(HEADER_KEY + 4) >>> 2]!) << 32n) | BigInt(this.u32[HEADER_KEY >>> 2]!)
+    const checksum = (BigInt(this.u32[at + 1]!) << 32n) | BigInt(this.u32[at]!)
+    this.u32[at] = low
+    this.u32[at + 1] = high
+    return checksum
+  }
+
+  /** Makes a page's checksum what the trees are searched for. */
+  searchFor(pfn: number): void {
+    this.core.checksum(pfn, HEADER_KEY)
   }
 
   /** Takes an empty tree for good and returns its block of root slots; 0 when out of memory. */

@@ -243,7 +243,7 @@ export class Window {
     this.u32 = arena.u32
   }
 
-  /** A merged page need not be hashed. */
+  /** A merged page, one with a stable node, need not be hashed. */
   set(entry: number, item: number, pfn: number, merged: boolean): void {
     const at = (HEADER_WINDOW + entry * WINDOW_ENTRY_BYTES) >>> 2
     this.u32[at + WINDOW_ITEM / 4] = item

@@ -32,9 +32,15 @@ export function getKsmPage(ksm: KsmState, node: number, lock: PageLock = 'nolock
         memory.race?.('keyhole: after get')
         // Between the check and the reference the frame may have been freed and taken by somebody else.
         if (frames.mapping(pfn) === key) {
-          if (lock === 'nolock' || !frames.hasFlag(pfn, FRAME_LOCKED)) return pfn
-          frames.put(pfn)
-          return BUSY
+          memory.race?.('keyhole: after second check')
+          if (lock === 'nolock') return pfn
+          if (frames.hasFlag(pfn, FRAME_LOCKED)) {
+            frames.put(pfn)
+            return BUSY
+          }
+          memory.race?.('keyhole: after lock')
+          // Whoever held the lock until now may have moved the page.
+          if (frames.mapping(pfn) === key) return pfn
         }
         frames.put(pfn)
       } else if (frames.hasFlag(pfn, FRAME_SWAPCACHE)) {

@@ -3,7 +3,7 @@
 //
 // Linux: cmp_and_merge_page() and below
 
-import { FRAME_DIRTY, FRAME_LOCKED, MAPPING_KSM, ZERO_PFN } from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, MAPPING_KSM, RMAP_UNSTABLE, ZERO_PFN } from '../../assembly/abi.ts'
 import { StableNodes } from '../core/views.ts'
 import type { MmStruct } from '../mm/mm-struct.ts'
 import { isKsm } from '../mm/rmap.ts'
@@ -16,7 +16,7 @@ import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
 import { stableTreeAppend } from './stable-node.ts'
 import type { KsmState, Trees } from './state.ts'
 import { breakCow } from './unmerge.ts'
-import { unstableTreeSearchInsert } from './unstable.ts'
+import { unstableTreeRemove, unstableTreeSearchInsert } from './unstable.ts'
 
 /** Why a merge did not happen; 0 is success. Linux returns these negative. */
 const OK = 0
@@ -30,6 +30,7 @@ export function visitWindow(ksm: KsmState, count: number): void {
   // A window holds pages of one mm.
   const mm = memory.mm(items.mm(window.item(0)))
   const trees = ksm.treesOf(mm)
+  memory.race?.('scan: between cursor and merge')
   const [stableRoots, unstableRoots] = [trees.stable[0]!, trees.unstable[0]!]
   ksm.now = Math.floor(ksm.clock.now())
   core.hashWindow(0, count, stableRoots, unstableRoots)
@@ -37,20 +38,19 @@ export function visitWindow(ksm: KsmState, count: number): void {
   for (let i = 0; i < count; i++) {
     const item = window.item(i)
     let pfn = window.pfn(i)
-    if (!settled) {
-      // Whoever was called back during a merge may have changed what the cursor saw.
-      pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
-      if (pfn === 0) continue
-      if (pfn !== window.pfn(i)) {
-        window.set(i, item, pfn, isKsm(memory, pfn))
-        core.hashWindow(i, 1, stableRoots, unstableRoots)
-      }
+    // Whoever was called back during a merge may have changed what the cursor saw.
+    if (!settled) pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
+    if (pfn === 0 || !frames.tryGet(pfn)) {
+      // It must not stay in the unstable tree for longer than one scan.
+      if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
+      continue
     }
-    if (isCandidate(ksm, i, item, pfn)) {
-      frames.get(pfn)
-      cmpAndMergePage(ksm, trees, item, pfn)
-      frames.put(pfn)
+    if (pfn !== window.pfn(i)) {
+      window.set(i, item, pfn, StableNodes.ofMapping(frames.mapping(pfn)) !== 0)
+      core.hashWindow(i, 1, stableRoots, unstableRoots)
     }
+    if (isCandidate(ksm, i, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)
+    frames.put(pfn)
     memory.race?.('scan: between pages')
   }
 }
@@ -69,8 +69,7 @@ function isCandidate(ksm: KsmState, entry: number, item: number, pfn: number): b
     }
     return true
   }
-  removeRmapItemFromTree(ksm, item)
-  return ksm.core.checksumChanged(entry) === 0
+  return removeRmapItemFromTree(ksm, item) && ksm.core.checksumChanged(entry) === 0
 }
 
 /**
@@ -98,9 +97,12 @@ function joinKsmPage(ksm: KsmState, trees: Trees, item: number, pfn: number, byC
     ksm.frames.put(pfn)
     return true
   }
-  removeRmapItemFromTree(ksm, item)
+  const removed = removeRmapItemFromTree(ksm, item)
+  if (ksmPfn === BUSY || !removed) {
+    if (ksmPfn > 0) ksm.frames.put(ksmPfn)
+    return true
+  }
   if (ksmPfn === 0) return false
-  if (ksmPfn === BUSY) return true
   const err = tryToMergeWithKsmPage(ksm, item, pfn, ksmPfn)
   if (err === OK) stableTreeAppend(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
   ksm.frames.put(ksmPfn)
@@ -154,10 +156,14 @@ function tryToMergeWithKsmPage(ksm: KsmState, item: number, pfn: number, ksmPfn:
   let err = EFAULT
   if (vma !== undefined) {
     err = tryToMergeOnePage(ksm, mm, vma, pfn, ksmPfn, items.vpn(item))
-    if (err === OK) {
+    // Whoever was called back may have unmapped it meanwhile.
+    const anonVma = findMergeableVma(mm, items.vpn(item))?.anonVma
+    if (anonVma === undefined) {
+      err = EFAULT
+    } else if (err === OK) {
       removeRmapItemFromTree(ksm, item)
-      items.setAnonVma(item, vma.anonVma!.id)
-      memory.anonVmas.get(vma.anonVma!)
+      items.setAnonVma(item, anonVma.id)
+      memory.anonVmas.get(anonVma)
     }
   }
   if (memory.trace.active) {

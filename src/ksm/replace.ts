@@ -71,6 +71,8 @@ export function replacePage(
   memory.race?.('merge: before pte compare')
   const same = memory.pageTables.get(mm.pgd, vpn) === expected
   if (same) {
+    // Empty before the new one is installed: no two ptes of a page are ever valid at once.
+    memory.pageTables.set(mm.pgd, vpn, 0)
     if (ksmPfn === ZERO_PFN) {
       memory.pageTables.set(mm.pgd, vpn, makePte(ZERO_PFN, PTE_PRESENT | PTE_SPECIAL | PTE_DIRTY))
       memory.addKsmZeroPages(mm, 1)

@@ -4,6 +4,7 @@
 //
 // Linux: rmap_walk_ksm()
 
+import { RMAP_STABLE } from '../../assembly/abi.ts'
 import { StableNodes } from '../core/views.ts'
 import type { RmapVisitor } from '../mm/rmap.ts'
 import type { KsmState } from './state.ts'
@@ -16,11 +17,13 @@ export function rmapWalkKsm(ksm: KsmState, pfn: number, visit: RmapVisitor): voi
   const members = itemsOf(ksm, node)
   for (const inForks of [false, true]) {
     for (const item of members) {
+      if (items.state(item) !== RMAP_STABLE || items.head(item) !== node) continue // taken off meanwhile
       const vpn = items.vpn(item)
       const own = memory.mm(items.mm(item))
+      const { vmas } = memory.anonVmas.of(items.anonVma(item))
       // A copy: a visitor may fork or unmap.
-      for (const vma of [...memory.anonVmas.of(items.anonVma(item)).vmas]) {
-        if (vpn < vma.start || vpn >= vma.end || (vma.mm !== own) !== inForks) continue
+      for (const vma of [...vmas]) {
+        if (vpn < vma.start || vpn >= vma.end || (vma.mm !== own) !== inForks || !vmas.has(vma)) continue
         if (!visit(vma.mm, vma, vpn)) return
       }
     }

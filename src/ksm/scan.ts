@@ -5,6 +5,7 @@
 // Linux: scan_get_next_rmap_item()
 
 import { COUNTER_RMAP_ITEMS, PAGE_SHIFT, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
+import { StableNodes } from '../core/views.ts'
 import { isKsm } from '../mm/rmap.ts'
 import { VM_MERGEABLE } from '../mm/vma.ts'
 import { getKsmPage } from './keyhole.ts'
@@ -79,7 +80,7 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
 
 /** Puts up to `wanted` of the next pages of the cursor's mm in the window. 0 at its end, -1 when out of memory. */
 function pagesOfMm(ksm: KsmState, wanted: number): number {
-  const { cursor, memory, window, items } = ksm
+  const { cursor, memory, window, items, frames } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
   let count = 0
@@ -104,7 +105,7 @@ function pagesOfMm(ksm: KsmState, wanted: number): number {
       cursor.vpn = vpn + 1
       cursor.item = item
       if (shouldSkipRmapItem(ksm, item, merged)) continue
-      window.set(count++, item, pfn, merged)
+      window.set(count++, item, pfn, merged && StableNodes.ofMapping(frames.mapping(pfn)) !== 0)
       if (count === wanted) return count
     }
   }
@@ -134,7 +135,7 @@ function leaveMm(ksm: KsmState): void {
   const nothing = exiting || cursor.vpn === 0
   removeTrailingRmapItems(ksm, slot, exiting ? 0 : cursor.item)
   cursor.enter(slot.next)
-  if (!nothing) return
+  if (!nothing || slot.rmapList !== 0) return
   slots.remove(slot)
   mm.mergeable = false
   mm.drop()

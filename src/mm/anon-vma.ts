@@ -32,28 +32,29 @@ export class AnonVma {
 export class AnonVmas {
   /** Called when one is freed, for tests that watch the order. */
   onFree: ((anonVma: AnonVma) => void) | undefined
-  private readonly byId: (AnonVma | undefined)[] = [undefined]
-  private readonly freeIds: number[] = []
+  private readonly byId = new Map<number, AnonVma>()
+  /** An id is never used twice: a page that nobody maps any more may name its anon_vma long after that has gone. */
+  private lastId = 0
 
   /** How many exist. */
   get live(): number {
-    return this.byId.length - 1 - this.freeIds.length
+    return this.byId.size
   }
 
-  *[Symbol.iterator](): IterableIterator<AnonVma> {
-    for (const anonVma of this.byId) if (anonVma !== undefined) yield anonVma
+  [Symbol.iterator](): IterableIterator<AnonVma> {
+    return this.byId.values()
   }
 
   /** The anon_vma of an id that somebody holds a reference for. */
   of(id: number): AnonVma {
-    const anonVma = this.byId[id]
+    const anonVma = this.byId.get(id)
     if (anonVma === undefined) throw brokenInvariant(`anon_vma ${id} was used after it was freed`)
     return anonVma
   }
 
-  /** The anon_vma of an id that a page remembers: gone if nobody maps the page any more. */
+  /** The anon_vma of any id; undefined if it has been freed. */
   find(id: number): AnonVma | undefined {
-    return this.byId[id]
+    return this.byId.get(id)
   }
 
   /** Gives a vma an anon_vma if it has none: a neighbour's if that could have been one vma with it, else a new root. */
@@ -118,29 +119,26 @@ export class AnonVmas {
     for (const anonVma of emptied) this.put(anonVma)
   }
 
+  /** Takes a reference on one that somebody holds already: a count is never raised from 0. */
   get(anonVma: AnonVma): void {
-    anonVma.refcount++
+    this.of(anonVma.id).refcount++
   }
 
   /** Drops a reference: the child goes first, then, if that was its last, the root. Linux: __put_anon_vma() */
   put(anonVma: AnonVma): void {
-    if (--anonVma.refcount > 0) return
-    const root = anonVma.root
+    if (--this.of(anonVma.id).refcount > 0) return
     this.release(anonVma)
-    if (root !== anonVma && --root.refcount === 0) this.release(root)
+    if (anonVma.root !== anonVma) this.put(anonVma.root)
   }
 
   private alloc(parent: AnonVma | undefined): AnonVma {
-    const id = this.freeIds.pop() ?? this.byId.length
-    const anonVma = new AnonVma(id, parent)
-    this.byId[id] = anonVma
+    const anonVma = new AnonVma(++this.lastId, parent)
+    this.byId.set(anonVma.id, anonVma)
     return anonVma
   }
 
   private release(anonVma: AnonVma): void {
-    if (this.byId[anonVma.id] !== anonVma) throw brokenInvariant(`anon_vma ${anonVma.id} was freed twice`)
-    this.byId[anonVma.id] = undefined
-    this.freeIds.push(anonVma.id)
+    this.byId.delete(anonVma.id)
     this.onFree?.(anonVma)
   }
 }

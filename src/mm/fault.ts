@@ -35,12 +35,20 @@ import { prepareAnonVma } from './vma-edit.ts'
  */
 export type FaultKind = 'read' | 'write' | 'force' | 'unshare'
 
+/** How often a page that somebody takes away again at once is brought back. */
+const MAX_TRIES = 3
+
 /**
  * Makes the page at `vpn` accessible in the way asked for. Returns why it cannot be: EFAULT (nothing mapped, or not
  * so), ENOMEM, EIO (swap cannot be read), EHWPOISON, EAGAIN (the page is being moved, or a userfault handler has not
  * let it go). Changes nothing then.
  */
-export function handleMmFault(mm: MmStruct, vpn: number, kind: FaultKind): Errno | undefined {
+export function handleMmFault(
+  mm: MmStruct,
+  vpn: number,
+  kind: FaultKind,
+  tries = MAX_TRIES,
+): Errno | undefined {
   const vma = mm.vmas.at(vpn)
   if (vma === undefined || vma.has(VM_PFNMAP)) return 'EFAULT'
   if (kind === 'write' && !vma.has(VM_WRITE)) return 'EFAULT'
@@ -54,7 +62,7 @@ export function handleMmFault(mm: MmStruct, vpn: number, kind: FaultKind): Errno
     if (errno !== undefined) return errno
     pte = mm.memory.pageTables.get(mm.pgd, vpn)
     // Somebody took it away meanwhile: from the beginning.
-    if ((pte & PTE_PRESENT) === 0) return handleMmFault(mm, vpn, kind)
+    if ((pte & PTE_PRESENT) === 0) return tries > 0 ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
   }
   if (kind === 'read') return undefined
   if (kind === 'write' && (pte & PTE_UFFD_WP) !== 0) {

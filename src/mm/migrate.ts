@@ -7,7 +7,7 @@
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import type { Memory } from './memory.ts'
-import { anonVmaOf } from './rmap.ts'
+import { getAnonVma } from './rmap.ts'
 import { removeMigrationPtes, unmapToMigrate } from './unmap-page.ts'
 
 /** Moves a page to a frame on NUMA node `nid`. Returns the new pfn, or ENOMEM, EAGAIN, EINVAL (no anonymous page). */
@@ -20,11 +20,9 @@ export function migratePage(memory: Memory, pfn: number, nid: number): number | 
   frames.get(pfn) // isolated
   frames.setFlag(pfn, FRAME_LOCKED)
   frames.setFlag(fresh, FRAME_LOCKED)
-  // For the whole move: an anon_vma whose last vma goes meanwhile must not be brought back to life at the end. A page
-  // that nobody maps may name one that is gone already.
+  // For the whole move: an anon_vma whose last vma goes meanwhile must not be brought back to life at the end.
+  const anonVma = getAnonVma(memory, pfn)
   const mapped = frames.mapcount(pfn) > 0
-  const anonVma = mapped ? anonVmaOf(memory, pfn) : undefined
-  if (anonVma !== undefined) anonVmas.get(anonVma)
 
   const moved = unmapToMigrate(memory, pfn) && movePage(memory, pfn, fresh)
   if (mapped) removeMigrationPtes(memory, pfn, moved ? fresh : pfn)

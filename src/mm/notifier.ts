@@ -79,10 +79,11 @@ export class Notifiers {
     return open
   }
 
-  /** Tells everybody who heard the range begin, whether or not they are still registered. */
+  /** Tells those who heard the range begin, and nobody else; not those who have gone since. */
   end(open: OpenRange | undefined): void {
     if (open === undefined) return
     for (const notifier of open.told) {
+      if (!this.list.includes(notifier)) continue
       try {
         notifier.invalidateRangeEnd?.(open.range)
       } catch (error) {

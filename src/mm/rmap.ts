@@ -33,6 +33,16 @@ export function anonVmaOf(memory: Memory, pfn: number): AnonVma | undefined {
   return isPlainAnon(memory, pfn) ? memory.anonVmas.find(memory.frames.mapping(pfn) >>> 2) : undefined
 }
 
+/**
+ * The same with a reference, to keep beyond the page's mappings. Undefined too of a page that nobody maps: its anon_vma
+ * may be gone, and must not be brought back. Linux: folio_get_anon_vma()
+ */
+export function getAnonVma(memory: Memory, pfn: number): AnonVma | undefined {
+  const anonVma = memory.frames.mapcount(pfn) === 0 ? undefined : anonVmaOf(memory, pfn)
+  if (anonVma !== undefined) memory.anonVmas.get(anonVma)
+  return anonVma
+}
+
 /** A fresh page is mapped for the first time, by this vma alone. Linux: folio_add_new_anon_rmap() */
 export function addNewAnonRmap(memory: Memory, pfn: number, vma: Vma, vpn: number): void {
   const { frames } = memory
@@ -88,7 +98,10 @@ export function pageAddressInVma(memory: Memory, pfn: number, vma: Vma): number 
   return vma.vpnOf(memory.frames.index(pfn))
 }
 
-/** Visits every place that may map a page, merged or not. Linux: rmap_walk() */
+/**
+ * Visits every place that may map a page, merged or not. Somebody must map it, or hold a reference on its anon_vma.
+ * Linux: rmap_walk()
+ */
 export function rmapWalk(memory: Memory, pfn: number, visit: RmapVisitor): void {
   if (isKsm(memory, pfn)) {
     memory.ksm.rmapWalk(pfn, visit)
@@ -97,9 +110,9 @@ export function rmapWalk(memory: Memory, pfn: number, visit: RmapVisitor): void 
   const anonVma = anonVmaOf(memory, pfn)
   if (anonVma === undefined) return
   const index = memory.frames.index(pfn)
-  // A copy: a visitor may fork or unmap.
+  // A copy: a visitor may fork or unmap. (Linux keeps them out until the walk is over.)
   for (const vma of [...anonVma.vmas]) {
     const vpn = vma.vpnOf(index)
-    if (vpn >= 0 && !visit(vma.mm, vma, vpn)) return
+    if (vpn >= 0 && anonVma.vmas.has(vma) && !visit(vma.mm, vma, vpn)) return
   }
 }

@@ -16,6 +16,9 @@ export interface Translation {
   readonly writable: boolean
 }
 
+/** How often a page that changes under the lookup is looked up again: the lookup's own fault is one such change. */
+const MAX_TRIES = 3
+
 export class SecondaryMmu implements Notifier {
   private readonly mm: MmStruct
   private readonly translations = new Map<number, Translation>()
@@ -38,15 +41,13 @@ export class SecondaryMmu implements Notifier {
     const vpn = Math.floor(address / PAGE_SIZE)
     const known = this.translations.get(vpn)
     if (known !== undefined && (known.writable || !write)) return known.pfn
-    if (this.isMasked(vpn))
-      throw new PagefoldError('EAGAIN', `${this.mm.name}: ${hex(address)} is being changed`)
-    const before = this.sequence
-    const pte = this.lookUp(vpn, write)
-    if (this.isMasked(vpn) || this.sequence !== before) {
-      // The fault itself changed translations, or somebody did meanwhile: look again at what is there now.
-      return this.isMasked(vpn) ? this.translate(address, write) : this.mirror(vpn, this.lookUp(vpn, write))
+    for (let tries = 0; tries < MAX_TRIES && !this.isMasked(vpn); tries++) {
+      const before = this.sequence
+      const pte = this.lookUp(vpn, write)
+      // Otherwise the fault itself changed translations, or somebody did meanwhile: look at what is there now.
+      if (pte !== 0 && this.sequence === before) return this.mirror(vpn, pte)
     }
-    return this.mirror(vpn, pte)
+    throw new PagefoldError('EAGAIN', `${this.mm.name}: ${hex(address)} is being changed`)
   }
 
   /** What the mirror says, without asking anybody; undefined if it knows nothing. */
@@ -85,18 +86,20 @@ export class SecondaryMmu implements Notifier {
     this.translations.clear()
   }
 
+  /** The pte that allows the access, faulted in if need be; 0 if somebody has changed it again meanwhile. */
   private lookUp(vpn: number, write: boolean): number {
     const { pageTables } = this.mm.memory
     const kind = write ? 'write' : 'read'
-    const vma = this.mm.vmas.at(vpn)
-    let pte = pageTables.get(this.mm.pgd, vpn)
-    if (vma === undefined || !allows(this.mm, vma, pte, kind)) {
-      const errno = handleMmFault(this.mm, vpn, kind)
-      if (errno !== undefined)
-        throw new PagefoldError(errno, `${this.mm.name}: ${kind} at ${hex(vpn * PAGE_SIZE)}`)
-      pte = pageTables.get(this.mm.pgd, vpn)
+    const allowed = (): number => {
+      const vma = this.mm.vmas.at(vpn)
+      const pte = vma === undefined ? 0 : pageTables.get(this.mm.pgd, vpn)
+      return vma !== undefined && allows(this.mm, vma, pte, kind) ? pte : 0
     }
-    return pte
+    const pte = allowed()
+    if (pte !== 0) return pte
+    const errno = handleMmFault(this.mm, vpn, kind)
+    if (errno === undefined) return allowed()
+    throw new PagefoldError(errno, `${this.mm.name}: ${kind} at ${hex(vpn * PAGE_SIZE)}`)
   }
 
   private mirror(vpn: number, pte: number): number {

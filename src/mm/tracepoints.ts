@@ -22,6 +22,7 @@ export type RacePoint =
   | 'keyhole: after first check'
   | 'keyhole: after get'
   | 'keyhole: after second check'
+  | 'keyhole: after lock'
   | 'merge: after flush'
   | 'merge: after write-protect'
   | 'merge: before compare'

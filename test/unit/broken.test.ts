@@ -60,28 +60,3 @@ describe('a listener that throws', () => {
     host.close()
   })
 })
-
-describe('a notifier', () => {
-  it('registered inside a range hears of the next one only; one unregistered inside hears the end', async () => {
-    const { host, mm, at } = await pair()
-    host.ksm.scan(2)
-    const heard: string[] = []
-    const late = {
-      invalidateRangeStart: () => void heard.push('late start'),
-      invalidateRangeEnd: () => void heard.push('late end'),
-    }
-    const early = {
-      invalidateRangeStart: () => {
-        heard.push('early start')
-        mm.registerNotifier(late)
-        mm.unregisterNotifier(early)
-      },
-      invalidateRangeEnd: () => void heard.push('early end'),
-    }
-    mm.registerNotifier(early)
-    mm.write(at, Uint8Array.of(1))
-    mm.write(at + PAGE, Uint8Array.of(1))
-    expect(heard).toEqual(['early start', 'early end', 'late start', 'late end'])
-    host.close()
-  })
-})

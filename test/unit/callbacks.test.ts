@@ -1,0 +1,113 @@
+// Guests, and whoever is called back, act while ksmd is in the middle of something: between the cursor and a visit, or
+// between two steps of a merge. Nothing may be merged wrongly, lost, or filed where it is not found again.
+
+import { describe, expect, it } from 'vitest'
+import { INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
+import { contentBytes, counted, expectContent, machine, mapPages, once, PAGE } from '../support/seeds.ts'
+
+describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (index) => {
+  it('swapping in the middle of a merge does not change what the trees are searched for', async () => {
+    const host = await machine({ index })
+    host.swapOn(memorySwapStore(8))
+    const [a, b, c] = [1, 2, 3].map(() => host.createMm())
+    mapPages(a!, [7])
+    const q = mapPages(b!, [7])
+    const s = mapPages(c!, [9], false)
+    const pfn = c!.pfn(s)!
+    const seen = once(host, 'merge: between the two halves', () => {
+      expect(host.reclaim(pfn)).toBeUndefined()
+      expectContent(c!, s, 9)
+    })
+    host.ksm.scan(2)
+    host.memory.race = undefined
+    expect(seen.passed).toBe(1)
+    host.audit()
+    const late = host.createMm()
+    const r = mapPages(late, [7])
+    host.ksm.scan(2)
+    expect(late.pfn(r), 'the merged page is found').toBe(b!.pfn(q))
+  })
+
+  it('files a page under what it holds when it is write-protected, not under what it held when it was read', async () => {
+    const host = await machine({ index })
+    const [a, b] = [host.createMm(), host.createMm()]
+    const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
+    host.ksm.scan(1)
+    let written = 0
+    b.registerNotifier({
+      invalidateRangeStart() {
+        if (written++ > 0) return
+        a.write(p, contentBytes(8))
+        b.write(q, contentBytes(8))
+      },
+    })
+    host.ksm.scan(1)
+    expect(counted(host)).toMatchObject({ shared: 1, sharing: 1 })
+    const late = host.createMm()
+    const r = mapPages(late, [8])
+    host.ksm.scan(2)
+    expect(late.pfn(r)).toBe(b.pfn(q))
+    expectContent(a, p, 8)
+    host.audit()
+  })
+
+  it('forgets an unstable page that goes between the cursor and its visit', async () => {
+    const host = await machine({ index })
+    const mm = host.createMm()
+    const at = mapPages(mm, [1])
+    host.ksm.scan(2) // in the unstable tree now
+    once(host, 'scan: between cursor and merge', () => mm.madvise(at, PAGE, 'MADV_DONTNEED'))
+    host.ksm.scan(1)
+    host.memory.race = undefined
+    expect(host.ksm.counters().pages_unshared).toBe(0)
+    mm.write(at, contentBytes(1))
+    host.ksm.scan(3)
+    expect(host.ksm.counters().pages_unshared).toBe(1)
+    host.audit()
+  })
+
+  it('holds the page it visits, even while it only looks after its item', async () => {
+    const host = await machine({ index })
+    const [a, b] = [host.createMm(), host.createMm()]
+    const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
+    host.ksm.scan(2)
+    b.write(q, Uint8Array.of(1))
+    const free = host.frames.free
+    // B's item is on the merged page's list: taking it off peeps, and B's page goes at that moment.
+    once(host, 'keyhole: after get', () => {
+      expect(host.frames.free).toBe(free)
+      b.madvise(q, PAGE, 'MADV_DONTNEED')
+      a.write(p, Uint8Array.of(2))
+    })
+    host.ksm.scan(1)
+    host.memory.race = undefined
+    host.audit()
+    host.ksm.scan(2)
+    host.audit()
+  })
+
+  it('survives a guest that exits or unmaps from inside a notifier', async () => {
+    for (const leave of ['exit', 'munmap'] as const) {
+      for (let call = 1; call <= 6; call++) {
+        const host = await machine({ index })
+        const [a, b] = [host.createMm(), host.createMm()]
+        const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
+        let calls = 0
+        const onCall = (): void => {
+          if (++calls !== call) return
+          if (leave === 'exit') b.exit()
+          else b.munmap(q, PAGE)
+        }
+        for (const mm of [a, b]) {
+          mm.registerNotifier({ invalidateRangeStart: onCall, invalidateRangeEnd: onCall })
+        }
+        host.ksm.scan(2)
+        expect(calls).toBeGreaterThanOrEqual(call)
+        expectContent(a, p, 7)
+        host.audit()
+        host.ksm.scan(2)
+        host.audit()
+      }
+    }
+  })
+})

@@ -233,14 +233,15 @@ export class Host {
   }
 
   /**
-   * Empties the frames [start, end) and takes them away. Throws EBUSY if a page in them is held by somebody, ENOMEM if
-   * there is nowhere to move one to; all stay then. Linux: offline_pages()
+   * Empties the frames [start, end) and takes them away. Throws EINVAL if some are away already, EBUSY if a page in them
+   * is held by somebody, ENOMEM if there is nowhere to move one to; all stay then. Linux: offline_pages()
    */
   offline(start: number, end: number): void {
     this.expectRange(start, end)
     const errno = offline(this.memory, start, end)
     if (errno !== undefined) {
-      throw new PagefoldError(errno, `frames ${start}..${end} stay: a page in them cannot be moved`)
+      const why = errno === 'EINVAL' ? 'some are offline already' : 'a page in them cannot be moved'
+      throw new PagefoldError(errno, `frames ${start}..${end} stay: ${why}`)
     }
   }
 

@@ -132,23 +132,23 @@ export class Mm extends MmStruct {
   }
 
   /**
-   * A child that shares every page until one of the two writes. Throws ENOMEM; nothing is left of the child then, and
-   * the parent is as it was.
+   * A child that shares every page until one of the two writes; it belongs to the same domain. Throws ENOMEM; nothing is
+   * left of the child then, and the parent is as it was.
    */
   fork(options: MmOptions = {}): Mm {
     this.expectAlive()
-    const child = new Mm(this.memory, { domain: this.domain, ...options })
+    const child = this.successor(options)
     this.expectDone(forkMm(child, this), 'fork')
     return child
   }
 
   /**
-   * A new, empty address space in place of this one, which exits. Whether every range is to be merged is inherited.
-   * Linux: execve()
+   * A new, empty address space in place of this one, which exits. Its domain, and whether every range is to be merged, are
+   * inherited. Linux: execve()
    */
   replace(options: MmOptions = {}): Mm {
     this.expectAlive()
-    const fresh = new Mm(this.memory, { name: this.name, domain: this.domain, ...options })
+    const fresh = this.successor({ name: this.name, ...options })
     fresh.mergeAny = this.mergeAny
     if (fresh.mergeAny) this.memory.ksm.enter(fresh)
     exitMm(this)
@@ -274,6 +274,12 @@ export class Mm extends MmStruct {
   oomReap(): void {
     this.expectAlive()
     this.expectDone(oomReap(this), 'oomReap')
+  }
+
+  /** An empty mm of the same domain: only a host makes mms of other domains. */
+  private successor({ domain = this.domain, ...options }: MmOptions): Mm {
+    if (domain === this.domain) return new Mm(this.memory, { ...options, domain })
+    throw new RangeError(`Expected \`domain\` to be the one of ${this.name}, or none: it is inherited`)
   }
 
   /** The frame behind a virtual page, after whatever faults it takes. */

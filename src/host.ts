@@ -225,6 +225,7 @@ export class Host {
    * Linux: migrate_pages()
    */
   migrate(pfn: number, to: { readonly node: number }): number {
+    this.expectOpen()
     this.expectPfn(pfn)
     const nid = expectInteger('node', to.node, 0, this.memory.frames.numaNodes - 1)
     const moved = migratePage(this.memory, pfn, nid)
@@ -237,6 +238,7 @@ export class Host {
    * is held by somebody, ENOMEM if there is nowhere to move one to; all stay then. Linux: offline_pages()
    */
   offline(start: number, end: number): void {
+    this.expectOpen()
     this.expectRange(start, end)
     const errno = offline(this.memory, start, end)
     if (errno !== undefined) {
@@ -247,6 +249,7 @@ export class Host {
 
   /** Gives back frames that were taken away. Throws EINVAL unless exactly this range was. Linux: online_pages() */
   online(start: number, end: number): void {
+    this.expectOpen()
     this.expectRange(start, end)
     if (online(this.memory, start, end) === undefined) return
     throw new PagefoldError('EINVAL', `frames ${start}..${end} are not a range that was taken offline`)
@@ -266,6 +269,7 @@ export class Host {
    * could not be brought back: it stays in use then.
    */
   swapOff(store: SwapStore): void {
+    this.expectOpen()
     const device = this.memory.swap.find(store)
     if (device === undefined) throw new PagefoldError('EINVAL', 'swapOff: the store is not in use')
     const errno = swapOff(this.memory, device)
@@ -277,6 +281,7 @@ export class Host {
    * the frame is free now. Linux: shrink_folio_list()
    */
   reclaim(pfn: number): ReclaimFailure | undefined {
+    this.expectOpen()
     this.expectPfn(pfn)
     if (this.memory.frames.isAnon(pfn)) return reclaimPage(this.memory, pfn)
     throw new PagefoldError('EINVAL', `frame ${pfn} is nobody's anonymous page`)
@@ -288,6 +293,7 @@ export class Host {
    * Linux: memory_failure()
    */
   memoryFailure(pfn: number, options: { readonly recover?: boolean } = {}): MemoryFailure {
+    this.expectOpen()
     this.expectPfn(pfn)
     return memoryFailure(this.memory, pfn, options.recover === true)
   }
@@ -333,11 +339,15 @@ export class Host {
     )
   }
 
-  /** Stops ksmd and ends every mm. The arena goes when nothing refers to the host any more. */
+  /**
+   * Stops ksmd, ends every mm and closes the swap stores. What is left can be read (counters, frames, the audit), not
+   * changed: EINVAL. The arena goes when nothing refers to the host any more.
+   */
   close(): void {
     if (!this.open) return
     this.ksm.stop().catch(() => {})
     for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
+    this.memory.swap.close()
     this.open = false
   }
 

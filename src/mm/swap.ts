@@ -75,6 +75,11 @@ export class Swap {
     store.close?.()
   }
 
+  /** Forgets every device; their slots must all be free. */
+  close(): void {
+    for (const device of this.devices.keys()) if (this.devices[device] !== undefined) this.remove(device)
+  }
+
   /** Slots in use on a device. */
   used(device: number): number {
     return this.devices[device]!.used

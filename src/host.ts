@@ -1,38 +1,30 @@
 // The simulated machine: an arena with its frames, the mms on it, and a ksmd of its own. Thin: it makes the parts and
 // delegates.
 
-import {
-  COUNTER_COW_KSM,
-  COUNTER_KSM_SWPIN_COPY,
-  FRAME_DIRTY,
-  FRAME_EXCLUSIVE,
-  FRAME_LOCKED,
-  FRAME_NOT_UPTODATE,
-  FRAME_OFFLINE,
-  FRAME_PINNED,
-  FRAME_POISONED,
-  FRAME_SWAPCACHE,
-  MAPCOUNT_MASK,
-  MAPPING_ANON,
-  MAPPING_KSM,
-  MAPPING_TAG,
-  PAGE_SIZE,
-} from '../assembly/abi.ts'
+import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, MAPCOUNT_MASK, PAGE_SIZE } from '../assembly/abi.ts'
 import { audit } from './audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
-import { type Errno, expectBoolean, expectInteger, expectOneOf, PagefoldError } from './errors.ts'
+import {
+  type Errno,
+  expectBoolean,
+  expectInteger,
+  expectObject,
+  expectOneOf,
+  PagefoldError,
+} from './errors.ts'
 import type { Image } from './image/image.ts'
-import { type Clock, systemClock } from './ksm/clock.ts'
+import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
 import { Ksm } from './ksm/ksmd.ts'
 import { SMART_SCAN_POLICIES, type SmartScanPolicy } from './ksm/smart-scan.ts'
 import { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
 import { exitMm } from './mm/exit.ts'
+import { describeFrame, type FrameInfo } from './mm/frame-info.ts'
 import { offline, online } from './mm/hotplug.ts'
 import { Memory } from './mm/memory.ts'
 import { type MemoryFailure, memoryFailure } from './mm/memory-failure.ts'
 import { migratePage } from './mm/migrate.ts'
 import { Mm } from './mm/mm.ts'
-import type { MmOptions } from './mm/mm-struct.ts'
+import { expectMmOptions, type MmOptions } from './mm/mm-struct.ts'
 import { populate } from './mm/populate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/swap-out.ts'
 import type { SwapStore } from './mm/swap-store.ts'
@@ -81,19 +73,6 @@ export interface FrameCounts {
   readonly total: number
 }
 
-/** A frame's descriptor, for eyes and tests. */
-export interface FrameInfo {
-  readonly pfn: number
-  readonly refcount: number
-  readonly mapcount: number
-  /** Whose page it is. `anon`: an ordinary one; `ksm`: a merged one; undefined: free. `id` tells owners apart. */
-  readonly mapping: { readonly kind: 'anon' | 'ksm'; readonly id: number } | undefined
-  /** For an ordinary anonymous page: the virtual page number it was first mapped at. */
-  readonly index: number
-  readonly node: number
-  readonly flags: readonly string[]
-}
-
 /** Metadata in use, in bytes: everything pagefold keeps beside the frames themselves. */
 export interface MetadataStats extends ArenaMetadata {
   readonly total: number
@@ -103,17 +82,6 @@ export interface LoadOptions extends MmOptions {
   /** Called now and then with how many pages have been read. */
   readonly onProgress?: (pages: number) => void
 }
-
-const FLAG_NAMES: readonly [number, string][] = [
-  [FRAME_LOCKED, 'locked'],
-  [FRAME_EXCLUSIVE, 'exclusive'],
-  [FRAME_DIRTY, 'dirty'],
-  [FRAME_SWAPCACHE, 'swapcache'],
-  [FRAME_POISONED, 'hwpoison'],
-  [FRAME_PINNED, 'pinned'],
-  [FRAME_OFFLINE, 'offline'],
-  [FRAME_NOT_UPTODATE, 'not uptodate'],
-]
 
 const MAX_NUMA_NODES = 16
 
@@ -159,13 +127,14 @@ export class Host {
     const memory = new Memory(await Arena.create(plan), numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
-    const ksm = new Ksm(memory, { ...policy, clock: options.clock ?? systemClock })
+    const ksm = new Ksm(memory, { ...policy, clock: expectClock(options.clock ?? systemClock) })
     return new Host(memory, ksm, policy, index, checksum)
   }
 
   /** Makes an empty address space. Throws ENOMEM, EAGAIN. */
   createMm(options: MmOptions = {}): Mm {
     this.expectOpen()
+    expectMmOptions(options)
     if (options.domain !== undefined) this.ksm.state.openDomain(options.domain)
     return new Mm(this.memory, options)
   }
@@ -204,19 +173,8 @@ export class Host {
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
   frame(pfn: number): FrameInfo {
-    const { frames } = this.memory
     this.expectPfn(pfn)
-    const mapping = frames.mapping(pfn)
-    const flags = frames.flags(pfn)
-    return {
-      pfn,
-      refcount: frames.refcount(pfn),
-      mapcount: frames.mapcount(pfn),
-      mapping: (mapping & MAPPING_ANON) === 0 ? undefined : mappingInfo(mapping),
-      index: frames.index(pfn),
-      node: frames.nid(pfn),
-      flags: FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name),
-    }
+    return describeFrame(this.memory.frames, pfn)
   }
 
   /**
@@ -227,6 +185,7 @@ export class Host {
   migrate(pfn: number, to: { readonly node: number }): number {
     this.expectOpen()
     this.expectPfn(pfn)
+    expectObject('to', to)
     const nid = expectInteger('node', to.node, 0, this.memory.frames.numaNodes - 1)
     const moved = migratePage(this.memory, pfn, nid)
     if (typeof moved === 'number') return moved
@@ -351,13 +310,13 @@ export class Host {
     this.open = false
   }
 
-  private expectPfn(pfn: number): void {
+  private expectPfn(pfn: number, name = 'pfn'): void {
     const { firstPfn, endPfn } = this.memory.arena
-    expectInteger('pfn', pfn, firstPfn, endPfn - 1)
+    expectInteger(name, pfn, firstPfn, endPfn - 1)
   }
 
   private expectRange(start: number, end: number): void {
-    this.expectPfn(start)
+    this.expectPfn(start, 'start')
     expectInteger('end', end, start + 1, this.memory.arena.endPfn)
   }
 
@@ -384,9 +343,4 @@ function expectPolicy(options: HostOptions): HostPolicy {
 /** Four a frame, as long as that leaves most of a 4 GiB arena to frames. */
 function defaultMappings(frames: number): number {
   return Math.min(4 * frames + 4096, Math.max(frames + 4096, 2 ** 21))
-}
-
-function mappingInfo(mapping: number): FrameInfo['mapping'] {
-  const ksm = (mapping & MAPPING_TAG) === MAPPING_KSM
-  return { kind: ksm ? 'ksm' : 'anon', id: mapping >>> 2 }
 }

@@ -137,6 +137,16 @@ describe('swapOff', () => {
     expectNothingLeft(host)
   })
 
+  it('does not take nothing for a store that was in use once', async () => {
+    const host = await boot({ frames: 8 })
+    const store = memorySwapStore(8)
+    host.swapOn(store)
+    host.swapOff(store)
+    expect(errnoOf(() => host.swapOff(undefined as never))).toBe('EINVAL')
+    expect(() => host.swapOn(undefined as never)).toThrow(/`store`/)
+    expect(errnoOf(() => host.swapOff(store))).toBe('EINVAL')
+  })
+
   it('is not kept from it by a broken page', async () => {
     const host = await boot({ frames: 16 })
     const store = memorySwapStore(8)

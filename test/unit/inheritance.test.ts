@@ -1,9 +1,36 @@
 // What a child, and what replaces an mm, have from it.
 
 import { describe, expect, it } from 'vitest'
-import { boot, counted, fill, fullScans, mapMergeable } from '../support/machine.ts'
+import {
+  boot,
+  counted,
+  errnoOf,
+  fill,
+  fullScans,
+  mapFilled,
+  mapMergeable,
+  PAGE,
+  pageOf,
+} from '../support/machine.ts'
 
 describe('fork and replace', () => {
+  it('copy a pinned page for the child, which may write it no more than its parent', async () => {
+    const host = await boot()
+    const mm = host.createMm()
+    const at = mapFilled(mm, 1, 7)
+    const pin = mm.pin(at, PAGE)
+    mm.mprotect(at, PAGE, 'PROT_READ')
+    const child = mm.fork()
+    expect(mm.pfn(at)).toBe(pin.pfns[0])
+    expect(child.pfn(at)).not.toBe(mm.pfn(at))
+    expect(errnoOf(() => child.write(at, pageOf(8)))).toBe('EFAULT')
+    host.audit()
+    child.mprotect(at, PAGE, 'PROT_READ|PROT_WRITE')
+    child.write(at, pageOf(8))
+    pin.release()
+    host.audit()
+  })
+
   it('inherit the domain, and refuse another', async () => {
     const host = await boot()
     const mm = host.createMm({ name: 'guest', domain: 'a' })

@@ -75,6 +75,27 @@ export function expectBoolean(name: string, value: unknown): boolean {
   throw new TypeError(`Expected \`${name}\` to be true or false, got ${describe(value)}`)
 }
 
+/** Returns `value` if it is a string, or undefined; throws TypeError naming `name` otherwise. */
+export function expectString(name: string, value: unknown): string | undefined {
+  if (value === undefined || typeof value === 'string') return value
+  throw new TypeError(`Expected \`${name}\` to be a string, got ${describe(value)}`)
+}
+
+/** Returns `value` if it is an array of bytes; throws TypeError naming `name` otherwise. */
+export function expectBytes(name: string, value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value
+  throw new TypeError(`Expected \`${name}\` to be a Uint8Array, got ${describe(value)}`)
+}
+
+/** Throws TypeError naming `name` unless `value` is an object that has all these methods. */
+export function expectObject(name: string, value: unknown, methods: readonly string[] = []): void {
+  const has = (method: string): boolean =>
+    typeof (value as Readonly<Record<string, unknown>>)[method] === 'function'
+  if (typeof value === 'object' && value !== null && methods.every(has)) return
+  const what = methods.length === 0 ? 'an object' : `an object with ${methods.join(', ')}`
+  throw new TypeError(`Expected \`${name}\` to be ${what}, got ${describe(value)}`)
+}
+
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   return typeof value === 'string' ? JSON.stringify(value) : typeof value

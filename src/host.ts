@@ -1,38 +1,30 @@
 // The simulated machine: an arena with its frames, the mms on it, and a ksmd of its own. Thin: it makes the parts and
 // delegates.
 
-import {
-  COUNTER_COW_KSM,
-  COUNTER_KSM_SWPIN_COPY,
-  FRAME_DIRTY,
-  FRAME_EXCLUSIVE,
-  FRAME_LOCKED,
-  FRAME_NOT_UPTODATE,
-  FRAME_OFFLINE,
-  FRAME_PINNED,
-  FRAME_POISONED,
-  FRAME_SWAPCACHE,
-  MAPCOUNT_MASK,
-  MAPPING_ANON,
-  MAPPING_KSM,
-  MAPPING_TAG,
-  PAGE_SIZE,
-} from '../assembly/abi.ts'
+import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, MAPCOUNT_MASK, PAGE_SIZE } from '../assembly/abi.ts'
 import { audit } from './audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
-import { type Errno, expectBoolean, expectInteger, expectOneOf, PagefoldError } from './errors.ts'
+import {
+  type Errno,
+  expectBoolean,
+  expectInteger,
+  expectObject,
+  expectOneOf,
+  PagefoldError,
+} from './errors.ts'
 import type { Image } from './image/image.ts'
-import { type Clock, systemClock } from './ksm/clock.ts'
+import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
 import { Ksm } from './ksm/ksmd.ts'
 import { SMART_SCAN_POLICIES, type SmartScanPolicy } from './ksm/smart-scan.ts'
 import { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
 import { exitMm } from './mm/exit.ts'
+import { describeFrame, type FrameInfo } from './mm/frame-info.ts'
 import { offline, online } from './mm/hotplug.ts'
 import { Memory } from './mm/memory.ts'
 import { type MemoryFailure, memoryFailure } from './mm/memory-failure.ts'
 import { migratePage } from './mm/migrate.ts'
 import { Mm } from './mm/mm.ts'
-import type { MmOptions } from './mm/mm-struct.ts'
+import { expectMmOptions, type MmOptions } from './mm/mm-struct.ts'
 import { populate } from './mm/populate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/swap-out.ts'
 import { MAX_SLOTS, type SwapStore } from './mm/swap-store.ts'
@@ -81,19 +73,6 @@ export interface FrameCounts {
   readonly total: number
 }
 
-/** A frame's descriptor, for eyes and tests. */
-export interface FrameInfo {
-  readonly pfn: number
-  readonly refcount: number
-  readonly mapcount: number
-  /** Whose page it is. `anon`: an ordinary one; `ksm`: a merged one; undefined: free. `id` tells owners apart. */
-  readonly mapping: { readonly kind: 'anon' | 'ksm'; readonly id: number } | undefined
-  /** For an ordinary anonymous page: the virtual page number it was first mapped at. */
-  readonly index: number
-  readonly node: number
-  readonly flags: readonly string[]
-}
-
 /** Metadata in use, in bytes: everything pagefold keeps beside the frames themselves. */
 export interface MetadataStats extends ArenaMetadata {
   readonly total: number
@@ -103,17 +82,6 @@ export interface LoadOptions extends MmOptions {
   /** Called now and then with how many pages have been read. */
   readonly onProgress?: (pages: number) => void
 }
-
-const FLAG_NAMES: readonly [number, string][] = [
-  [FRAME_LOCKED, 'locked'],
-  [FRAME_EXCLUSIVE, 'exclusive'],
-  [FRAME_DIRTY, 'dirty'],
-  [FRAME_SWAPCACHE, 'swapcache'],
-  [FRAME_POISONED, 'hwpoison'],
-  [FRAME_PINNED, 'pinned'],
-  [FRAME_OFFLINE, 'offline'],
-  [FRAME_NOT_UPTODATE, 'not uptodate'],
-]
 
 const MAX_NUMA_NODES = 16
 
@@ -159,13 +127,14 @@ export class Host {
     const memory = new Memory(await Arena.create(plan), numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
-    const ksm = new Ksm(memory, { ...policy, clock: options.clock ?? systemClock })
+    const ksm = new Ksm(memory, { ...policy, clock: expectClock(options.clock ?? systemClock) })
     return new Host(memory, ksm, policy, index, checksum)
   }
 
   /** Makes an empty address space. Throws ENOMEM, EAGAIN. */
   createMm(options: MmOptions = {}): Mm {
     this.expectOpen()
+    expectMmOptions(options)
     if (options.domain !== undefined) this.ksm.state.openDomain(options.domain)
     return new Mm(this.memory, options)
   }
@@ -204,19 +173,8 @@ export class Host {
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
   frame(pfn: number): FrameInfo {
-    const { frames } = this.memory
     this.expectPfn(pfn)
-    const mapping = frames.mapping(pfn)
-    const flags = frames.flags(pfn)
-    return {
-      pfn,
-      refcount: frames.refcount(pfn),
-      mapcount: frames.mapcount(pfn),
-      mapping: (mapping & MAPPING_ANON) === 0 ? undefined : mappingInfo(mapping),
-      index: frames.index(pfn),
-      node: frames.nid(pfn),
-      flags: FLAG_NAMES.filter(([bit]) => (flags & bit) !== 0).map(([, name]) => name),
-    }
+    return describeFrame(this.memory.frames, pfn)
   }
 
   /**
@@ -225,7 +183,9 @@ export class Host {
    * Linux: migrate_pages()
    */
   migrate(pfn: number, to: { readonly node: number }): number {
+    this.expectOpen()
     this.expectPfn(pfn)
+    expectObject('to', to)
     const nid = expectInteger('node', to.node, 0, this.memory.frames.numaNodes - 1)
     const moved = migratePage(this.memory, pfn, nid)
     if (typeof moved === 'number') return moved
@@ -233,19 +193,22 @@ export class Host {
   }
 
   /**
-   * Empties the frames [start, end) and takes them away. Throws EBUSY if a page in them is held by somebody, ENOMEM if
-   * there is nowhere to move one to; all stay then. Linux: offline_pages()
+   * Empties the frames [start, end) and takes them away. Throws EINVAL if some are away already, EBUSY if a page in them
+   * is held by somebody, ENOMEM if there is nowhere to move one to; all stay then. Linux: offline_pages()
    */
   offline(start: number, end: number): void {
+    this.expectOpen()
     this.expectRange(start, end)
     const errno = offline(this.memory, start, end)
     if (errno !== undefined) {
-      throw new PagefoldError(errno, `frames ${start}..${end} stay: a page in them cannot be moved`)
+      const why = errno === 'EINVAL' ? 'some are offline already' : 'a page in them cannot be moved'
+      throw new PagefoldError(errno, `frames ${start}..${end} stay: ${why}`)
     }
   }
 
   /** Gives back frames that were taken away. Throws EINVAL unless exactly this range was. Linux: online_pages() */
   online(start: number, end: number): void {
+    this.expectOpen()
     this.expectRange(start, end)
     if (online(this.memory, start, end) === undefined) return
     throw new PagefoldError('EINVAL', `frames ${start}..${end} are not a range that was taken offline`)
@@ -266,6 +229,7 @@ export class Host {
    * could not be brought back: it stays in use then.
    */
   swapOff(store: SwapStore): void {
+    this.expectOpen()
     const device = this.memory.swap.find(store)
     if (device === undefined) throw new PagefoldError('EINVAL', 'swapOff: the store is not in use')
     const errno = swapOff(this.memory, device)
@@ -277,6 +241,7 @@ export class Host {
    * the frame is free now. Linux: shrink_folio_list()
    */
   reclaim(pfn: number): ReclaimFailure | undefined {
+    this.expectOpen()
     this.expectPfn(pfn)
     if (this.memory.frames.isAnon(pfn)) return reclaimPage(this.memory, pfn)
     throw new PagefoldError('EINVAL', `frame ${pfn} is nobody's anonymous page`)
@@ -288,6 +253,7 @@ export class Host {
    * Linux: memory_failure()
    */
   memoryFailure(pfn: number, options: { readonly recover?: boolean } = {}): MemoryFailure {
+    this.expectOpen()
     this.expectPfn(pfn)
     return memoryFailure(this.memory, pfn, options.recover === true)
   }
@@ -333,21 +299,25 @@ export class Host {
     )
   }
 
-  /** Stops ksmd and ends every mm. The arena goes when nothing refers to the host any more. */
+  /**
+   * Stops ksmd, ends every mm and closes the swap stores. What is left can be read (counters, frames, the audit), not
+   * changed: EINVAL. The arena goes when nothing refers to the host any more.
+   */
   close(): void {
     if (!this.open) return
     this.ksm.stop().catch(() => {})
     for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
+    this.memory.swap.close()
     this.open = false
   }
 
-  private expectPfn(pfn: number): void {
+  private expectPfn(pfn: number, name = 'pfn'): void {
     const { firstPfn, endPfn } = this.memory.arena
-    expectInteger('pfn', pfn, firstPfn, endPfn - 1)
+    expectInteger(name, pfn, firstPfn, endPfn - 1)
   }
 
   private expectRange(start: number, end: number): void {
-    this.expectPfn(start)
+    this.expectPfn(start, 'start')
     expectInteger('end', end, start + 1, this.memory.arena.endPfn)
   }
 
@@ -375,9 +345,4 @@ function expectPolicy(options: HostOptions): HostPolicy {
 /** Four a frame, as long as that leaves most of a 4 GiB arena to frames. */
 function defaultMappings(frames: number): number {
   return Math.min(4 * frames + 4096, Math.max(frames + 4096, 2 ** 21))
-}
-
-function mappingInfo(mapping: number): FrameInfo['mapping'] {
-  const ksm = (mapping & MAPPING_TAG) === MAPPING_KSM
-  return { kind: ksm ? 'ksm' : 'anon', id: mapping >>> 2 }
 }

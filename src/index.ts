@@ -3,7 +3,6 @@
 export { type Errno, PagefoldError } from './errors.ts'
 export {
   type FrameCounts,
-  type FrameInfo,
   Host,
   type HostOptions,
   type HostPolicy,
@@ -26,12 +25,14 @@ export {
 } from './lab/merge-images.ts'
 export { type Sharing, sharingOf } from './lab/sharing.ts'
 export { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
+export type { FrameInfo } from './mm/frame-info.ts'
 export type { Pin, PinOptions } from './mm/gup.ts'
 export type { Advice } from './mm/madvise.ts'
 export type { MemoryFailure } from './mm/memory-failure.ts'
-export type { KsmStat, Mm, MmapOptions, MremapOptions, Prot } from './mm/mm.ts'
+export type { KsmStat, Mm, MmapOptions, MremapOptions } from './mm/mm.ts'
 export type { MmOptions } from './mm/mm-struct.ts'
 export type { Notifier, NotifierEvent, NotifierRange } from './mm/notifier.ts'
+export type { Prot } from './mm/prot.ts'
 export { SecondaryMmu, type Translation } from './mm/secondary-mmu.ts'
 export type { ReclaimFailure } from './mm/swap-out.ts'
 export { fileSwapStore, memorySwapStore, type SwapStore } from './mm/swap-store.ts'

@@ -1,5 +1,7 @@
 // Time, as the merger sees it. Injected, so that a test or a simulation decides what time it is.
 
+import { expectObject } from '../errors.ts'
+
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number
@@ -7,6 +9,12 @@ export interface Clock {
   cpu(): number
   /** Waits for `ms`, or less if the signal is aborted first. */
   sleep(ms: number, signal: AbortSignal): Promise<void>
+}
+
+/** Returns `clock` if it can be one; throws TypeError otherwise. */
+export function expectClock(clock: Clock): Clock {
+  expectObject('clock', clock, ['now', 'cpu', 'sleep'])
+  return clock
 }
 
 /** The machine's own clocks. */

@@ -17,6 +17,12 @@ export function expectAddress(address: number): number {
   return expectInteger('address', address, 0, ADDRESS_LIMIT - 1)
 }
 
+/** Names what an argument is called where it is not `length`, and how long the range must be at least. */
+interface LengthRule {
+  readonly name: string
+  readonly min: number
+}
+
 /** A page-aligned address as a virtual page number. */
 export function pageAt(address: number): number {
   if (expectAddress(address) % PAGE_SIZE !== 0) {
@@ -26,9 +32,13 @@ export function pageAt(address: number): number {
 }
 
 /** A page-aligned address and a length, rounded up to pages. */
-export function pageRange(address: number, length: number): PageRange {
+export function pageRange(
+  address: number,
+  length: number,
+  { name, min }: LengthRule = { name: 'length', min: 0 },
+): PageRange {
   const start = pageAt(address)
-  const end = start + Math.ceil(expectInteger('length', length, 0, ADDRESS_LIMIT - address) / PAGE_SIZE)
+  const end = start + Math.ceil(expectInteger(name, length, min, ADDRESS_LIMIT - address) / PAGE_SIZE)
   return { start, end }
 }
 

@@ -52,6 +52,8 @@ export function handleMmFault(
   const vma = mm.vmas.at(vpn)
   if (vma === undefined || vma.has(VM_PFNMAP)) return 'EFAULT'
   if (kind === 'write' && !vma.has(VM_WRITE)) return 'EFAULT'
+  // By force only a private copy may be written: others look at a shared page.
+  if (kind === 'force' && vma.has(VM_SHARED) && !vma.has(VM_WRITE)) return 'EFAULT'
   if (kind === 'read' && !vma.has(VM_READ)) return 'EFAULT'
   let pte = mm.memory.pageTables.get(mm.pgd, vpn)
   if (pte === 0) return doMissingPage(mm, vma, vpn, kind)
@@ -65,7 +67,7 @@ export function handleMmFault(
     if ((pte & PTE_PRESENT) === 0) return tries > 0 ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
   }
   if (kind === 'read') return undefined
-  if (kind === 'write' && (pte & PTE_UFFD_WP) !== 0) {
+  if ((kind === 'write' || kind === 'force') && (pte & PTE_UFFD_WP) !== 0) {
     if (!handleUserfault(mm, vma, vpn)) return 'EAGAIN'
     pte = mm.memory.pageTables.get(mm.pgd, vpn)
   }
@@ -147,6 +149,6 @@ export function allows(mm: MmStruct, vma: Vma, pte: number, kind: FaultKind): bo
   if (kind === 'read') return vma.has(VM_READ)
   if ((pte & PTE_WRITE) !== 0) return kind === 'force' || vma.has(VM_WRITE)
   const forced = PTE_PRESENT | PTE_DIRTY
-  if (kind !== 'force' || (pte & (forced | PTE_SPECIAL)) !== forced) return false
+  if (kind !== 'force' || (pte & (forced | PTE_SPECIAL | PTE_UFFD_WP)) !== forced) return false
   return mm.memory.frames.hasFlag(pte >>> PAGE_SHIFT, FRAME_EXCLUSIVE)
 }

@@ -180,6 +180,11 @@ export class Frames extends FrameTable {
     this.offline.push({ start, end })
   }
 
+  /** Is any of [start, end) offline? */
+  overlapsOffline(start: number, end: number): boolean {
+    return this.offline.some((range) => range.start < end && start < range.end)
+  }
+
   /** Makes an offline range memory again. False if it is not one that was taken offline as a whole. */
   bringOnline(start: number, end: number): boolean {
     const at = this.offline.findIndex((range) => range.start === start && range.end === end)

@@ -12,7 +12,7 @@ import {
   PAGE_SIZE,
   PTE_SPECIAL,
 } from '../../assembly/abi.ts'
-import type { Errno } from '../errors.ts'
+import { type Errno, expectBytes, expectInteger } from '../errors.ts'
 import { allows, type FaultKind, handleMmFault } from './fault.ts'
 import type { Memory } from './memory.ts'
 import type { MmStruct } from './mm-struct.ts'
@@ -51,7 +51,9 @@ export class Pin {
 
   /** Reads `length` bytes at `offset` into the range, as a device would: from the frames, whoever maps them now. */
   read(offset: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length)
+    this.expectHeld()
+    expectInteger('offset', offset, 0, this.bytes)
+    const bytes = new Uint8Array(expectInteger('length', length, 0, this.bytes - offset))
     this.eachPage(offset, length, (at, from, count) => {
       bytes.set(this.memory.arena.u8.subarray(at, at + count), from)
     })
@@ -60,6 +62,8 @@ export class Pin {
 
   /** Writes as a device would. Swap does not have what is written. Linux: unpin_user_pages_dirty_lock() */
   write(offset: number, bytes: Uint8Array): void {
+    this.expectHeld()
+    expectInteger('offset', offset, 0, this.bytes - expectBytes('bytes', bytes).length)
     const { arena, frames } = this.memory
     this.eachPage(offset, bytes.length, (at, from, count) => {
       arena.u8.set(bytes.subarray(from, from + count), at)
@@ -74,16 +78,21 @@ export class Pin {
     for (const pfn of this.pfns) this.memory.pins.remove(pfn, this.pinned)
   }
 
+  /** From the address pinned to the end of its last page. */
+  private get bytes(): number {
+    return this.pfns.length * PAGE_SIZE - this.offset
+  }
+
+  private expectHeld(): void {
+    if (!this.held) throw new RangeError('the pin has been released')
+  }
+
   private eachPage(
     offset: number,
     length: number,
     visit: (at: number, from: number, count: number) => void,
   ): void {
-    if (!this.held) throw new RangeError('the pin has been released')
     const first = this.offset + offset
-    if (offset < 0 || first + length > this.pfns.length * PAGE_SIZE) {
-      throw new RangeError(`Expected ${offset}+${length} to lie inside the pinned range`)
-    }
     for (let from = 0; from < length; ) {
       const place = first + from
       const inPage = place % PAGE_SIZE

@@ -1,7 +1,7 @@
 // The state of one address space (Linux: struct mm_struct): what faults, forks and the scanner work on. What a guest
 // calls is in mm.ts.
 
-import { PagefoldError } from '../errors.ts'
+import { expectObject, expectString, PagefoldError } from '../errors.ts'
 import type { Memory } from './memory.ts'
 import { type Notifier, Notifiers } from './notifier.ts'
 import type { UserfaultHandler } from './userfault.ts'
@@ -15,6 +15,12 @@ export interface MmOptions {
   readonly name?: string
   /** Pages are merged only within a domain. Default: one domain for all, as Linux. */
   readonly domain?: string
+}
+
+/** Throws TypeError unless name and domain are strings, or not given. */
+export function expectMmOptions({ name, domain }: MmOptions): void {
+  expectString('name', name)
+  expectString('domain', domain)
 }
 
 export class MmStruct {
@@ -67,11 +73,7 @@ export class MmStruct {
    * TypeError, ESRCH.
    */
   registerNotifier(notifier: Notifier): void {
-    if (typeof notifier !== 'object' || notifier === null) {
-      throw new TypeError(
-        'Expected `notifier` to be an object with invalidateRangeStart or invalidateRangeEnd',
-      )
-    }
+    expectObject('notifier', notifier)
     if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
     this.notifiers.add(notifier)
     this.memory.notifiers++

@@ -2,27 +2,33 @@
 // bits wide; inside, everything is counted in virtual pages. Arguments are checked here, before anything changes.
 
 import { PAGE_SIZE, PTE_PRESENT } from '../../assembly/abi.ts'
-import { type Errno, expectInteger, expectOneOf, PagefoldError } from '../errors.ts'
+import {
+  type Errno,
+  expectBoolean,
+  expectBytes,
+  expectInteger,
+  expectObject,
+  expectOneOf,
+  PagefoldError,
+} from '../errors.ts'
 import { ADDRESS_LIMIT, expectAddress, hex, pageAt, pageRange, VPN_LIMIT } from './address.ts'
 import { exitMm } from './exit.ts'
 import { allows, type FaultKind, handleMmFault } from './fault.ts'
 import { forkMm } from './fork.ts'
 import { Pin, type PinOptions, takePages } from './gup.ts'
 import { ADVICES, type Advice, isEligible, madvise } from './madvise.ts'
-import { LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './mm-struct.ts'
+import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './mm-struct.ts'
 import { mprotect } from './mprotect.ts'
 import { mremap } from './mremap.ts'
 import { oomReap } from './oom.ts'
 import { disableMergeAny, enableMergeAny } from './prctl.ts'
+import { expectProt, type Prot } from './prot.ts'
 import { ptePfn } from './pte.ts'
 import { SharedObject } from './shared.ts'
 import { unmapRange } from './unmap.ts'
 import { changeWriteProtection, type UserfaultHandler } from './userfault.ts'
 import { VM_HUGETLB, VM_MERGEABLE, VM_PFNMAP, VM_READ, VM_SHARED, VM_UFFD_WP, VM_WRITE, Vma } from './vma.ts'
 import { mergeWithNeighbours, modifyFlags } from './vma-edit.ts'
-
-/** PROT_NONE, PROT_READ, PROT_WRITE as Linux numbers them, or by name, joined with |. */
-export type Prot = number | string
 
 export interface MmapOptions {
   /** Where, in bytes; must be free. Default: behind the last mapping. */
@@ -54,6 +60,9 @@ export interface KsmStat {
   ksm_mergeable: 'yes' | 'no'
 }
 
+/** What fits into one array. */
+const MAX_READ_BYTES = 2 ** 32
+
 export class Mm extends MmStruct {
   /**
    * Maps `length` bytes (rounded up to pages) of private anonymous memory; nothing is allocated until it is touched.
@@ -65,6 +74,7 @@ export class Mm extends MmStruct {
     const kind = expectOneOf('kind', options.kind ?? 'ordinary', ['ordinary', 'hugetlb', 'pfnmap'])
     const prot = expectProt(options.prot ?? VM_READ | VM_WRITE)
     const nid = expectInteger('node', options.node ?? 0, 0, this.memory.frames.numaNodes - 1)
+    const shared = expectBoolean('shared', options.shared ?? false)
     const start = options.address === undefined ? this.vmas.findRoom(pages) : pageAt(options.address)
     if (start < 0) throw this.refused('ENOMEM', `no hole of ${pages} pages in the address space`)
     const end = start + pages
@@ -72,8 +82,8 @@ export class Mm extends MmStruct {
       throw new RangeError(`Expected the range to end below 2^44, got ${hex(end * PAGE_SIZE)}`)
     this.expectFree(start, end)
     const kindFlags = { ordinary: 0, hugetlb: VM_HUGETLB, pfnmap: VM_PFNMAP }[kind]
-    const vma = new Vma(this, start, end, { flags: prot | kindFlags | (options.shared ? VM_SHARED : 0), nid })
-    if (options.shared) vma.shared = new SharedObject()
+    const vma = new Vma(this, start, end, { flags: prot | kindFlags | (shared ? VM_SHARED : 0), nid })
+    if (shared) vma.shared = new SharedObject()
     if (this.mergeAny && isEligible(vma)) {
       if (!this.mergeable) this.expectDone(this.memory.ksm.enter(this), 'mmap')
       vma.flags |= VM_MERGEABLE
@@ -115,16 +125,16 @@ export class Mm extends MmStruct {
    */
   mremap(address: number, oldLength: number, newLength: number, options: MremapOptions = {}): number {
     this.expectAlive()
-    const old = pageRange(address, oldLength)
-    const fresh = pageRange(address, newLength)
-    if (old.start === old.end || fresh.start === fresh.end) throw new RangeError('Expected lengths above 0')
+    const old = pageRange(address, oldLength, { name: 'oldLength', min: 1 })
+    const fresh = pageRange(address, newLength, { name: 'newLength', min: 1 })
     const pages = fresh.end - fresh.start
     const target = options.address === undefined ? undefined : pageAt(options.address)
     if (target !== undefined) {
       if (target < old.end && target + pages > old.start) {
-        throw new RangeError('Expected the new range not to overlap the old one')
+        throw new RangeError('Expected the range at the new `address` not to overlap the old one')
       }
-      if (target + pages > VPN_LIMIT) throw new RangeError('Expected the range to end below 2^44')
+      if (target + pages > VPN_LIMIT)
+        throw new RangeError('Expected the range at the new `address` to end below 2^44')
     }
     const moved = mremap(this, old, pages, target, options.mayMove !== false)
     if (typeof moved === 'number') return moved * PAGE_SIZE
@@ -132,23 +142,23 @@ export class Mm extends MmStruct {
   }
 
   /**
-   * A child that shares every page until one of the two writes. Throws ENOMEM; nothing is left of the child then, and
-   * the parent is as it was.
+   * A child that shares every page until one of the two writes; it belongs to the same domain. Throws ENOMEM; nothing is
+   * left of the child then, and the parent is as it was.
    */
   fork(options: MmOptions = {}): Mm {
     this.expectAlive()
-    const child = new Mm(this.memory, { domain: this.domain, ...options })
+    const child = this.successor(options)
     this.expectDone(forkMm(child, this), 'fork')
     return child
   }
 
   /**
-   * A new, empty address space in place of this one, which exits. Whether every range is to be merged is inherited.
-   * Linux: execve()
+   * A new, empty address space in place of this one, which exits. Its domain, and whether every range is to be merged, are
+   * inherited. Linux: execve()
    */
   replace(options: MmOptions = {}): Mm {
     this.expectAlive()
-    const fresh = new Mm(this.memory, { name: this.name, domain: this.domain, ...options })
+    const fresh = this.successor({ name: this.name, ...options })
     fresh.mergeAny = this.mergeAny
     if (fresh.mergeAny) this.memory.ksm.enter(fresh)
     exitMm(this)
@@ -169,12 +179,13 @@ export class Mm extends MmStruct {
   prctl(option: 'PR_SET_MEMORY_MERGE' | 'PR_GET_MEMORY_MERGE', ...args: number[]): number {
     this.expectAlive()
     expectOneOf('option', option, ['PR_SET_MEMORY_MERGE', 'PR_GET_MEMORY_MERGE'])
+    const value = expectInteger('value', args[0] ?? 0, 0, Number.MAX_SAFE_INTEGER)
     const spare = option === 'PR_SET_MEMORY_MERGE' ? args.slice(1) : args
     if (spare.some((arg) => arg !== 0)) {
       throw new PagefoldError('EINVAL', `${this.name}: ${option} takes no further arguments, or zeros`)
     }
     if (option === 'PR_GET_MEMORY_MERGE') return this.mergeAny ? 1 : 0
-    this.expectDone(args[0] ? enableMergeAny(this) : disableMergeAny(this), option)
+    this.expectDone(value !== 0 ? enableMergeAny(this) : disableMergeAny(this), option)
     return 0
   }
 
@@ -185,6 +196,7 @@ export class Mm extends MmStruct {
    */
   write(address: number, bytes: Uint8Array, options: { readonly force?: boolean } = {}): void {
     this.expectAlive()
+    expectBytes('bytes', bytes)
     const { u8 } = this.memory.arena
     const kind = options.force ? 'force' : 'write'
     this.eachPage(address, bytes.length, (vpn, offset, from, count) => {
@@ -197,7 +209,7 @@ export class Mm extends MmStruct {
   read(address: number, length: number): Uint8Array {
     this.expectAlive()
     const { u8 } = this.memory.arena
-    const bytes = new Uint8Array(length)
+    const bytes = new Uint8Array(expectInteger('length', length, 0, MAX_READ_BYTES))
     this.eachPage(address, length, (vpn, offset, from, count) => {
       const at = this.access(vpn, 'read') * PAGE_SIZE + offset
       bytes.set(u8.subarray(at, at + count), from)
@@ -222,6 +234,7 @@ export class Mm extends MmStruct {
   /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped. */
   registerUserfault(address: number, length: number, handler: UserfaultHandler): void {
     this.expectAlive()
+    expectObject('handler', handler, ['onWriteProtect'])
     const { start, end } = pageRange(address, length)
     this.expectMapped(start, end)
     this.userfault = handler
@@ -230,11 +243,20 @@ export class Mm extends MmStruct {
     }
   }
 
-  /** Protects the present pages of a range, or with `on` false lets them go. Linux: UFFDIO_WRITEPROTECT */
+  /**
+   * Protects the present pages of a range, or with `on` false lets them go. Throws ENOMEM if part of it is not mapped,
+   * ENOENT if part of it is not registered. Linux: UFFDIO_WRITEPROTECT
+   */
   userfaultWriteProtect(address: number, length: number, on: boolean): void {
     this.expectAlive()
     const { start, end } = pageRange(address, length)
     this.expectMapped(start, end)
+    if (this.vmas.within(start, end).some((vma) => !vma.has(VM_UFFD_WP))) {
+      throw new PagefoldError(
+        'ENOENT',
+        `${this.name}: nobody would hear of writes there: registerUserfault first`,
+      )
+    }
     changeWriteProtection(this, start, end, on)
   }
 
@@ -265,6 +287,13 @@ export class Mm extends MmStruct {
   oomReap(): void {
     this.expectAlive()
     this.expectDone(oomReap(this), 'oomReap')
+  }
+
+  /** An empty mm of the same domain: only a host makes mms of other domains. */
+  private successor({ domain = this.domain, ...options }: MmOptions): Mm {
+    expectMmOptions({ ...options, domain })
+    if (domain === this.domain) return new Mm(this.memory, { ...options, domain })
+    throw new RangeError(`Expected \`domain\` to be the one of ${this.name}, or none: it is inherited`)
   }
 
   /** The frame behind a virtual page, after whatever faults it takes. */
@@ -342,13 +371,4 @@ const WHY: Partial<Record<Errno, string>> = {
   EAGAIN: 'somebody holds it at this moment; try again',
   EIO: 'swap could not be read',
   EHWPOISON: 'its frame is broken',
-}
-
-function expectProt(prot: Prot): number {
-  if (typeof prot === 'number') return expectInteger('prot', prot, 0, VM_READ | VM_WRITE)
-  const bits: Record<string, number> = { PROT_NONE: 0, PROT_READ: VM_READ, PROT_WRITE: VM_WRITE }
-  return prot
-    .split('|')
-    .map((name) => bits[expectOneOf('prot', name.trim(), Object.keys(bits))]!)
-    .reduce((all, bit) => all | bit, 0)
 }

@@ -1,7 +1,7 @@
 // Swap-out: giving up a frame whose content is kept elsewhere, and taking a store out of use again.
 // Linux: shrink_folio_list(), try_to_unuse()
 
-import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE, PTE_POISON } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import { VPN_LIMIT } from './address.ts'
 import type { Memory } from './memory.ts'
@@ -79,7 +79,11 @@ function unuseMm(mm: MmStruct, device: number): Errno | undefined {
     const pte = pageTables.found
     if (isSwapPte(pte) && swapEntryOf(pte).device === device) {
       const errno = doSwapPage(mm, mm.vmas.at(vpn)!, vpn, pte)
-      if (errno !== undefined) return errno
+      if (errno === 'EHWPOISON') {
+        // It is lost wherever it is said to be; that must not keep the device in use.
+        pageTables.set(mm.pgd, vpn, PTE_POISON)
+        mm.memory.swap.freeWithCache(swapEntryOf(pte))
+      } else if (errno !== undefined) return errno
     }
     vpn = pageTables.next(mm.pgd, vpn + 1, VPN_LIMIT)
   }

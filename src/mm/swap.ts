@@ -5,13 +5,16 @@
 
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
-import { PagefoldError } from '../errors.ts'
+import { expectInteger, expectObject, PagefoldError } from '../errors.ts'
 import type { Frames } from './frames.ts'
 import type { SwapEntry } from './pte.ts'
 import type { SwapStore } from './swap-store.ts'
 
 /** A pte has three bits for the device. */
 const MAX_DEVICES = 8
+
+/** And twenty for the slot. */
+const MAX_SLOTS = 2 ** 20
 
 interface SwapDevice {
   readonly store: SwapStore
@@ -40,8 +43,10 @@ export class Swap {
     this.frames = frames
   }
 
-  /** Puts a store to use. Throws EPERM if there are eight already. Linux: swapon */
+  /** Puts a store to use. Throws TypeError, RangeError; EPERM if there are eight already. Linux: swapon */
   add(store: SwapStore): number {
+    expectObject('store', store, ['read', 'write'])
+    expectInteger('slots', store.slots, 1, MAX_SLOTS)
     const free = Array.from({ length: MAX_DEVICES }, (_, i) => i).find((i) => this.devices[i] === undefined)
     if (free === undefined)
       throw new PagefoldError('EPERM', `swapOn: there are ${MAX_DEVICES} stores already`)
@@ -59,7 +64,7 @@ export class Swap {
 
   /** The device number of a store, or undefined. */
   find(store: SwapStore): number | undefined {
-    const at = this.devices.findIndex((device) => device?.store === store)
+    const at = this.devices.findIndex((device) => device !== undefined && device.store === store)
     return at < 0 ? undefined : at
   }
 
@@ -73,6 +78,11 @@ export class Swap {
     const { store } = this.devices[device]!
     this.devices[device] = undefined
     store.close?.()
+  }
+
+  /** Forgets every device; their slots must all be free. */
+  close(): void {
+    for (const device of this.devices.keys()) if (this.devices[device] !== undefined) this.remove(device)
   }
 
   /** Slots in use on a device. */

@@ -1,6 +1,6 @@
 // Tracepoints: who wants to know what happened, by the kernel's names and fields (include/trace/events/ksm.h).
 
-import { reportLater } from '../errors.ts'
+import { expectOneOf, reportLater } from '../errors.ts'
 
 /** The fields of each event. An mm is given by its name, an rmap item by its address in the arena. */
 export interface TraceEvents {
@@ -73,11 +73,14 @@ export class Tracepoints {
   private readonly listeners = new Map<TraceName, ((event: never) => void)[]>()
 
   on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
+    expectOneOf('name', name, TRACE_NAMES)
+    if (typeof listener !== 'function') throw new TypeError('Expected `listener` to be a function')
     this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener])
     this.active = true
   }
 
   off<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
+    expectOneOf('name', name, TRACE_NAMES)
     const rest = (this.listeners.get(name) ?? []).filter((other) => other !== listener)
     if (rest.length > 0) this.listeners.set(name, rest)
     else this.listeners.delete(name)

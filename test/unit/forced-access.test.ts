@@ -1,0 +1,72 @@
+// Access that goes beyond what a mapping allows or is watched: writes by force, and writes to protected pages.
+
+import { describe, expect, it } from 'vitest'
+import { boot, errnoOf, fill, holds, mapFilled, PAGE, pageOf } from '../support/machine.ts'
+
+const force = { force: true }
+
+describe('a write by force', () => {
+  it('goes to a private copy of a page that may not be written', async () => {
+    const host = await boot()
+    const mm = host.createMm()
+    const at = mapFilled(mm, 2, 7)
+    const child = mm.fork()
+    mm.mprotect(at, 2 * PAGE, 'PROT_READ')
+    mm.write(at, pageOf(8), force)
+    expect(holds(mm, at, 1, 8)).toBe(true)
+    expect(holds(child, at, 2, 7)).toBe(true)
+    expect(errnoOf(() => mm.write(at, pageOf(9)))).toBe('EFAULT')
+    host.audit()
+  })
+
+  it('is refused where a shared mapping is not writable, and does not make it so', async () => {
+    const host = await boot()
+    const mm = host.createMm()
+    const at = mm.mmap(PAGE, { shared: true })
+    fill(mm, at, 1, 7)
+    mm.mprotect(at, PAGE, 'PROT_READ')
+    expect(errnoOf(() => mm.write(at, pageOf(8), force))).toBe('EFAULT')
+    expect(holds(mm, at, 1, 7)).toBe(true)
+    mm.mprotect(at, PAGE, 'PROT_READ|PROT_WRITE')
+    mm.write(at, pageOf(8), force)
+    expect(holds(mm, at, 1, 8)).toBe(true)
+    host.audit()
+  })
+})
+
+describe('userfault write protection', () => {
+  it('needs a range that is registered as a whole', async () => {
+    const mm = (await boot()).createMm()
+    const at = mapFilled(mm, 4, 7)
+    expect(errnoOf(() => mm.userfaultWriteProtect(at, 4 * PAGE, true))).toBe('ENOENT')
+    mm.registerUserfault(at, 2 * PAGE, { onWriteProtect: () => {} })
+    expect(errnoOf(() => mm.userfaultWriteProtect(at, 4 * PAGE, true))).toBe('ENOENT')
+    expect(errnoOf(() => mm.userfaultWriteProtect(at, 2 ** 30, true))).toBe('ENOMEM')
+    mm.userfaultWriteProtect(at, 2 * PAGE, true)
+    expect(errnoOf(() => mm.write(at, pageOf(8)))).toBe('EAGAIN')
+    mm.write(at + 2 * PAGE, pageOf(8))
+  })
+
+  it('reports writes by force too, and lets them through when the handler does', async () => {
+    const host = await boot()
+    const mm = host.createMm()
+    const at = mapFilled(mm, 1, 7)
+    let letGo = false
+    const heard: number[] = []
+    mm.registerUserfault(at, PAGE, {
+      onWriteProtect({ address }) {
+        heard.push(address)
+        if (letGo) mm.userfaultWriteProtect(address, PAGE, false)
+      },
+    })
+    mm.userfaultWriteProtect(at, PAGE, true)
+    expect(errnoOf(() => mm.write(at, pageOf(8), force))).toBe('EAGAIN')
+    expect(errnoOf(() => mm.write(at, pageOf(8)))).toBe('EAGAIN')
+    expect(holds(mm, at, 1, 7)).toBe(true)
+    letGo = true
+    mm.write(at, pageOf(8), force)
+    expect(heard).toEqual([at, at, at])
+    expect(holds(mm, at, 1, 8)).toBe(true)
+    host.audit()
+  })
+})

@@ -1,0 +1,69 @@
+// Ranges of memory that come and go: each can be taken away once and given back once, and a refusal changes nothing.
+
+import { describe, expect, it } from 'vitest'
+import { boot, errnoOf, fill, holds, mapFilled, PAGE } from '../support/machine.ts'
+
+describe('offline and online', () => {
+  it('refuse a range that overlaps one that is away', async () => {
+    const host = await boot({ frames: 32 })
+    const mm = host.createMm()
+    const at = mapFilled(mm, 8, 7)
+    const first = mm.pfn(at)!
+    host.offline(first + 2, first + 6)
+    expect(host.frames).toMatchObject({ total: 28, free: 20 })
+    for (const [start, end] of [
+      [2, 6],
+      [0, 3],
+      [5, 8],
+      [3, 4],
+      [0, 8],
+    ] as const) {
+      expect(errnoOf(() => host.offline(first + start, first + end))).toBe('EINVAL')
+      expect(host.frames).toMatchObject({ total: 28, free: 20 })
+      host.audit()
+    }
+    for (const [start, end] of [
+      [2, 5],
+      [3, 6],
+      [2, 7],
+      [8, 9],
+    ] as const) {
+      expect(errnoOf(() => host.online(first + start, first + end))).toBe('EINVAL')
+    }
+    host.online(first + 2, first + 6)
+    expect(errnoOf(() => host.online(first + 2, first + 6))).toBe('EINVAL')
+    expect(host.frames).toMatchObject({ total: 32, free: 24 })
+    expect(holds(mm, at, 8, 7)).toBe(true)
+    host.audit()
+  })
+
+  it('leave everything as it was when a page is held', async () => {
+    const host = await boot({ frames: 32 })
+    const mm = host.createMm()
+    const at = mapFilled(mm, 8, 7)
+    const first = mm.pfn(at)!
+    const pin = mm.pin(at + 5 * PAGE, PAGE)
+    expect(errnoOf(() => host.offline(first, first + 8))).toBe('EBUSY')
+    expect(host.frames).toMatchObject({ total: 32, free: 24 })
+    expect(host.ksm.get('run'), 'nobody waits any more').toBe(0)
+    host.audit()
+    pin.release()
+    host.offline(first, first + 8)
+    expect(host.frames).toMatchObject({ total: 24, free: 16 })
+    fill(mm, at, 8, 8)
+    expect(holds(mm, at, 8, 8)).toBe(true)
+    host.audit()
+  })
+
+  it('say ENOMEM when there is nowhere to move a page to', async () => {
+    const host = await boot({ frames: 8 })
+    const mm = host.createMm()
+    const first = mm.pfn(mapFilled(mm, 5, 7))!
+    expect(errnoOf(() => host.offline(first, first + 4))).toBe('ENOMEM')
+    expect(host.frames).toMatchObject({ total: 8, free: 3 })
+    host.audit()
+    host.offline(first, first + 3)
+    expect(host.frames).toMatchObject({ total: 5, free: 0 })
+    host.audit()
+  })
+})

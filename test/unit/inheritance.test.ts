@@ -1,0 +1,54 @@
+// What a child, and what replaces an mm, have from it.
+
+import { describe, expect, it } from 'vitest'
+import {
+  boot,
+  counted,
+  errnoOf,
+  fill,
+  fullScans,
+  mapFilled,
+  mapMergeable,
+  PAGE,
+  pageOf,
+} from '../support/machine.ts'
+
+describe('fork and replace', () => {
+  it('copy a pinned page for the child, which may write it no more than its parent', async () => {
+    const host = await boot()
+    const mm = host.createMm()
+    const at = mapFilled(mm, 1, 7)
+    const pin = mm.pin(at, PAGE)
+    mm.mprotect(at, PAGE, 'PROT_READ')
+    const child = mm.fork()
+    expect(mm.pfn(at)).toBe(pin.pfns[0])
+    expect(child.pfn(at)).not.toBe(mm.pfn(at))
+    expect(errnoOf(() => child.write(at, pageOf(8)))).toBe('EFAULT')
+    host.audit()
+    child.mprotect(at, PAGE, 'PROT_READ|PROT_WRITE')
+    child.write(at, pageOf(8))
+    pin.release()
+    host.audit()
+  })
+
+  it('inherit the domain, and refuse another', async () => {
+    const host = await boot()
+    const mm = host.createMm({ name: 'guest', domain: 'a' })
+    const at = mapMergeable(mm, 2, 7)
+    for (const wrong of ['b', '']) {
+      expect(() => mm.fork({ domain: wrong })).toThrow(/`domain`/)
+      expect(() => mm.replace({ domain: wrong })).toThrow(RangeError)
+    }
+    mapMergeable(host.createMm({ domain: 'b' }), 2, 7)
+    mapMergeable(host.createMm(), 2, 7)
+    const child = mm.fork({ domain: 'a' })
+    fill(child, at, 2, 7)
+    expect(child.replace().domain).toBe('a')
+    const other = mm.fork()
+    fill(other, at, 2, 7)
+    fullScans(host, 2)
+    expect(counted(host), 'one merged page a domain').toEqual([3, 5, 0, 0])
+    expect(other.pfn(at)).toBe(mm.pfn(at))
+    host.audit()
+  })
+})

@@ -27,7 +27,7 @@ import { Mm } from './mm/mm.ts'
 import { expectMmOptions, type MmOptions } from './mm/mm-struct.ts'
 import { populate } from './mm/populate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/swap-out.ts'
-import { MAX_SLOTS, type SwapStore } from './mm/swap-store.ts'
+import type { SwapStore } from './mm/swap-store.ts'
 import type { TraceEvents, TraceName } from './mm/tracepoints.ts'
 import {
   CHECKSUM_NAMES,
@@ -217,7 +217,6 @@ export class Host {
   /** Puts a store to use for swap. Throws EPERM if there are eight already, EBUSY if this one is in use; RangeError. */
   swapOn(store: SwapStore): void {
     this.expectOpen()
-    expectInteger('store.slots', store.slots, 1, MAX_SLOTS)
     const { swap } = this.memory
     if (swap.find(store) !== undefined)
       throw new PagefoldError('EBUSY', 'swapOn: the store is in use already')

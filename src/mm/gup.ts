@@ -37,16 +37,18 @@ export class Pin {
   readonly longterm: boolean
   private readonly memory: Memory
   private readonly offset: number
+  private readonly writable: boolean
   private readonly pinned: boolean
   private held = true
 
-  /** @internal */
-  constructor(memory: Memory, pfns: readonly number[], offset: number, pinned: boolean, longterm: boolean) {
+  /** `offset`: where in the first page the range begins; `pinned`: not just references. @internal */
+  constructor(memory: Memory, pfns: readonly number[], offset: number, pinned: boolean, options: PinOptions) {
     this.memory = memory
     this.pfns = pfns
     this.offset = offset
     this.pinned = pinned
-    this.longterm = longterm
+    this.writable = options.write === true
+    this.longterm = options.longterm === true
   }
 
   /** Reads `length` bytes at `offset` into the range, as a device would: from the frames, whoever maps them now. */
@@ -60,10 +62,15 @@ export class Pin {
     return bytes
   }
 
-  /** Writes as a device would. Swap does not have what is written. Linux: unpin_user_pages_dirty_lock() */
+  /**
+   * Writes as a device would. Throws RangeError if the pages are held for reading: others may share them. Swap does not
+   * have what is written. Linux: unpin_user_pages_dirty_lock()
+   */
   write(offset: number, bytes: Uint8Array): void {
     this.expectHeld()
     expectInteger('offset', offset, 0, this.bytes - expectBytes('bytes', bytes).length)
+    if (!this.writable)
+      throw new RangeError('the pages are held for reading only: take them with `write: true`')
     const { arena, frames } = this.memory
     this.eachPage(offset, bytes.length, (at, from, count) => {
       arena.u8.set(bytes.subarray(from, from + count), at)

@@ -223,12 +223,12 @@ export class Mm extends MmStruct {
    * Linux: pin_user_pages()
    */
   pin(address: number, length: number, options: PinOptions = {}): Pin {
-    return this.hold(address, length, options.write === true, true, options.longterm === true)
+    return this.hold(address, length, options, true)
   }
 
   /** Takes plain references: the frames stay, but reading one does not unshare it. Linux: get_user_pages() */
   get(address: number, length: number, options: { readonly write?: boolean } = {}): Pin {
-    return this.hold(address, length, options.write === true, false, false)
+    return this.hold(address, length, { write: options.write === true }, false)
   }
 
   /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped. */
@@ -308,16 +308,16 @@ export class Mm extends MmStruct {
     return ptePfn(pageTables.get(this.pgd, vpn))
   }
 
-  private hold(address: number, length: number, write: boolean, pin: boolean, longterm: boolean): Pin {
+  private hold(address: number, length: number, options: PinOptions, pin: boolean): Pin {
     this.expectAlive()
     expectAddress(address)
     expectInteger('length', length, 1, ADDRESS_LIMIT - address)
     const start = Math.floor(address / PAGE_SIZE)
     const end = Math.ceil((address + length) / PAGE_SIZE)
-    const pfns = takePages(this, start, end, write, pin)
+    const pfns = takePages(this, start, end, options.write === true, pin)
     if (typeof pfns === 'string')
       throw new PagefoldError(pfns, `${this.name}: cannot hold ${hex(address)}+${length}: ${WHY[pfns]}`)
-    return new Pin(this.memory, pfns, address % PAGE_SIZE, pin, longterm)
+    return new Pin(this.memory, pfns, address % PAGE_SIZE, pin, options)
   }
 
   private eachPage(

@@ -82,7 +82,7 @@ function unuseMm(mm: MmStruct, device: number): Errno | undefined {
       if (errno === 'EHWPOISON') {
         // It is lost wherever it is said to be; that must not keep the device in use.
         pageTables.set(mm.pgd, vpn, PTE_POISON)
-        mm.memory.swap.freeWithCache(swapEntryOf(pte))
+        mm.memory.swap.freeAndCache(swapEntryOf(pte))
       } else if (errno !== undefined) return errno
     }
     vpn = pageTables.next(mm.pgd, vpn + 1, VPN_LIMIT)

@@ -24,7 +24,9 @@ export {
   mergeImages,
   type ScanRow,
 } from './lab/merge-images.ts'
-export { type Sharing, sharingOf } from './lab/sharing.ts'
+export { PAGE_STATES, type PageState } from './lab/page-state.ts'
+export { type PageStates, pageStates } from './lab/page-states.ts'
+export { type MergedRange, type Sharing, sharingOf } from './lab/sharing.ts'
 export { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
 export type { Pin, PinOptions } from './mm/gup.ts'
 export type { Advice } from './mm/madvise.ts'

@@ -40,4 +40,17 @@ export { fileSwapStore, memorySwapStore, type SwapStore } from './mm/swap-store.
 export type { TraceEvents, TraceName } from './mm/tracepoints.ts'
 export type { UserfaultHandler } from './mm/userfault.ts'
 export { CHECKSUM_NAMES, type ChecksumName, INDEX_NAMES, type IndexName } from './options.ts'
+export { mergeReport } from './report/merge-report.ts'
+export type {
+  BarsSection,
+  FiguresSection,
+  LinesSection,
+  MapSection,
+  Report,
+  Section,
+  Series,
+  TableSection,
+  Unit,
+} from './report/section.ts'
+export { expectReportPath, writeReport } from './report/write-report.ts'
 export { openSource, openSources } from './sources.ts'

@@ -37,6 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/options',
   ],
   'src/lab': ['assembly', 'src/errors', 'src/host', 'src/image', 'src/ksm', 'src/mm', 'src/options'],
+  'src/report': ['assembly', 'src/errors', 'src/image', 'src/lab'],
   'src/sources': ['src/image', 'src/lab'],
   'src/index': [
     'src/errors',
@@ -46,6 +47,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/lab',
     'src/mm',
     'src/options',
+    'src/report',
     'src/sources',
   ],
   'src/cli': ['bench', 'src/errors', 'src/index'],
@@ -174,7 +176,9 @@ describe('strategies', () => {
 })
 
 describe('the text', () => {
-  const texts = FILES.filter((name) => /\.(ts|mjs|c|md|json|sh)$/.test(name) && name !== 'package-lock.json')
+  const texts = FILES.filter(
+    (name) => /\.(ts|mjs|c|md|json|sh|css|html)$/.test(name) && name !== 'package-lock.json',
+  )
 
   it.each([...sources('src'), ...sources('assembly'), ...sources('bench')])(
     '%s says first what it is for',

@@ -80,6 +80,16 @@ describe('the rooms', () => {
     },
   )
 
+  it.each(sources('src/report/page'))(
+    '%s runs in a browser: it brings nothing of the engine along',
+    (name) => {
+      for (const target of importsOf(name, false)) {
+        expect(target).toMatch(/^src\/report\/page\/|^src\/lab\/page-state\.ts$/)
+      }
+      expect(read(name)).not.toContain("from 'node:")
+    },
+  )
+
   it('have no circular imports at run time', () => {
     const visiting: string[] = []
     const done = new Set<string>()

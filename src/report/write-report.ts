@@ -16,7 +16,7 @@ import { PagefoldError } from '../errors.ts'
 import type { Report } from './section.ts'
 
 /** How every report begins: what is overwritten without asking. */
-const BEGINNING = '<!doctype html>'
+const BEGINNING = '<!doctype html>\n<!-- pagefold report -->'
 /** Where the template has a hole for the figures. */
 const PLACE = '{"report":"goes here"}'
 
@@ -69,7 +69,7 @@ function templateUrl(): URL {
   return existsSync(built) ? built : new URL('../../dist/report.html', import.meta.url)
 }
 
-/** Empty, or a page: a report of an earlier run. */
+/** Empty, or a report of an earlier run. */
 function isReplaceable(path: string): boolean {
   const head = Buffer.alloc(BEGINNING.length)
   const fd = openSync(path, 'r')

@@ -207,6 +207,9 @@ describe('a report', () => {
     writeReport(path, { title: 'a', subtitle: 'b', sections: [], result: {} })
     expectReportPath(path)
     expectReportPath(file('empty', Buffer.alloc(0)))
+    expect(() => expectReportPath(file('page', Buffer.from('<!doctype html>\n<title>mine</title>')))).toThrow(
+      /EEXIST/,
+    )
     const precious = file('precious', Buffer.from('memory'))
     expect(() => expectReportPath(precious)).toThrow(/EEXIST/)
     expect(() => writeReport(precious, { title: '', subtitle: '', sections: [], result: {} })).toThrow(

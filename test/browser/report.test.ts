@@ -232,6 +232,7 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     expect(await page.locator('.lines-section [aria-live=polite]').first().textContent()).toMatch(
       /^scan 2, pages_shared \d+, pages_sharing/,
     )
+    expect(await chart.locator('.u-value').first().textContent()).toBe('2')
     const unnamed = await page.evaluate(() => {
       const nameOf = (control: Element): string =>
         control.getAttribute('aria-label') ??

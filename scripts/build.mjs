@@ -1,9 +1,11 @@
-// Builds everything under dist/: the core (release and debug) with asc, the types with tsc, the code with rolldown.
+// Builds everything under dist/: the core (release and debug) with asc, the types with tsc, the page of reports and the
+// code with rolldown.
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
 import { spawnSync } from 'node:child_process'
-import { chmodSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
@@ -15,6 +17,7 @@ if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
 run('asc', '--target', 'release')
 run('asc', '--target', 'debug')
 run('tsc', '-p', 'tsconfig.build.json')
+await page()
 await bundle()
 chmodSync(join(root, 'dist/main.js'), 0o755)
 
@@ -37,6 +40,24 @@ async function bundle() {
     entryFileNames: '[name].js',
     chunkFileNames: '[name].js',
   })
+}
+
+/** One file that needs no other: src/report/write-report.ts puts the figures in. */
+async function page() {
+  const source = (...parts) => readFileSync(join(root, ...parts), 'utf8')
+  const bundled = await rolldown({ input: join(root, 'src/report/page/main.ts'), platform: 'browser' })
+  const { output } = await bundled.generate({ format: 'iife', minify: true })
+  const script = output[0].code.replaceAll('</script', '<\\/script')
+  const parts = {
+    'SCRIPT-HASH': `sha256-${createHash('sha256').update(script).digest('base64')}`,
+    LICENSES: `Charts are drawn by uPlot.\n\n${source('node_modules/uplot/LICENSE').trim()}`,
+    STYLE: source('node_modules/uplot/dist/uPlot.min.css') + source('src/report/page/style.css'),
+    SCRIPT: script,
+  }
+  // All at once: what is put in must not be searched again.
+  const names = new RegExp(Object.keys(parts).join('|'), 'g')
+  const html = source('src/report/page/shell.html').replace(names, (name) => parts[name])
+  writeFileSync(join(root, 'dist/report.html'), html)
 }
 
 function run(tool, ...args) {

@@ -23,7 +23,9 @@ export {
   mergeImages,
   type ScanRow,
 } from './lab/merge-images.ts'
-export { type Sharing, sharingOf } from './lab/sharing.ts'
+export { PAGE_STATES, type PageState } from './lab/page-state.ts'
+export { type PageStates, pageStates } from './lab/page-states.ts'
+export { type MergedRange, type Sharing, sharingOf } from './lab/sharing.ts'
 export { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
 export type { FrameInfo } from './mm/frame-info.ts'
 export type { Pin, PinOptions } from './mm/gup.ts'
@@ -39,4 +41,17 @@ export { fileSwapStore, memorySwapStore, type SwapStore } from './mm/swap-store.
 export type { TraceEvents, TraceName } from './mm/tracepoints.ts'
 export type { UserfaultHandler } from './mm/userfault.ts'
 export { CHECKSUM_NAMES, type ChecksumName, INDEX_NAMES, type IndexName } from './options.ts'
+export { mergeReport } from './report/merge-report.ts'
+export type {
+  BarsSection,
+  FiguresSection,
+  LinesSection,
+  MapSection,
+  Report,
+  Section,
+  Series,
+  TableSection,
+  Unit,
+} from './report/section.ts'
+export { expectReportPath, writeReport } from './report/write-report.ts'
 export { openSource, openSources } from './sources.ts'

@@ -37,6 +37,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/options',
   ],
   'src/lab': ['assembly', 'src/errors', 'src/host', 'src/image', 'src/ksm', 'src/mm', 'src/options'],
+  'src/report': ['assembly', 'src/errors', 'src/image', 'src/lab'],
   'src/sources': ['src/image', 'src/lab'],
   'src/index': [
     'src/errors',
@@ -46,6 +47,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/lab',
     'src/mm',
     'src/options',
+    'src/report',
     'src/sources',
   ],
   'src/cli': ['bench', 'src/errors', 'src/index'],
@@ -75,6 +77,16 @@ describe('the rooms', () => {
         const other = roomOf(target)
         if (other !== room) expect(allowed, `${name} imports ${target}`).toContain(other)
       }
+    },
+  )
+
+  it.each(sources('src/report/page'))(
+    '%s runs in a browser: it brings nothing of the engine along',
+    (name) => {
+      for (const target of importsOf(name, false)) {
+        expect(target).toMatch(/^src\/report\/page\/|^src\/lab\/page-state\.ts$/)
+      }
+      expect(read(name)).not.toContain("from 'node:")
     },
   )
 
@@ -174,7 +186,9 @@ describe('strategies', () => {
 })
 
 describe('the text', () => {
-  const texts = FILES.filter((name) => /\.(ts|mjs|c|md|json|sh)$/.test(name) && name !== 'package-lock.json')
+  const texts = FILES.filter(
+    (name) => /\.(ts|mjs|c|md|json|sh|css|html)$/.test(name) && name !== 'package-lock.json',
+  )
 
   it.each([...sources('src'), ...sources('assembly'), ...sources('bench')])(
     '%s says first what it is for',

@@ -1,8 +1,11 @@
 // Where merging is allowed at this moment.
 
 import { PAGE_SHIFT, PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
+import { StableNodes } from '../core/views.ts'
 import type { MmStruct } from '../mm/mm-struct.ts'
 import { VM_MERGEABLE, type Vma } from '../mm/vma.ts'
+import { hasRoom } from './stable-node.ts'
+import type { KsmState } from './state.ts'
 
 /** The vma at `vpn` if its pages may be merged now. Linux: find_mergeable_vma() */
 export function findMergeableVma(mm: MmStruct, vpn: number): Vma | undefined {
@@ -15,4 +18,10 @@ export function findMergeableVma(mm: MmStruct, vpn: number): Vma | undefined {
 export function presentPage(mm: MmStruct, vpn: number): number {
   const pte = mm.memory.pageTables.get(mm.pgd, vpn)
   return (pte & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT ? pte >>> PAGE_SHIFT : 0
+}
+
+/** May another page still share this merged page? Not if max_page_sharing others do. */
+export function mayBeJoined(ksm: KsmState, pfn: number): boolean {
+  const node = StableNodes.ofMapping(ksm.frames.mapping(pfn))
+  return node !== 0 && hasRoom(ksm, node)
 }

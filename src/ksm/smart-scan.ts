@@ -41,6 +41,13 @@ export function shouldSkipRmapItem(ksm: KsmState, item: number, merged: boolean)
   return true
 }
 
+/** Was a page passed over when the scan last came by? A visit leaves it all the skips of its age, a skip fewer. */
+export function wasSkipped(ksm: KsmState, item: number): boolean {
+  const { items } = ksm
+  const before = items.age(item) - 1
+  return ksm.tunables.smart_scan !== 0 && before >= YOUNG && items.remainingSkips(item) < skipAge(before)
+}
+
 /** How many visits an item of this age may skip in a row. Linux: skip_age() */
 function skipAge(age: number): number {
   if (age <= 3) return 1

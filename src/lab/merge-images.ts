@@ -11,7 +11,7 @@ import type { Counters } from '../ksm/stats.ts'
 import type { KnobName } from '../ksm/tunables.ts'
 import type { Mm } from '../mm/mm.ts'
 import type { ChecksumName, IndexName } from '../options.ts'
-import { type Sharing, sharingOf } from './sharing.ts'
+import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 
 export interface MergeOptions {
   readonly images: readonly Image[]
@@ -26,6 +26,8 @@ export interface MergeOptions {
   readonly index?: IndexName
   readonly checksum?: ChecksumName
   readonly onProgress?: (event: MergeProgress) => void
+  /** Called after the last scan, while all is still in place: each image a range of an mm, in the order given. */
+  readonly inspect?: (host: Host, ranges: readonly MergedRange[]) => void
 }
 
 export type MergeProgress =
@@ -94,6 +96,7 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
       written = writeMoment(guests, later, pages, options.onProgress)
       scan(options.scansAfter)
     }
+    options.inspect?.(host, rangesOf(guests))
     return resultOf(host, guests, options, rows, written)
   } finally {
     host.close()
@@ -229,8 +232,12 @@ function resultOf(
     metadata_bytes: metadata.total,
     metadata,
     profit_after_own_metadata: bytes_saved - metadata.total,
-    sharing: sharingOf(guests.map(({ mm, address, image }) => ({ mm, address, pages: image.pages }))),
+    sharing: sharingOf(rangesOf(guests)),
   }
+}
+
+function rangesOf(guests: readonly Guest[]): MergedRange[] {
+  return guests.map(({ mm, address, image }) => ({ mm, address, pages: image.pages }))
 }
 
 function expectSameShape(images: readonly Image[], later: readonly Image[]): void {

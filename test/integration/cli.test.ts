@@ -1,10 +1,10 @@
 // The command line as a user meets it: a process, its output, its exit code.
 
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { MergeResult } from '../../src/index.ts'
+import type { MergeResult, Report } from '../../src/index.ts'
 import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
@@ -25,6 +25,12 @@ function scanJson(...args: string[]): MergeResult {
   expect(code).toBe(0)
   expect(out.trim().split('\n').length).toBe(1)
   return JSON.parse(out) as MergeResult
+}
+
+/** The figures a report carries. */
+function reportIn(path: string): Report {
+  const html = readFileSync(path, 'utf8')
+  return JSON.parse(/<script type="application\/json" id="report">(.*?)<\/script>/s.exec(html)![1]!) as Report
 }
 
 describe('pagefold scan', () => {
@@ -124,6 +130,17 @@ describe('pagefold scan', () => {
     expect(JSON.parse(out).pages).toBe(2)
   })
 
+  it('writes a report beside the result, over an older one, and says where', () => {
+    const path = file('report.html', Buffer.alloc(0))
+    const result = scanJson(a(), b(), '--report', path)
+    expect(result.pages).toBe(40)
+    expect(reportIn(path).result).toEqual(result)
+    const { code, out, err } = pagefold('scan', a(), '--report', path)
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toContain(`A page to look at is in ${path}`)
+    expect(reportIn(path).result).toMatchObject({ pages: 24 })
+  })
+
   it('tells a person what merging saves, without colours or bars where there is no terminal', () => {
     const { code, out, err } = pagefold('scan', 'synth:demo,pages=256')
     expect(code).toBe(0)
@@ -191,6 +208,11 @@ describe('bad input', () => {
     ['--then of another number', () => ['scan', good(), '--then', good(), good()], /names 2 images/],
     ['--then of another size', () => ['scan', good(), '--then', file('x', pages(5))], /5 pages/],
     ['--scans-after without --then', () => ['scan', good(), '--scans-after', '1'], /--scans-after/],
+    ['a report without a name', () => ['scan', good(), '--report', ''], /--report takes the name/],
+    ['a report nowhere', () => ['scan', good(), '--report', '/no/such/folder/r.html'], /no directory/],
+    ['a report below a file', () => ['scan', good(), '--report', join(good(), 'r.html')], /no directory/],
+    ['a report that is a directory', () => ['scan', good(), '--report', dir()], /not a regular file/],
+    ['a report over an image', () => ['scan', '--report', good(), good()], /something else than a report/],
     ['an unknown preset', () => ['scan', 'synth:dream'], /no such preset/],
     ['a preset setting that is none', () => ['scan', 'synth:demo,colour=1'], /colour=1/],
     ['an unknown peer', () => ['bench', '--peers', 'windows'], /no peer "windows"/],

@@ -2,6 +2,7 @@
 
 import {
   CHECKSUM_NAMES,
+  expectReportPath,
   INDEX_NAMES,
   isKnob,
   KNOB_NAMES,
@@ -9,9 +10,13 @@ import {
   type MergeProgress,
   type MergeResult,
   mergeImages,
+  mergeReport,
   openSources,
+  type PageStates,
+  pageStates,
   parseKnob,
   type ScanRow,
+  writeReport,
 } from '../../index.ts'
 import { bold, bytes, type Column, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
@@ -32,6 +37,7 @@ SOURCE is a file (raw, ELF64 core or LiME, recognised by content) or synthetic m
   --knob NAME=VALUE     a knob under /sys/kernel/mm/ksm (repeatable); smart_scan is 0 unless given
   --index NAME          order of the trees: ${INDEX_NAMES.join(', ')} (default: hash)
   --checksum NAME       page checksum: ${CHECKSUM_NAMES.join(', ')} (default: xxh3)
+  --report FILE         also write a page to look at: a map of memory, curves, tables; one file, opens offline
   --json                print one JSON object instead of text
   --help                this text`
 
@@ -42,6 +48,7 @@ const OPTIONS = {
   knob: { type: 'string', multiple: true },
   index: { type: 'string' },
   checksum: { type: 'string' },
+  report: { type: 'string' },
   json: { type: 'boolean' },
 } as const
 
@@ -59,6 +66,8 @@ export async function run(args: string[]): Promise<number> {
   const index = expectName('--index', values.index, INDEX_NAMES)
   const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES)
   const knobs = parseKnobs(values.knob ?? [])
+  const { report } = values
+  if (report !== undefined) expectReportPath(report)
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
   if (scansAfter !== undefined && !values.then)
@@ -69,6 +78,10 @@ export async function run(args: string[]): Promise<number> {
   for (const note of [...images, ...laterImages].flatMap((image) => image.notes))
     console.error(`pagefold: ${note}`)
   const progress = new Progress()
+  let pages: PageStates | undefined
+  const inspect = (...now: Parameters<typeof pageStates>): void => {
+    pages = pageStates(...now)
+  }
   const result = await mergeImages({
     images,
     later: laterImages,
@@ -78,10 +91,15 @@ export async function run(args: string[]): Promise<number> {
     ...(index === undefined ? {} : { index }),
     ...(checksum === undefined ? {} : { checksum }),
     onProgress: (event) => showProgress(progress, event),
+    ...(report === undefined ? {} : { inspect }),
   })
   progress.clear()
-  for (const image of [...images, ...laterImages]) image.close()
   console.log(values.json ? JSON.stringify(result) : describe(result))
+  if (report !== undefined && pages !== undefined) {
+    const size = writeReport(report, mergeReport(images, result, pages))
+    if (!values.json) console.log(`\nA page to look at is in ${report} (${bytes(size)}).`)
+  }
+  for (const image of [...images, ...laterImages]) image.close()
   return 0
 }
 

@@ -1,0 +1,218 @@
+// The report of a merge: which pictures show what came of it.
+
+import { PAGE_SIZE } from '../../assembly/abi.ts'
+import type { Image } from '../image/image.ts'
+import type { MergeResult, ScanRow } from '../lab/merge-images.ts'
+import { PAGE_STATES } from '../lab/page-state.ts'
+import type { PageStates } from '../lab/page-states.ts'
+import { packPageMap } from './page-map.ts'
+import type {
+  BarsSection,
+  FiguresSection,
+  LinesSection,
+  MapSection,
+  Report,
+  Section,
+  TableSection,
+} from './section.ts'
+
+/** Makes the report of merging `images`. */
+export function mergeReport(images: readonly Image[], result: MergeResult, pages: PageStates): Report {
+  const { length } = result.images
+  return {
+    title: 'pagefold scan',
+    subtitle:
+      `${length} ${length === 1 ? 'image' : 'images'}, ${result.pages.toLocaleString('en-US')} pages; ` +
+      `index ${result.index}, checksum ${result.checksum}`,
+    sections: [
+      savings(result),
+      map(images, result, pages),
+      counters(result.after_each_scan),
+      convergence(result.after_each_scan),
+      sharers(pages),
+      ...settings(result),
+    ],
+    result,
+  }
+}
+
+function savings(result: MergeResult): FiguresSection {
+  const total = result.pages * PAGE_SIZE
+  const { zero, within, between } = result.sharing
+  const share = (bytes: number): string => `${((100 * bytes) / total).toFixed(1)} % of all memory`
+  const saved = (label: string, frames: number) =>
+    ({ label, value: frames * PAGE_SIZE, unit: 'bytes', note: share(frames * PAGE_SIZE) }) as const
+  const written = result.pages_written
+  return {
+    kind: 'figures',
+    title: 'What merging saves',
+    figures: [
+      { label: 'Saved', value: result.bytes_saved, unit: 'bytes', note: share(result.bytes_saved) },
+      saved('Pages of zeros', zero),
+      saved('Within an image', within),
+      saved('Between images', between),
+      {
+        label: "pagefold's records",
+        value: result.metadata_bytes,
+        unit: 'bytes',
+        note: `${(result.metadata_bytes / result.pages).toFixed(1)} bytes a page`,
+      },
+      { label: 'Gained', value: result.profit_after_own_metadata, unit: 'bytes', note: 'saved less records' },
+      ...(written === undefined
+        ? []
+        : [{ label: 'Changed in between', value: written, unit: 'count', note: 'pages written' } as const]),
+    ],
+  }
+}
+
+function map(images: readonly Image[], result: MergeResult, pages: PageStates): MapSection {
+  return {
+    kind: 'map',
+    title: 'Memory, page by page',
+    note:
+      'One dot a page, in the order of addresses. Point at one, or move with the arrow keys, to see what became of it. ' +
+      'A page that shares its frame with pages of its own image and of others is shared between images.',
+    map: packPageMap(images, pages, Number(result.knobs.max_page_sharing)),
+  }
+}
+
+const DRAWN = [
+  'pages_shared',
+  'pages_sharing',
+  'pages_unshared',
+  'pages_volatile',
+  'ksm_zero_pages',
+  'pages_skipped',
+] as const
+
+function counters(rows: readonly ScanRow[]): LinesSection {
+  return {
+    kind: 'lines',
+    title: 'Counters after every full scan',
+    note: 'As under /sys/kernel/mm/ksm.',
+    x: { label: 'scan', unit: 'count', values: rows.map((_, i) => i + 1) },
+    series: [
+      ...DRAWN.map((name) => ({
+        label: name,
+        unit: 'count' as const,
+        values: rows.map((row) => row[name]),
+        // A line along the bottom says less than its absence.
+        tableOnly: rows.every((row) => row[name] === 0),
+      })),
+      ...(['stable_node_chains', 'stable_node_dups'] as const).map((name) => ({
+        label: name,
+        unit: 'count' as const,
+        values: rows.map((row) => row[name]),
+        tableOnly: true,
+      })),
+    ],
+  }
+}
+
+function convergence(rows: readonly ScanRow[]): LinesSection {
+  let elapsed = 0
+  return {
+    kind: 'lines',
+    title: 'Convergence',
+    note: 'Memory saved over the time spent scanning; profit is what is left after 64 bytes for each scanned page, as Linux reckons.',
+    x: {
+      label: 'time scanning',
+      unit: 'ms',
+      values: rows.map((row) => {
+        elapsed += row.elapsed_ms
+        return elapsed
+      }),
+    },
+    series: [
+      {
+        label: 'saved',
+        unit: 'bytes',
+        values: rows.map((row) => (row.pages_sharing + row.ksm_zero_pages) * PAGE_SIZE),
+      },
+      { label: 'general_profit', unit: 'bytes', values: rows.map((row) => row.general_profit) },
+      { label: 'this scan', unit: 'ms', values: rows.map((row) => row.elapsed_ms), tableOnly: true },
+      { label: 'processor time', unit: 'ms', values: rows.map((row) => row.cpu_ms), tableOnly: true },
+    ],
+  }
+}
+
+/** How many pages share a frame, in classes that double. */
+function sharers(pages: PageStates): BarsSection {
+  const classes = new Map<number, { frames: number; pages: number }>()
+  for (const users of usersByFrame(pages)) {
+    const kind = Math.ceil(Math.log2(users))
+    const entry = classes.get(kind) ?? { frames: 0, pages: 0 }
+    classes.set(kind, { frames: entry.frames + 1, pages: entry.pages + users })
+  }
+  const kinds = classes.size === 0 ? [] : range(Math.min(...classes.keys()), Math.max(...classes.keys()))
+  return {
+    kind: 'bars',
+    title: 'Sharers',
+    note: 'Merged frames by how many pages share each: a frame that two pages share saves one, one that 256 share saves 255.',
+    label: 'pages a frame',
+    labels: kinds.map(className),
+    series: [
+      { label: 'frames', unit: 'count', values: kinds.map((kind) => classes.get(kind)?.frames ?? 0) },
+      { label: 'pages', unit: 'count', values: kinds.map((kind) => classes.get(kind)?.pages ?? 0) },
+    ],
+  }
+}
+
+const MERGED = ['zero', 'shared_within', 'shared_between', 'alone'] as const
+
+/** For each merged frame, the zero page among them, how many pages share it. */
+function usersByFrame({ states, groups }: PageStates): Iterable<number> {
+  const merged = new Set<number>(MERGED.map((name) => PAGE_STATES.indexOf(name)))
+  const users = new Map<number, number>()
+  for (const [page, group] of groups.entries()) {
+    if (merged.has(states[page]!)) users.set(group, (users.get(group) ?? 0) + 1)
+  }
+  return users.values()
+}
+
+/** Class 3 is 5 to 8 users. */
+function className(kind: number): string {
+  const [least, most] = [kind === 0 ? 1 : 2 ** (kind - 1) + 1, 2 ** kind]
+  return least === most ? String(most) : `${least}–${most}`
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+}
+
+function settings(result: MergeResult): Section[] {
+  const { metadata, knobs, images } = result
+  const imageTable: TableSection = {
+    kind: 'table',
+    title: 'Images',
+    columns: [
+      { label: 'source', values: images.map(({ source }) => source) },
+      { label: 'format', values: images.map(({ format }) => format) },
+      { label: 'pages', unit: 'count', values: images.map(({ pages }) => pages) },
+      { label: 'size', unit: 'bytes', values: images.map(({ pages }) => pages * PAGE_SIZE) },
+    ],
+  }
+  const knobTable: TableSection = {
+    kind: 'table',
+    title: 'Knobs',
+    columns: [
+      { label: 'knob', values: Object.keys(knobs) },
+      { label: 'value', values: Object.values(knobs).map(String) },
+    ],
+  }
+  const { total, ...parts } = metadata
+  const recordTable: TableSection = {
+    kind: 'table',
+    title: "pagefold's own records",
+    columns: [
+      { label: 'records', values: [...Object.keys(parts).map(spaced), 'all'] },
+      { label: 'size', unit: 'bytes', values: [...Object.values(parts), total] },
+    ],
+  }
+  return [imageTable, knobTable, recordTable]
+}
+
+/** `rmapItems` as a reader would write it. */
+function spaced(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)
+}

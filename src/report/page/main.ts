@@ -1,0 +1,73 @@
+// The page of a report: takes the embedded figures and shows them, section after section.
+
+import type { FiguresSection, Report, Section } from '../section.ts'
+import { barChart, lineChart } from './chart.ts'
+import { element, freshId } from './dom.ts'
+import { memoryMap } from './memory-map.ts'
+import { type Columns, foldedTable, table } from './table.ts'
+import { format } from './units.ts'
+
+async function showReport(report: Report): Promise<void> {
+  document.title = `${report.title}: ${report.subtitle}`
+  const main = document.querySelector('main')!
+  const header = element(
+    'header',
+    {},
+    element('h1', {}, report.title),
+    element('p', { class: 'soft' }, report.subtitle),
+  )
+  main.replaceChildren(header)
+  for (const section of report.sections) main.append(await showSection(section))
+}
+
+async function showSection(section: Section): Promise<HTMLElement> {
+  const headingId = freshId()
+  const note = section.note === undefined ? [] : [element('p', { class: 'soft note' }, section.note)]
+  return element(
+    'section',
+    { 'aria-labelledby': headingId, class: `${section.kind}-section` },
+    element('h2', { id: headingId }, section.title),
+    ...note,
+    ...(await contentOf(section)),
+  )
+}
+
+async function contentOf(section: Section): Promise<HTMLElement[]> {
+  switch (section.kind) {
+    case 'figures':
+      return [figures(section)]
+    case 'map':
+      return [await memoryMap(section)]
+    case 'lines':
+      return [lineChart(section), foldedTable(section.title, [section.x, ...section.series])]
+    case 'bars': {
+      const labels: Columns[number] = { label: section.label, values: section.labels }
+      return [barChart(section), foldedTable(section.title, [labels, ...section.series])]
+    }
+    case 'table':
+      return [table(section.title, section.columns)]
+  }
+}
+
+function figures(section: FiguresSection): HTMLElement {
+  const tiles = section.figures.map(({ label, value, unit, note }) =>
+    element(
+      'div',
+      {},
+      element('dt', {}, label),
+      element('dd', { 'data-value': value }, format(value, unit)),
+      ...(note === undefined ? [] : [element('dd', { class: 'soft' }, note)]),
+    ),
+  )
+  return element('dl', {}, ...tiles)
+}
+
+const embedded = document.getElementById('report')!.textContent
+showReport(JSON.parse(embedded) as Report).then(
+  () => document.documentElement.setAttribute('data-ready', ''),
+  (error: unknown) => {
+    document
+      .querySelector('main')!
+      .replaceChildren(element('p', { role: 'alert' }, `This report is damaged: ${error}`))
+  },
+)

@@ -1,0 +1,151 @@
+// The map unpacked: what became of each page, who belongs with it, and where it lies. The inverse of packPageMap.
+
+import type { PageMap } from '../section.ts'
+
+export const PAGE_SIZE = 4096
+
+/** A page by its place: which image, and which page of it. */
+export interface Place {
+  readonly image: number
+  readonly page: number
+}
+
+export interface MapImage {
+  readonly source: string
+  readonly pages: number
+  /** Its first page among those of all images. */
+  readonly first: number
+  readonly extents: PageMap['images'][number]['extents']
+}
+
+export class Pages {
+  readonly images: readonly MapImage[]
+  readonly maxPageSharing: number
+  readonly count: number
+  private readonly names: readonly string[]
+  private readonly states: Uint8Array
+  private readonly groups: Uint32Array
+  /** Where in `members` each group begins; one more at the end. */
+  private readonly starts: Uint32Array
+  private readonly members: Uint32Array
+
+  constructor(map: PageMap, bytes: Uint8Array) {
+    let first = 0
+    this.images = map.images.map((image) => {
+      const placed = { ...image, first }
+      first += image.pages
+      return placed
+    })
+    this.count = first
+    this.maxPageSharing = map.max_page_sharing
+    this.names = map.states
+    this.states = bytes.subarray(0, first)
+    this.groups = unpackGroups(bytes, first)
+    ;[this.starts, this.members] = membersByGroup(this.groups)
+  }
+
+  /** What became of a page. */
+  state(index: number): string {
+    return this.names[this.states[index]!]!
+  }
+
+  group(index: number): number {
+    return this.groups[index]!
+  }
+
+  /** The pages that belong with this one, itself among them, ascending. */
+  membersWith(index: number): Uint32Array {
+    const group = this.groups[index]!
+    return group === 0
+      ? Uint32Array.of(index)
+      : this.members.subarray(this.starts[group], this.starts[group + 1])
+  }
+
+  placeOf(index: number): Place {
+    let image = 0
+    while (index >= this.images[image]!.first + this.images[image]!.pages) image++
+    return { image, page: index - this.images[image]!.first }
+  }
+
+  indexOf({ image, page }: Place): number {
+    return this.images[image]!.first + page
+  }
+
+  /** The guest's own address of a page, in bytes. */
+  addressOf({ image, page }: Place): number {
+    const [first, address] = this.images[image]!.extents.findLast(([start]) => start <= page)!
+    return address + (page - first) * PAGE_SIZE
+  }
+
+  /** The page of an image that an address lies in, if it has one. */
+  pageAt(image: number, address: number): number | undefined {
+    const { extents, pages } = this.images[image]!
+    const i = extents.findLastIndex(([, start]) => start <= address)
+    if (i < 0) return undefined
+    const [first, start] = extents[i]!
+    const page = first + Math.floor((address - start) / PAGE_SIZE)
+    return page < (extents[i + 1]?.[0] ?? pages) ? page : undefined
+  }
+
+  /** How many pages of an image are in each state, by name. */
+  countsOf(image: number): Map<string, number> {
+    const { first, pages } = this.images[image]!
+    const counts = new Map<string, number>()
+    for (let index = first; index < first + pages; index++) {
+      const state = this.state(index)
+      counts.set(state, (counts.get(state) ?? 0) + 1)
+    }
+    return counts
+  }
+
+  /** The next page in a state behind `index`, from the beginning again if there is none; -1 if no page is. */
+  nextIn(state: string, index: number): number {
+    const wanted = this.names.indexOf(state)
+    const behind = this.states.indexOf(wanted, index + 1)
+    return behind >= 0 ? behind : this.states.indexOf(wanted)
+  }
+}
+
+/** Unpacks a map. Rejects if the data is damaged. */
+export async function unpack(map: PageMap): Promise<Pages> {
+  const packed = Uint8Array.from(atob(map.data), (letter) => letter.charCodeAt(0))
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate-raw'))
+  return new Pages(map, new Uint8Array(await new Response(stream).arrayBuffer()))
+}
+
+function unpackGroups(bytes: Uint8Array, pages: number): Uint32Array {
+  const groups = new Uint32Array(pages)
+  let at = pages
+  let highest = 0
+  let before = 0
+  for (let page = 0; page < pages; page++) {
+    let code = 0
+    let shift = 0
+    for (;;) {
+      const byte = bytes[at++]!
+      code |= (byte & 0x7f) << shift
+      if (byte < 0x80) break
+      shift += 7
+    }
+    if (code === 0) continue
+    const zigzag = code - 2
+    before = code === 1 ? ++highest : before + (zigzag & 1 ? -(zigzag + 1) / 2 : zigzag / 2)
+    groups[page] = before
+  }
+  return groups
+}
+
+/** The pages of each group, one group after the other, and where each begins. */
+function membersByGroup(groups: Uint32Array): [Uint32Array, Uint32Array] {
+  const highest = groups.reduce((most, group) => Math.max(most, group), 0)
+  const starts = new Uint32Array(highest + 2)
+  for (const group of groups) if (group !== 0) starts[group + 1]!++
+  for (let group = 1; group < starts.length; group++) starts[group]! += starts[group - 1]!
+  const members = new Uint32Array(starts.at(-1)!)
+  const next = starts.slice()
+  for (let page = 0; page < groups.length; page++) {
+    const group = groups[page]!
+    if (group !== 0) members[next[group]!++] = page
+  }
+  return [starts, members]
+}

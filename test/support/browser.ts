@@ -1,0 +1,48 @@
+// A browser to open pages in, where the machine has one.
+
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { onTestFinished } from 'vitest'
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'chrome']
+
+const executablePath = (process.env.PATH ?? '')
+  .split(delimiter)
+  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
+  .find((path) => existsSync(path))
+
+/** Why there is no browser here, or undefined if there is one. */
+export const browserUnavailable = executablePath === undefined ? `no ${NAMES.join(', ')} on PATH` : undefined
+
+/** Starts the browser. */
+export function launchBrowser(): Promise<Browser> {
+  // Chromium's own sandbox does not work for root, nor in most containers; what is opened here is ours.
+  return chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] })
+}
+
+export interface OpenedPage {
+  readonly page: Page
+  /** Everything that should not have happened: errors, warnings, requests for anything but the file itself. */
+  readonly trouble: readonly string[]
+}
+
+/** Opens a file in a window of its own, closed when the test is over. */
+export async function openFile(
+  browser: Browser,
+  path: string,
+  options: BrowserContextOptions = {},
+): Promise<OpenedPage> {
+  const context = await browser.newContext({ ...options, offline: true })
+  onTestFinished(() => context.close())
+  const page = await context.newPage()
+  const trouble: string[] = []
+  const url = `file://${path}`
+  page.on('console', (message) => trouble.push(`console: ${message.text()}`))
+  page.on('pageerror', (error) => trouble.push(`error: ${error.message}`))
+  page.on('request', (request) => {
+    if (request.url() !== url && !request.url().startsWith('data:')) trouble.push(`request: ${request.url()}`)
+  })
+  await page.goto(url)
+  return { page, trouble }
+}

@@ -53,9 +53,13 @@ export class Pin {
     return bytes
   }
 
-  /** Writes as a device would. */
+  /** Writes as a device would: to the frames, whoever maps them. Take it for writing, or others may see it too. */
   write(offset: number, bytes: Uint8Array): void {
     this.expectHeld()
+    // A plain reference for reading may be one on the page of zeros, which belongs to everybody.
+    if (this.pfns.some((pfn) => !this.memory.frames.isFrame(pfn))) {
+      throw new RangeError('Expected the pages to have been taken with `write`: one of them is the zero page')
+    }
     expectInteger('offset', offset, 0, this.bytes - expectBytes('bytes', bytes).length)
     this.eachPage(offset, bytes.length, (at, from, count) => {
       this.memory.arena.u8.set(bytes.subarray(from, from + count), at)

@@ -194,14 +194,14 @@ export class Host {
 
   /**
    * Empties the frames [start, end) and takes them away. Throws EINVAL if some are away already, EBUSY if a page in them
-   * is held by somebody, ENOMEM if there is nowhere to move one to; all stay then. Linux: offline_pages()
+   * is held by somebody, and inside a scan, ENOMEM if there is nowhere to move one to; all stay then. Linux: offline_pages()
    */
   offline(start: number, end: number): void {
     this.expectOpen()
     this.expectRange(start, end)
     const errno = offline(this.memory, start, end)
     if (errno !== undefined) {
-      const why = errno === 'EINVAL' ? 'some are offline already' : 'a page in them cannot be moved'
+      const why = errno === 'EINVAL' ? 'some are offline already' : 'a page in them cannot be moved now'
       throw new PagefoldError(errno, `frames ${start}..${end} stay: ${why}`)
     }
   }

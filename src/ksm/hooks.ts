@@ -96,8 +96,11 @@ export class Hooks implements KsmHooks {
     memory.race?.('migration: after old mapping rewrite')
   }
 
-  memoryGoingOffline(): void {
+  memoryGoingOffline(): Errno | undefined {
+    // Linux would wait for ksmd to finish its batch; here that is further up the stack.
+    if (this.ksm.scanning || this.ksm.offlining) return 'EBUSY'
     this.ksm.offlining = true
+    return undefined
   }
 
   memoryCancelOffline(): void {

@@ -29,7 +29,6 @@ export class Ksm {
   /** @internal */
   readonly state: KsmState
   private readonly daemon: Daemon
-  private scanning = false
 
   constructor(memory: Memory, options: KsmOptions) {
     const state = new KsmState(memory, options)
@@ -107,7 +106,7 @@ export class Ksm {
   private doScan(pages: number): number {
     const { state } = this
     let scanned = 0
-    this.scanning = true
+    state.scanning = true
     try {
       state.memory.guarded(() => {
         while (scanned < pages) {
@@ -119,7 +118,7 @@ export class Ksm {
         }
       })
     } finally {
-      this.scanning = false
+      state.scanning = false
     }
     return scanned
   }
@@ -193,8 +192,9 @@ export class Ksm {
 
   /** Linux would wait for ksmd, or for the memory to be gone; here both are further up the stack. */
   private expectAtRest(what: string): void {
-    if (!this.scanning && !this.state.offlining) return
-    const why = this.scanning ? 'inside a scan' : 'while memory is being taken offline'
+    const { scanning, offlining } = this.state
+    if (!scanning && !offlining) return
+    const why = scanning ? 'inside a scan' : 'while memory is being taken offline'
     throw new PagefoldError('EBUSY', `${what} is not possible ${why}: do it afterwards`)
   }
 

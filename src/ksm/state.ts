@@ -53,6 +53,8 @@ export class KsmState {
   now = 0
   /** Memory is about to be taken away: ksmd and some knobs wait. Linux: KSM_RUN_OFFLINE */
   offlining = false
+  /** A batch is under way. */
+  scanning = false
   /** Something to scan has turned up: rouses a sleeping ksmd. */
   wake: () => void = () => {}
   /** The page of the item that the last unstable search returned, with a reference for the caller to put. */

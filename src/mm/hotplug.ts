@@ -12,14 +12,15 @@ import { migratePage } from './migrate.ts'
 const MAX_ATTEMPTS = 5
 
 /**
- * Takes the frames [start, end) away. EINVAL if some are away already, EBUSY if a page in it cannot be moved, ENOMEM if there is nowhere to move it to:
+ * Takes the frames [start, end) away. EINVAL if some are away already, EBUSY if a page in it cannot be moved or ksmd is at work, ENOMEM if there is nowhere to move it to:
  * the frames stay then.
  */
 export function offline(memory: Memory, start: number, end: number): Errno | undefined {
   const { frames, ksm } = memory
   if (frames.overlapsOffline(start, end)) return 'EINVAL'
+  const refused = ksm.memoryGoingOffline()
+  if (refused !== undefined) return refused
   frames.isolate(start, end)
-  ksm.memoryGoingOffline()
   for (let pfn = start; pfn < end; pfn++) {
     const errno = evacuate(memory, pfn)
     if (errno === undefined) continue

@@ -36,8 +36,8 @@ export interface KsmHooks {
   mayKeepMerged(pfn: number): boolean
   /** A page has moved; both frames bear its mapping. Linux: folio_migrate_ksm() */
   migrated(toPfn: number, fromPfn: number): void
-  /** Linux: ksm_memory_callback() with MEM_GOING_OFFLINE, MEM_CANCEL_OFFLINE, MEM_OFFLINE */
-  memoryGoingOffline(): void
+  /** Linux: ksm_memory_callback() with MEM_GOING_OFFLINE (which may be refused), MEM_CANCEL_OFFLINE, MEM_OFFLINE */
+  memoryGoingOffline(): Errno | undefined
   memoryCancelOffline(): void
   memoryOffline(start: number, end: number): void
   /** Moves users of a broken merged page to another page of the same content; returns how many. */
@@ -153,7 +153,7 @@ const NO_KSM: KsmHooks = {
   rmapWalk: () => {},
   mayKeepMerged: () => false,
   migrated: () => {},
-  memoryGoingOffline: () => {},
+  memoryGoingOffline: () => undefined,
   memoryCancelOffline: () => {},
   memoryOffline: () => {},
   recoverFromFailure: () => 0,

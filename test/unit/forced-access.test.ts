@@ -70,3 +70,20 @@ describe('userfault write protection', () => {
     host.audit()
   })
 })
+
+describe('a device', () => {
+  it('cannot write to the zero page through a reference for reading', async () => {
+    const host = await boot()
+    const [mm, other] = [host.createMm(), host.createMm()]
+    const at = mm.mmap(PAGE)
+    const reference = mm.get(at, PAGE)
+    expect(() => reference.write(0, pageOf(8))).toThrow(/`write: true`/)
+    expect(holds(other, other.mmap(PAGE), 1, 0)).toBe(true)
+    reference.release()
+    const written = mm.get(at, PAGE, { write: true })
+    written.write(0, pageOf(8))
+    expect(holds(mm, at, 1, 8)).toBe(true)
+    written.release()
+    host.audit()
+  })
+})

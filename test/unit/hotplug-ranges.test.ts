@@ -1,7 +1,7 @@
 // Ranges of memory that come and go: each can be taken away once and given back once, and a refusal changes nothing.
 
 import { describe, expect, it } from 'vitest'
-import { boot, errnoOf, fill, holds, mapFilled, PAGE } from '../support/machine.ts'
+import { boot, errnoOf, fill, fullScans, holds, mapFilled, mapMergeable, PAGE } from '../support/machine.ts'
 
 describe('offline and online', () => {
   it('refuse a range that overlaps one that is away', async () => {
@@ -64,6 +64,26 @@ describe('offline and online', () => {
     host.audit()
     host.offline(first, first + 3)
     expect(host.frames).toMatchObject({ total: 5, free: 0 })
+    host.audit()
+  })
+
+  it('wait for ksmd, which here means EBUSY inside a scan or another offlining', async () => {
+    const host = await boot({ frames: 32 })
+    mapMergeable(host.createMm(), 4, 7)
+    const said = new Set<string | undefined>()
+    const { firstPfn } = host.memory.arena
+    const tryIt = (): void => void said.add(errnoOf(() => host.offline(firstPfn, firstPfn + 8)))
+    host.memory.race = tryIt
+    fullScans(host, 3)
+    expect([...said]).toEqual(['EBUSY'])
+    host.memory.race = undefined
+    host.audit()
+    const [mm] = [...host.memory.mms()]
+    mm!.registerNotifier({ invalidateRangeStart: tryIt })
+    said.clear()
+    host.offline(firstPfn, firstPfn + 8)
+    expect([...said]).toEqual(['EBUSY'])
+    expect(host.frames.total).toBe(24)
     host.audit()
   })
 })

@@ -1,5 +1,6 @@
 // Seed 0: a stable node keeps no reference on its page, so a merged page is free the instant its last mapping goes.
-// Here: what is counted and when, without anybody else acting in between. Nodes are in seed-0-nodes.test.ts, races in seed-0-races.test.ts.
+// Here: what is counted and when, without anybody else acting in between. Nodes are in seed-0-nodes.test.ts, races in
+// seed-0-races.test.ts.
 
 import { describe, expect, it } from 'vitest'
 import { StableNodes } from '../../src/core/views.ts'

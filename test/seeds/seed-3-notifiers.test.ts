@@ -95,6 +95,27 @@ describe('seed 3, notifiers', () => {
     expect(b.pfn(q), 'and this is somebody else’s page now').toBe(k)
   })
 
+  it('3.10: what was looked up before a change is not used after it', async () => {
+    const { host, a, p, k } = await sharedPair()
+    const mmu = new SecondaryMmu(a)
+    const { pageTables } = host.memory
+    const get = pageTables.get.bind(pageTables)
+    let raced = false
+    pageTables.get = (pgd, vpn) => {
+      const pte = get(pgd, vpn)
+      if (!raced) {
+        raced = true
+        a.write(p, Uint8Array.of(1)) // between the lookup and its use
+      }
+      return pte
+    }
+    const pfn = mmu.translate(p)
+    expect(raced).toBe(true)
+    expect(pfn).not.toBe(k)
+    expect(pfn).toBe(a.pfn(p))
+    expect(mmu.peek(p)).toEqual({ pfn, writable: true })
+  })
+
   it('3.10: a lookup that raced with a change is done again, and given up after a few', async () => {
     const host = await machine()
     host.swapOn(memorySwapStore(4))

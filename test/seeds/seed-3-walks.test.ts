@@ -147,6 +147,16 @@ describe('seed 3, walks', () => {
     expect(visited).toEqual(['B'])
     expect(b.pfn(q)).toBe(k)
     host.audit()
+    // Among forks found through one item, too.
+    const [one, two] = [b.fork({ name: 'one' }), b.fork({ name: 'two' })]
+    visited.length = 0
+    rmapWalk(host.memory, k, (mm) => {
+      visited.push(mm.name)
+      if (mm === one) two.munmap(q, PAGE)
+      return true
+    })
+    expect(visited).toEqual(['B', 'one'])
+    host.audit()
   })
 
   it('3.1: one reference for being linked, one for each holder, free exactly at 0', async () => {

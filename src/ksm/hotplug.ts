@@ -69,12 +69,15 @@ function switchPte(mm: MmStruct, vpn: number, from: number, to: number): boolean
   const pte = memory.pageTables.get(mm.pgd, vpn)
   if ((pte & PTE_PRESENT) === 0 || ptePfn(pte) !== from) return false
   const range = mm.notifiers.start('clear', vpn, vpn + 1)
-  memory.frames.get(to)
-  addRmap(memory, to)
-  memory.pageTables.set(mm.pgd, vpn, makePte(to, pte & 0xfff))
-  removeRmap(memory, from)
+  const same = mm.users > 0 && memory.pageTables.get(mm.pgd, vpn) === pte
+  if (same) {
+    memory.frames.get(to)
+    addRmap(memory, to)
+    memory.pageTables.set(mm.pgd, vpn, makePte(to, pte & 0xfff))
+    removeRmap(memory, from)
+  }
   mm.notifiers.end(range)
-  return true
+  return same
 }
 
 function dupsOf(ksm: KsmState, chain: number): number[] {

@@ -63,7 +63,7 @@ export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
     }
     removeTrailingRmapItems(ksm, slot, 0)
     cursor.enter(slot.next)
-    if (mm.users === 0 && slot.rmapList === 0) {
+    if (mm.users === 0) {
       slots.remove(slot)
       mm.mergeable = false
       mm.drop()

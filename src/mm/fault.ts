@@ -119,6 +119,12 @@ function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: Faul
   prepareAnonVma(mm, vma)
   const old = pte >>> PAGE_SHIFT
   const range = mm.notifiers.start('clear', vpn, vpn + 1)
+  if (mm.vmas.at(vpn) !== vma || memory.pageTables.get(mm.pgd, vpn) !== pte) {
+    // Whoever was called has been here, or has let others be: from the beginning.
+    memory.frames.put(fresh)
+    mm.notifiers.end(range)
+    return handleMmFault(mm, vpn, kind)
+  }
   // Empty before the new one is installed: no two ptes of a page are ever valid at once.
   memory.pageTables.set(mm.pgd, vpn, 0)
   memory.race?.('cow: after flush')

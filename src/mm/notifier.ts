@@ -19,6 +19,10 @@ export interface NotifierRange {
   readonly blockable: boolean
 }
 
+/**
+ * What is called may read and write the guest's memory, and have others do so; the operation notices. It is to leave the
+ * mappings of the mm as they are, which an operation on mappings may be in the middle of. (Linux holds the mmap lock.)
+ */
 export interface Notifier {
   /**
    * Returns only when nobody uses a translation of the range any more. May answer 'EAGAIN' if the range is not

@@ -74,10 +74,15 @@ function replacePtes(
   const found: Mapping[] = []
   // A page that nobody maps may name an anon_vma that is gone. Linux: folio_get_anon_vma()
   if (frames.mapcount(pfn) === 0) return found
-  rmapWalk(memory, pfn, (mm, _, vpn) => {
+  rmapWalk(memory, pfn, (mm, vma, vpn) => {
     const pte = pageTables.get(mm.pgd, vpn)
     if ((pte & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT || ptePfn(pte) !== pfn) return true
     const range = mm.notifiers.start('clear', vpn, vpn + 1)
+    if (mm.vmas.at(vpn) !== vma || pageTables.get(mm.pgd, vpn) !== pte) {
+      // Whoever was called has changed it: then this one stays.
+      mm.notifiers.end(range)
+      return true
+    }
     const exclusive = frames.hasFlag(pfn, FRAME_EXCLUSIVE)
     if ((pte & PTE_DIRTY) !== 0) frames.setFlag(pfn, FRAME_DIRTY)
     pageTables.set(mm.pgd, vpn, replacement(pte, exclusive))

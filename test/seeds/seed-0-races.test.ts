@@ -229,38 +229,37 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
     host.audit()
   })
 
-  it('0.14: a chain keeps a dup whose page is frozen', async () => {
-    const host = await machine({ index })
-    host.ksm.set('max_page_sharing', 2)
-    const mms = [1, 2, 3, 4].map((n) => host.createMm({ name: `guest ${n}` }))
-    const at = mms.map((mm) => mapPages(mm, [SHARED_CONTENT]))
-    host.ksm.scan(2)
-    expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: 2 })
-    const frozen = mms[0]!.pfn(at[0]!)!
-    const other = mms[2]!.pfn(at[2]!)!
-    const newcomer = host.createMm({ name: 'newcomer' })
-    mapPages(newcomer, [SHARED_CONTENT])
-    host.ksm.scan(1)
-    host.swapOn(memorySwapStore(8))
-    for (const [mm, address, pfn] of [
-      [mms[0]!, at[0]!, frozen],
-      [mms[2]!, at[2]!, other],
-    ] as const) {
-      const held = mm.get(address, 1)
-      expect(host.reclaim(pfn)).toBe('referenced')
+  it.each(['both live', 'the other is gone'] as const)(
+    '0.14: a chain keeps a dup whose page is frozen (%s)',
+    async (chain) => {
+      const host = await machine({ index })
+      host.ksm.set('max_page_sharing', 2)
+      const newcomer = host.createMm({ name: 'newcomer' })
+      const r = mapPages(newcomer, [1])
+      const mms = [1, 2, 3, 4].map((n) => host.createMm({ name: `guest ${n}` }))
+      const at = mms.map((mm) => mapPages(mm, [SHARED_CONTENT]))
+      host.ksm.scan(2)
+      expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: 2 })
+      newcomer.write(r, contentBytes(SHARED_CONTENT))
+      host.ksm.scan(1)
+      const frozen = mms[0]!.pfn(at[0]!)!
+      host.swapOn(memorySwapStore(8))
+      const held = mms[0]!.get(at[0]!, 1)
+      expect(host.reclaim(frozen)).toBe('referenced')
       held.release()
-    }
-    once(host, 'migration: after freeze', () => host.ksm.scan(1))
-    host.migrate(frozen, { node: 0 })
-    host.memory.race = undefined
-    expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: 2 })
-    host.audit()
-    mms.forEach((mm, i) => {
-      expectContent(mm, at[i]!, SHARED_CONTENT)
-    })
-    host.ksm.scan(2)
-    host.audit()
-  })
+      if (chain === 'the other is gone') for (const i of [2, 3]) mms[i]!.munmap(at[i]!, PAGE)
+      const seen = once(host, 'migration: after freeze', () => host.ksm.scanPages(1)) // the newcomer
+      host.migrate(frozen, { node: 0 })
+      host.memory.race = undefined
+      expect(seen.passed).toBe(1)
+      const dups = chain === 'both live' ? 2 : 1
+      expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: dups })
+      host.audit()
+      for (const i of [0, 1]) expectContent(mms[i]!, at[i]!, SHARED_CONTENT)
+      host.ksm.scan(2)
+      host.audit()
+    },
+  )
 
   it('0.14: a page being moved keeps its items, so that its mappings are found at the end', async () => {
     const { host, a, b, p, q, k } = await sharedPair({ index })

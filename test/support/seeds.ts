@@ -3,7 +3,7 @@
 
 import { expect } from 'vitest'
 import { StableNodes } from '../../src/core/views.ts'
-import { Host, type HostOptions, type KnobName, type Mm, stillClock } from '../../src/index.ts'
+import { Host, type HostOptions, type KnobName, type Mm, PagefoldError, stillClock } from '../../src/index.ts'
 import type { KsmState } from '../../src/ksm/state.ts'
 import type { RacePoint } from '../../src/mm/tracepoints.ts'
 import { contentBytes, PAGE } from './history.ts'
@@ -35,6 +35,17 @@ export function mapPages(mm: Mm, contents: readonly number[], mergeable = true):
 
 export function expectContent(mm: Mm, address: number, content: number): void {
   expect(mm.read(address, PAGE), `${mm.name} at ${address}`).toEqual(contentBytes(content))
+}
+
+/** The errno a call is refused with, or `done`. */
+export function errnoOf(action: () => unknown): string {
+  try {
+    action()
+  } catch (error) {
+    if (error instanceof PagefoldError) return error.code
+    throw error
+  }
+  return 'done'
 }
 
 /** Two guests whose pages `p` and `q` have become one frame `k`. */

@@ -2,8 +2,17 @@
 // between two steps of a merge. Nothing may be merged wrongly, lost, or filed where it is not found again.
 
 import { describe, expect, it } from 'vitest'
-import { INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
-import { contentBytes, counted, expectContent, machine, mapPages, once, PAGE } from '../support/seeds.ts'
+import { INDEX_NAMES, memorySwapStore, PagefoldError } from '../../src/index.ts'
+import {
+  contentBytes,
+  counted,
+  expectContent,
+  machine,
+  mapPages,
+  once,
+  PAGE,
+  sharePage,
+} from '../support/seeds.ts'
 
 describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (index) => {
   it('swapping in the middle of a merge does not change what the trees are searched for', async () => {
@@ -26,6 +35,24 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
     const r = mapPages(late, [7])
     host.ksm.scan(2)
     expect(late.pfn(r), 'the merged page is found').toBe(b!.pfn(q))
+  })
+
+  it('nor when the search of one tree is followed by that of the other', async () => {
+    const host = await machine({ index })
+    host.ksm.set('max_page_sharing', 2)
+    host.swapOn(memorySwapStore(8))
+    sharePage(host) // full
+    const [c, d] = [host.createMm(), host.createMm()]
+    const [r, s] = [mapPages(c, [7]), mapPages(d, [7])]
+    const other = host.createMm()
+    const pfn = other.pfn(mapPages(other, [9], false))!
+    host.ksm.scan(1)
+    const seen = once(host, 'keyhole: after get', () => void host.reclaim(pfn))
+    host.ksm.scan(1)
+    host.memory.race = undefined
+    expect(seen.passed).toBeGreaterThan(0)
+    expect(c.pfn(r), 'the two find each other').toBe(d.pfn(s))
+    host.audit()
   })
 
   it('files a page under what it holds when it is write-protected, not under what it held when it was read', async () => {
@@ -71,16 +98,13 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
     const [a, b] = [host.createMm(), host.createMm()]
     const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
     host.ksm.scan(2)
-    b.write(q, Uint8Array.of(1))
-    const free = host.frames.free
+    b.write(q, contentBytes(7)) // a page of its own again, with the same content
     // B's item is on the merged page's list: taking it off peeps, and B's page goes at that moment.
-    once(host, 'keyhole: after get', () => {
-      expect(host.frames.free).toBe(free)
-      b.madvise(q, PAGE, 'MADV_DONTNEED')
-      a.write(p, Uint8Array.of(2))
-    })
+    const seen = once(host, 'keyhole: after get', () => b.madvise(q, PAGE, 'MADV_DONTNEED'))
     host.ksm.scan(1)
     host.memory.race = undefined
+    expect(seen.passed).toBeGreaterThan(0)
+    expectContent(a, p, 7)
     host.audit()
     host.ksm.scan(2)
     host.audit()
@@ -104,6 +128,44 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
         host.ksm.scan(2)
         expect(calls).toBeGreaterThanOrEqual(call)
         expectContent(a, p, 7)
+        host.audit()
+        host.ksm.scan(2)
+        host.audit()
+      }
+    }
+  })
+
+  it('copies, reclaims and migrates nothing that changed while the notifiers were called', async () => {
+    for (const operation of ['write', 'reclaim', 'migrate', 'unmerge'] as const) {
+      for (const change of ['write', 'discard', 'unmap', 'exit'] as const) {
+        // madvise goes on with the mapping, which the contract of notifiers has them leave alone.
+        if (operation === 'unmerge' && (change === 'unmap' || change === 'exit')) continue
+        const host = await machine({ index })
+        host.swapOn(memorySwapStore(8))
+        const { a, b, p, q, k } = sharePage(host)
+        let called = 0
+        a.registerNotifier({
+          invalidateRangeStart() {
+            if (called++ > 0) return
+            if (change === 'write') a.write(p, contentBytes(3))
+            else if (change === 'discard') a.madvise(p, PAGE, 'MADV_DONTNEED')
+            else if (change === 'unmap') a.munmap(p, PAGE)
+            else a.exit()
+          },
+        })
+        try {
+          if (operation === 'write') a.write(p, Uint8Array.of(9))
+          else if (operation === 'reclaim') host.reclaim(k)
+          else if (operation === 'migrate') host.migrate(k, { node: 0 })
+          else a.madvise(p, PAGE, 'MADV_UNMERGEABLE')
+        } catch (error) {
+          expect(error).toBeInstanceOf(PagefoldError)
+        }
+        expect(called).toBeGreaterThan(0)
+        expectContent(b, q, 7)
+        if (change === 'write' && operation === 'write') {
+          expect(a.read(p, 2)).toEqual(Uint8Array.of(9, contentBytes(3)[1]!))
+        }
         host.audit()
         host.ksm.scan(2)
         host.audit()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Host, type HostOptions, type Mm, PagefoldError } from '../../src/index.ts'
+import { Host, type HostOptions, type Mm, PagefoldError, SecondaryMmu } from '../../src/index.ts'
 
 const PAGE = 4096
 
@@ -169,6 +169,22 @@ describe('guest memory', () => {
     // Page by page this would take minutes and time out.
     expect(machine.ksm.counters().pages_scanned).toBe(3)
     expect(machine.frames.free).toBe(64)
+  })
+
+  it('copies a pinned page for a forked child, with no more rights than its range has', async () => {
+    const machine = await host()
+    const mm = machine.createMm()
+    const at = mm.mmap(PAGE)
+    mm.write(at, Uint8Array.of(7))
+    const pin = mm.pin(at, 1)
+    mm.mprotect(at, PAGE, 'PROT_READ')
+    const child = mm.fork()
+    expect(child.pfn(at)).not.toBe(mm.pfn(at))
+    const mmu = new SecondaryMmu(child)
+    mmu.translate(at)
+    expect(mmu.peek(at)).toMatchObject({ writable: false })
+    pin.release()
+    machine.audit()
   })
 
   it('is never merged where it is shared', async () => {

@@ -38,13 +38,12 @@ export function visitWindow(ksm: KsmState, count: number): void {
     const item = window.item(i)
     let pfn = window.pfn(i)
     if (!settled) {
-      // Whoever was called back during a merge may have changed what the cursor saw.
+      memory.race?.('scan: between cursor and merge')
+      // Whoever was called back during a merge may have changed what the cursor saw, and the bytes themselves.
       pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
       if (pfn === 0) continue
-      if (pfn !== window.pfn(i)) {
-        window.set(i, item, pfn, isKsm(memory, pfn))
-        core.hashWindow(i, 1, stableRoots, unstableRoots)
-      }
+      window.set(i, item, pfn, StableNodes.ofMapping(frames.mapping(pfn)) !== 0)
+      core.hashWindow(i, 1, stableRoots, unstableRoots)
     }
     if (isCandidate(ksm, i, item, pfn)) {
       frames.get(pfn)

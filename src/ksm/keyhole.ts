@@ -32,6 +32,7 @@ export function getKsmPage(ksm: KsmState, node: number, lock: PageLock = 'nolock
         memory.race?.('keyhole: after get')
         // Between the check and the reference the frame may have been freed and taken by somebody else.
         if (frames.mapping(pfn) === key) {
+          memory.race?.('keyhole: after second check')
           if (lock === 'nolock' || !frames.hasFlag(pfn, FRAME_LOCKED)) return pfn
           frames.put(pfn)
           return BUSY

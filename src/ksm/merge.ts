@@ -185,7 +185,7 @@ function tryToMergeOnePage(
   let err = EFAULT
   const pte = writeProtectPage(mm, vma, vpn, pfn)
   if (pte !== 0) {
-    memory.race?.('merge: before compare')
+    memory.race?.('merge: before compare', mm)
     if (ksmPfn === 0) {
       frames.setMapping(pfn, MAPPING_KSM)
       frames.setFlag(pfn, FRAME_DIRTY)
@@ -193,7 +193,7 @@ function tryToMergeOnePage(
     } else if (core.pagesIdentical(pfn, ksmPfn) === 0) {
       err = DIFFERENT
     } else {
-      memory.race?.('merge: after compare')
+      memory.race?.('merge: after compare', mm)
       if (replacePage(mm, vpn, pfn, ksmPfn, pte)) err = OK
     }
   }

@@ -134,11 +134,6 @@ function auditPte(mm: MmStruct, vma: Vma, pte: number, complaints: Complaints, w
     !frames.hasFlag(pfn, FRAME_EXCLUSIVE),
     () => `${where()}: merged frame ${pfn} is marked exclusive`,
   )
-  complaints.unless(
-    // Linux too brings a merged page back from swap to where merging is no longer allowed.
-    vma.has(VM_MERGEABLE) || memory.swap.usage.total > 0,
-    () => `${where()}: merged, but may not be`,
-  )
 }
 
 function auditSwap(memory: Memory, count: PteCount, complaints: Complaints): void {
@@ -217,6 +212,7 @@ function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints): Item
       if (items.state(item) !== RMAP_STABLE) continue
       merging++
       const node = items.head(item)
+      auditItemPlace(memory, ksm, mm, items.vpn(item), node, complaints)
       const list = total.stableByNode.get(node)
       if (list === undefined) total.stableByNode.set(node, [item])
       else list.push(item)
@@ -236,6 +232,28 @@ function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints): Item
     complaints.equal(`${mm.name}, not scanned: ksm_rmap_items`, mm.ksm.rmapItems, 0)
   }
   return total
+}
+
+/**
+ * Where an item is stable and still maps its page, merging must be allowed. Not so where there is no item: a fork's copy
+ * of a mapping stays when the page is merged through the other.
+ */
+function auditItemPlace(
+  memory: Memory,
+  ksm: KsmState,
+  mm: MmStruct,
+  vpn: number,
+  node: number,
+  complaints: Complaints,
+): void {
+  // Linux too brings a merged page back from swap to where merging is no longer allowed.
+  if (mm.users === 0 || memory.swap.usage.total > 0) return
+  const pte = memory.pageTables.get(mm.pgd, vpn)
+  const maps = (pte & PTE_PRESENT) !== 0 && ksm.frames.mapping(ptePfn(pte)) === ksm.nodes.key(node)
+  complaints.unless(
+    !maps || mm.vmas.at(vpn)!.has(VM_MERGEABLE),
+    () => `${mm.name}, page ${vpn}: merged, but may not be`,
+  )
 }
 
 /** Stable nodes against the items that point at them. */

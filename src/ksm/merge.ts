@@ -30,22 +30,24 @@ export function visitWindow(ksm: KsmState, count: number): void {
   // A window holds pages of one mm.
   const mm = memory.mm(items.mm(window.item(0)))
   const trees = ksm.treesOf(mm)
-  memory.race?.('scan: between cursor and merge')
   const [stableRoots, unstableRoots] = [trees.stable[0]!, trees.unstable[0]!]
   ksm.now = Math.floor(ksm.clock.now())
-  core.hashWindow(0, count, stableRoots, unstableRoots)
   const settled = !memory.callsBack
+  if (settled) core.hashWindow(0, count, stableRoots, unstableRoots)
   for (let i = 0; i < count; i++) {
     const item = window.item(i)
     let pfn = window.pfn(i)
-    // Whoever was called back during a merge may have changed what the cursor saw.
-    if (!settled) pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
+    if (!settled) {
+      memory.race?.('scan: between cursor and merge')
+      pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
+    }
     if (pfn === 0 || !frames.tryGet(pfn)) {
       // It must not stay in the unstable tree for longer than one scan.
       if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
       continue
     }
-    if (pfn !== window.pfn(i)) {
+    if (!settled) {
+      // Whoever was called back during a merge may have changed what the cursor saw, and the bytes themselves.
       window.set(i, item, pfn, StableNodes.ofMapping(frames.mapping(pfn)) !== 0)
       core.hashWindow(i, 1, stableRoots, unstableRoots)
     }
@@ -192,7 +194,7 @@ function tryToMergeOnePage(
   let err = EFAULT
   const pte = writeProtectPage(mm, vma, vpn, pfn)
   if (pte !== 0) {
-    memory.race?.('merge: before compare')
+    memory.race?.('merge: before compare', mm)
     if (ksmPfn === 0) {
       frames.setMapping(pfn, MAPPING_KSM)
       frames.setFlag(pfn, FRAME_DIRTY)
@@ -200,7 +202,7 @@ function tryToMergeOnePage(
     } else if (core.pagesIdentical(pfn, ksmPfn) === 0) {
       err = DIFFERENT
     } else {
-      memory.race?.('merge: after compare')
+      memory.race?.('merge: after compare', mm)
       if (replacePage(mm, vpn, pfn, ksmPfn, pte)) err = OK
     }
   }

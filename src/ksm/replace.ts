@@ -30,7 +30,7 @@ export function writeProtectPage(mm: MmStruct, vma: Vma, vpn: number, pfn: numbe
   const range = mm.notifiers.start('clear', vpn, vpn + 1)
   const pte = protect(mm, pfn, vpn)
   mm.notifiers.end(range)
-  mm.memory.race?.('merge: after write-protect')
+  mm.memory.race?.('merge: after write-protect', mm)
   return pte
 }
 
@@ -42,7 +42,7 @@ function protect(mm: MmStruct, pfn: number, vpn: number): number {
   if ((pte & (PTE_WRITE | PTE_DIRTY)) === 0 && (flags & FRAME_EXCLUSIVE) === 0) return pte
   // The pte is empty while references are counted: nobody can take one through it.
   pageTables.set(mm.pgd, vpn, 0)
-  race?.('merge: after flush')
+  race?.('merge: after flush', mm)
   const swapcache = (flags & FRAME_SWAPCACHE) === 0 ? 0 : 1
   const others = frames.refcount(pfn) - frames.mapcount(pfn) - 1 - swapcache
   if (others !== 0 || (flags & FRAME_PINNED) !== 0) {
@@ -68,7 +68,7 @@ export function replacePage(
 ): boolean {
   const { memory } = mm
   const range = mm.notifiers.start('clear', vpn, vpn + 1)
-  memory.race?.('merge: before pte compare')
+  memory.race?.('merge: before pte compare', mm)
   const same = memory.pageTables.get(mm.pgd, vpn) === expected
   if (same) {
     // Empty before the new one is installed: no two ptes of a page are ever valid at once.

@@ -80,7 +80,7 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
 
 /** Puts up to `wanted` of the next pages of the cursor's mm in the window. 0 at its end, -1 when out of memory. */
 function pagesOfMm(ksm: KsmState, wanted: number): number {
-  const { cursor, memory, window, items, frames } = ksm
+  const { cursor, memory, window, items } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
   let count = 0
@@ -105,7 +105,8 @@ function pagesOfMm(ksm: KsmState, wanted: number): number {
       cursor.vpn = vpn + 1
       cursor.item = item
       if (shouldSkipRmapItem(ksm, item, merged)) continue
-      window.set(count++, item, pfn, merged && StableNodes.ofMapping(frames.mapping(pfn)) !== 0)
+      // A merged page without a node, which a merge taken back can leave in a fork, is hashed like any other.
+      window.set(count++, item, pfn, StableNodes.ofMapping(memory.frames.mapping(pfn)) !== 0)
       if (count === wanted) return count
     }
   }

@@ -83,9 +83,9 @@ export function reuseKsmPage(memory: Memory, vma: Vma, vpn: number, pfn: number)
   if (frames.mapcount(pfn) === 0) return memory.warn(pfn, 'reuse_ksm_page of an unmapped page')
   // Without a node it is just being merged.
   if (frames.hasFlag(pfn, FRAME_SWAPCACHE) || frames.mapping(pfn) === MAPPING_KSM) return false
-  memory.race?.('reuse: before freeze')
+  memory.race?.('reuse: before freeze', vma.mm)
   if (!frames.freeze(pfn, 1)) return false
-  memory.race?.('reuse: after freeze')
+  memory.race?.('reuse: after freeze', vma.mm)
   frames.setMapping(pfn, anonMapping(vma.anonVma!.id))
   frames.setIndex(pfn, vma.indexOf(vpn))
   frames.setFlag(pfn, FRAME_EXCLUSIVE)

@@ -127,7 +127,7 @@ function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: Faul
   }
   // Empty before the new one is installed: no two ptes of a page are ever valid at once.
   memory.pageTables.set(mm.pgd, vpn, 0)
-  memory.race?.('cow: after flush')
+  memory.race?.('cow: after flush', mm)
   if (own) {
     memory.arena.core.copyPage(fresh, old)
     if (isKsm(memory, old)) memory.arena.counters[COUNTER_COW_KSM]!++

@@ -27,7 +27,7 @@ import { VM_PFNMAP, VM_SHARED, VM_UFFD_WP, VM_WRITE, Vma } from './vma.ts'
 export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
   const { memory } = parent
   for (const vma of parent.vmas) {
-    memory.race?.('fork: before vma')
+    memory.race?.('fork: before vma', parent)
     const copy = new Vma(
       child,
       vma.start,
@@ -49,7 +49,7 @@ export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
   }
   child.mergeAny = parent.mergeAny
   memory.ksm.fork(child, parent)
-  memory.race?.('fork: after end')
+  memory.race?.('fork: after end', parent)
   return undefined
 }
 
@@ -62,7 +62,7 @@ function copyPageRange(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma): 
   let errno: Errno | undefined
   const { pageTables, race } = parent.memory
   for (let vpn = pageTables.next(parent.pgd, vma.start, vma.end); vpn < vma.end; ) {
-    race?.('fork: before page')
+    race?.('fork: before page', parent)
     // Break, never return: whoever heard the range begin must hear it end.
     errno = copyPte(child, copy, parent, vma, vpn)
     if (errno !== undefined) break

@@ -58,8 +58,8 @@ export class Memory {
   cowPolicy: CowPolicy = 'anon_exclusive'
   /** Turn a merged page with one mapping back into an ordinary one instead of copying it; see cow.ts. */
   reuseKsm = false
-  /** Where a test may act between two steps. */
-  race: ((point: RacePoint) => void) | undefined
+  /** Where a test may act between two steps; `mm` is the one whose mmap lock or page table lock Linux holds there. */
+  race: ((point: RacePoint, mm?: MmStruct) => void) | undefined
   ksm: KsmHooks = NO_KSM
   /** Set once an invariant was found broken: nothing here can be trusted any more. */
   broken: PagefoldError | undefined

@@ -39,10 +39,10 @@ export function doSwapPage(mm: MmStruct, vma: Vma, vpn: number, pte: number): Er
     return 'EAGAIN'
   }
   frames.setFlag(cached, FRAME_LOCKED)
-  memory.race?.('swap-in: after lock')
+  memory.race?.('swap-in: after lock', mm)
   const errno = mapLocked(mm, vma, vpn, pte, entry, cached)
   frames.clearFlag(cached, FRAME_LOCKED)
-  memory.race?.('swap-in: after unlock')
+  memory.race?.('swap-in: after unlock', mm)
   // One that could not be read is of no use to anybody: whoever asks next has it read again.
   if (errno === 'EIO' && frames.hasFlag(cached, FRAME_SWAPCACHE)) swap.uncache(cached)
   if (frames.mapcount(cached) === 0) swap.tryToFree(cached)
@@ -76,9 +76,9 @@ function mapLocked(
   else mapCached(memory, pfn, vma, vpn, exclusive)
   const flags = PTE_PRESENT | (pte & PTE_UFFD_WP) | (writable ? PTE_WRITE | PTE_DIRTY : 0)
   pageTables.set(mm.pgd, vpn, makePte(pfn, flags))
-  memory.race?.('swap-in: after add_rmap')
+  memory.race?.('swap-in: after add_rmap', mm)
   swap.free(entry)
-  memory.race?.('swap-in: after swap_free')
+  memory.race?.('swap-in: after swap_free', mm)
   if (exclusive && !copied) swap.tryToFree(cached)
   return undefined
 }

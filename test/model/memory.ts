@@ -28,9 +28,11 @@ export interface Pte {
   dirty: boolean
 }
 
-/** One page of a mapped region; its vma's VM_MERGEABLE is kept per page. */
+/** One page of a mapped region; its vma's VM_MERGEABLE, VM_READ and VM_WRITE are kept per page. */
 export interface Page {
   mergeable: boolean
+  readable: boolean
+  writable: boolean
   pte: Pte | null
 }
 

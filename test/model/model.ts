@@ -17,6 +17,8 @@ interface Mm {
   readonly pages: Map<number, Page>
   /** The slot's rmap_list, in ascending address order. */
   readonly items: RmapItem[]
+  /** PR_SET_MEMORY_MERGE: everything is to be mergeable, now and later. */
+  mergeAny: boolean
   exited: boolean
 }
 
@@ -98,15 +100,18 @@ export class Model {
   }
 
   spawn(p: number): Errno {
-    this.#processes.set(p, { pages: new Map(), items: [], exited: false })
+    this.#processes.set(p, { pages: new Map(), items: [], mergeAny: false, exited: false })
     return null
   }
 
   map(p: number, r: number, count: number): Errno {
-    const { pages } = this.#mm(p)
+    const mm = this.#mm(p)
     const range = this.#range(r, 0, count)
-    if (range.some((address) => pages.has(address))) return 'EEXIST'
-    for (const address of range) pages.set(address, { mergeable: false, pte: null })
+    if (range.some((address) => mm.pages.has(address))) return 'EEXIST'
+    if (mm.mergeAny) this.#register(mm)
+    for (const address of range) {
+      mm.pages.set(address, { mergeable: mm.mergeAny, readable: true, writable: true, pte: null })
+    }
     return null
   }
 
@@ -122,8 +127,7 @@ export class Model {
 
   mergeable(p: number, r: number, first: number, count: number): Errno {
     return this.#madvise(p, r, first, count, (page) => {
-      const mm = this.#mm(p)
-      if (!this.#slots.includes(mm)) this.#slots.push(mm)
+      if (!page.mergeable) this.#register(this.#mm(p))
       page.mergeable = true
     })
   }
@@ -136,23 +140,49 @@ export class Model {
     })
   }
 
+  /** PR_SET_MEMORY_MERGE */
+  merge_any(p: number, on: number): Errno {
+    const mm = this.#mm(p)
+    if (mm.mergeAny === (on !== 0)) return null
+    mm.mergeAny = on !== 0
+    if (mm.mergeAny) this.#register(mm)
+    for (const page of mm.pages.values()) {
+      if (page.mergeable && !mm.mergeAny) this.#memory.breakKsm(page)
+      page.mergeable = mm.mergeAny
+    }
+    return null
+  }
+
+  /** Bit 0 of `prot`: may be read; bit 1: may be written to. */
+  mprotect(p: number, r: number, first: number, count: number, prot: number): Errno {
+    for (const address of this.#range(r, first, count)) {
+      const page = this.#mm(p).pages.get(address)
+      if (!page) return 'ENOMEM'
+      page.readable = (prot & 1) !== 0
+      page.writable = (prot & 2) !== 0
+    }
+    return null
+  }
+
   /** A whole page: content number `content` (see contentOf) or its bytes. */
   write(p: number, r: number, page: number, content: number | Uint8Array): Errno {
     const bytes = typeof content === 'number' ? contentOf(content) : content
-    return this.#fault(p, r, page, (found) => this.#memory.write(found, () => bytes))
+    return this.#fault(p, r, page, 'writable', (found) => this.#memory.write(found, () => bytes))
   }
 
   poke(p: number, r: number, page: number, offset: number, byte: number): Errno {
-    return this.#fault(p, r, page, (found) => this.#memory.write(found, (bytes) => bytes.with(offset, byte)))
+    return this.#fault(p, r, page, 'writable', (found) =>
+      this.#memory.write(found, (bytes) => bytes.with(offset, byte)),
+    )
   }
 
   read(p: number, r: number, page: number): Errno {
-    return this.#fault(p, r, page, (found) => this.#memory.read(found))
+    return this.#fault(p, r, page, 'readable', (found) => this.#memory.read(found))
   }
 
   /** Takes a plain extra reference, as a pipe or a disk write under way has one, to the frame mapped now. */
   pin(p: number, r: number, page: number): Errno {
-    return this.#fault(p, r, page, (found) => {
+    return this.#fault(p, r, page, 'readable', (found) => {
       const { frame } = this.#memory.read(found)
       const name = `${p} ${r} ${page}`
       frame.refcount++
@@ -170,10 +200,11 @@ export class Model {
 
   fork(p: number, q: number): Errno {
     const parent = this.#mm(p)
-    const child: Mm = { pages: new Map(), items: [], exited: false }
-    for (const [address, { mergeable, pte }] of parent.pages) {
-      const page = { mergeable, pte: null }
+    const child: Mm = { pages: new Map(), items: [], mergeAny: parent.mergeAny, exited: false }
+    for (const [address, original] of parent.pages) {
+      const page = { ...original, pte: null }
       child.pages.set(address, page)
+      const { pte } = original
       if (pte) this.#memory.share(page, pte.frame, pte.dirty)
     }
     this.#processes.set(q, child)
@@ -296,9 +327,15 @@ export class Model {
     return this.#mm(p).pages.get(r * REGION_PAGES + page)
   }
 
-  #fault(p: number, r: number, page: number, act: (page: Page) => void): Errno {
+  #fault(
+    p: number,
+    r: number,
+    page: number,
+    access: 'readable' | 'writable',
+    act: (page: Page) => void,
+  ): Errno {
     const found = this.#page(p, r, page)
-    if (!found) return 'EFAULT'
+    if (!found?.[access]) return 'EFAULT'
     act(found)
     return null
   }
@@ -315,6 +352,10 @@ export class Model {
   }
 
   // ---- The scanner.
+
+  #register(mm: Mm): void {
+    if (!this.#slots.includes(mm)) this.#slots.push(mm)
+  }
 
   #unregister(mm: Mm): void {
     this.#slots = this.#slots.filter((slot) => slot !== mm)

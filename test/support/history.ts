@@ -1,7 +1,7 @@
 // Histories: programs of memory operations by several processes, with full scans in between, and the counters after
 // each. The same programs run on Linux (test/conformance), on pagefold (here) and on the model (test/model).
 
-import { Host, type HostOptions, type Mm, PagefoldError, stillClock } from '../../src/index.ts'
+import { Host, type HostOptions, type Mm, PagefoldError, type Pin, stillClock } from '../../src/index.ts'
 
 export const PAGE = 4096
 /** Region r lies at this address, whoever maps it. */
@@ -14,6 +14,9 @@ export type Operation =
   | ['write', number, number, number, number]
   | ['poke', number, number, number, number, number]
   | ['read', number, number, number]
+  | ['mprotect', number, number, number, number, number]
+  | ['merge_any', number, number]
+  | ['pin' | 'unpin', number, number, number]
   | ['fork', number, number]
   | ['exit', number]
   | ['knob', string, number]
@@ -47,7 +50,7 @@ export type Row = Record<(typeof COUNTERS)[number], number> & {
 const STATS = ['ksm_rmap_items', 'ksm_zero_pages', 'ksm_merging_pages', 'ksm_process_profit'] as const
 
 /** What a program sets before it begins; pruning is always due, so that no clock has a say. */
-const KNOBS = {
+export const KNOBS = {
   smart_scan: 0,
   use_zero_pages: 0,
   max_page_sharing: 256,
@@ -62,14 +65,15 @@ export function contentBytes(c: number): Uint8Array {
   return new Uint8Array(words.buffer)
 }
 
-/** Runs a program on a host of its own. `afterEach` sees the host after every operation. */
+/** Runs a program on a host of its own. `afterEach` sees the host after every operation, and what it failed with. */
 export async function runHistory(
   program: Program,
   options: Partial<HostOptions> = {},
-  afterEach?: (host: Host, processes: ReadonlyMap<number, Mm>, op: number) => void,
+  afterEach?: (host: Host, processes: ReadonlyMap<number, Mm>, op: number, error: string | null) => void,
 ): Promise<Row[]> {
   const host = await Host.create({ frames: 4096, clock: stillClock, ...options })
   const processes = new Map<number, Mm>()
+  const pins = new Map<string, Pin[]>()
   const rows: Row[] = []
   for (const [name, value] of Object.entries({ ...KNOBS, ...program.knobs }))
     host.ksm.set(name as never, value)
@@ -95,20 +99,25 @@ export async function runHistory(
   for (const [i, operation] of program.ops.entries()) {
     let error: string | null = null
     try {
-      perform(host, processes, operation)
+      perform(host, processes, pins, operation)
     } catch (thrown) {
       if (!(thrown instanceof PagefoldError)) throw thrown
       error = thrown.code
     }
     if (error !== null || ['scan', 'run', 'knob'].includes(operation[0])) record(i, error)
     if (operation[0] === 'run') host.ksm.set('run', 0)
-    afterEach?.(host, processes, i)
+    afterEach?.(host, processes, i, error)
   }
   host.close()
   return rows
 }
 
-function perform(host: Host, processes: Map<number, Mm>, operation: Operation): void {
+function perform(
+  host: Host,
+  processes: Map<number, Mm>,
+  pins: Map<string, Pin[]>,
+  operation: Operation,
+): void {
   const [op] = operation
   switch (op) {
     case 'spawn':
@@ -148,6 +157,28 @@ function perform(host: Host, processes: Map<number, Mm>, operation: Operation): 
     case 'read':
       processes.get(operation[1])!.read(pageAddress(operation[2], operation[3]), 1)
       return
+    case 'mprotect': {
+      const [, p, r, first, count, prot] = operation
+      processes.get(p)!.mprotect(pageAddress(r, first), count * PAGE, prot)
+      return
+    }
+    case 'merge_any':
+      processes.get(operation[1])!.prctl('PR_SET_MEMORY_MERGE', operation[2])
+      return
+    case 'pin': {
+      const [, p, r, page] = operation
+      const name = `${p} ${r} ${page}`
+      const pin = processes.get(p)!.get(pageAddress(r, page), PAGE)
+      pins.set(name, [...(pins.get(name) ?? []), pin])
+      return
+    }
+    case 'unpin': {
+      const [, p, r, page] = operation
+      const name = `${p} ${r} ${page}`
+      for (const pin of pins.get(name) ?? []) pin.release()
+      pins.delete(name)
+      return
+    }
     default:
       advise(processes.get(operation[1])!, operation)
   }

@@ -9,7 +9,7 @@ import {
   KIND_CHAIN,
   KIND_REGULAR,
 } from '../../assembly/abi.ts'
-import { getKsmPage } from './keyhole.ts'
+import { BUSY, getKsmPage } from './keyhole.ts'
 import { addDup, hasRoom, moveDupToFront } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 
@@ -29,7 +29,8 @@ export function allocChain(ksm: KsmState, node: number): number {
 /**
  * Chooses the dup that another page should join, and returns it with a reference on its page: one with room if there
  * is one, the fullest of those if all are looked at. All are looked at only if pruning is wanted and due; stale ones
- * met on the way go. Returns 0 if nothing was left of the chain, and the chain is gone then.
+ * met on the way go. Returns 0 if nothing was left of the chain, and the chain is gone then; BUSY if one of the pages is
+ * being moved.
  *
  * A chain with a single dup left is collapsed: what is returned is a regular node then. Linux: stable_node_dup()
  */
@@ -40,7 +41,12 @@ export function chooseDup(ksm: KsmState, chain: number, mayPrune: boolean): numb
   let live = 0
   for (let dup = nodes.first(chain); dup !== 0; ) {
     const next = nodes.dupNext(dup)
-    if (getKsmPage(ksm, dup) > 0) {
+    const pfn = getKsmPage(ksm, dup)
+    if (pfn === BUSY) {
+      if (chosen !== 0) frames.put(nodes.pfn(chosen))
+      return BUSY
+    }
+    if (pfn > 0) {
       live++
       if (chosen === 0 || isBetter(ksm, dup, chosen)) {
         if (chosen !== 0) frames.put(nodes.pfn(chosen))

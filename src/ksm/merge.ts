@@ -69,8 +69,7 @@ function isCandidate(ksm: KsmState, entry: number, item: number, pfn: number): b
     }
     return true
   }
-  removeRmapItemFromTree(ksm, item)
-  return ksm.core.checksumChanged(entry) === 0
+  return removeRmapItemFromTree(ksm, item) && ksm.core.checksumChanged(entry) === 0
 }
 
 /**
@@ -98,7 +97,10 @@ function joinKsmPage(ksm: KsmState, trees: Trees, item: number, pfn: number, byC
     ksm.frames.put(pfn)
     return true
   }
-  removeRmapItemFromTree(ksm, item)
+  if (!removeRmapItemFromTree(ksm, item)) {
+    if (ksmPfn > 0) ksm.frames.put(ksmPfn)
+    return true
+  }
   if (ksmPfn === 0) return false
   if (ksmPfn === BUSY) return true
   const err = tryToMergeWithKsmPage(ksm, item, pfn, ksmPfn)

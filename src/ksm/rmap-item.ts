@@ -2,23 +2,29 @@
 // Linux: remove_rmap_item_from_tree(), get_next_rmap_item(), remove_trailing_rmap_items()
 
 import { COUNTER_RMAP_ITEMS, RMAP_STABLE, RMAP_UNSTABLE } from '../../assembly/abi.ts'
-import { getKsmPage } from './keyhole.ts'
+import { BUSY, getKsmPage } from './keyhole.ts'
 import type { MmSlot } from './mm-slot.ts'
 import { takeItem } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeRemove } from './unstable.ts'
 
-/** Makes an item volatile, whichever tree it is in. Linux: remove_rmap_item_from_tree() */
-export function removeRmapItemFromTree(ksm: KsmState, item: number): void {
+/**
+ * Makes an item volatile, whichever tree it is in. False, and nothing changed, while its merged page is locked: it may be
+ * on its way elsewhere, and those who wait for it are found through its items. Linux, which waits for the lock:
+ * remove_rmap_item_from_tree()
+ */
+export function removeRmapItemFromTree(ksm: KsmState, item: number): boolean {
   const state = ksm.items.state(item)
   if (state === RMAP_UNSTABLE) {
     unstableTreeRemove(ksm, item)
   } else if (state === RMAP_STABLE) {
-    const pfn = getKsmPage(ksm, ksm.items.head(item))
-    if (pfn <= 0) return // the page is gone, and with it the node and this item's place there
+    const pfn = getKsmPage(ksm, ksm.items.head(item), 'trylock')
+    if (pfn === BUSY) return false
+    if (pfn === 0) return true // the page is gone, and with it the node and this item's place there
     takeItem(ksm, item)
     ksm.frames.put(pfn)
   }
+  return true
 }
 
 /** The item linked behind `before`, or first of all if that is 0. */
@@ -36,8 +42,8 @@ export function getNextRmapItem(ksm: KsmState, slot: MmSlot, before: number, vpn
   while (next !== 0 && items.vpn(next) < vpn) {
     const passed = next
     next = items.next(passed)
-    setNext(ksm, slot, before, next)
-    freeRmapItem(ksm, slot, passed)
+    if (freeRmapItem(ksm, slot, passed)) setNext(ksm, slot, before, next)
+    else before = passed
   }
   if (next !== 0 && items.vpn(next) === vpn) return next
   const item = items.alloc(slot.mm!.id, vpn)
@@ -49,16 +55,14 @@ export function getNextRmapItem(ksm: KsmState, slot: MmSlot, before: number, vpn
   return item
 }
 
-/** Frees every item behind `before` (0: all). Linux: remove_trailing_rmap_items() */
+/** Frees every item behind `before` (0: all) but those of locked pages. Linux: remove_trailing_rmap_items() */
 export function removeTrailingRmapItems(ksm: KsmState, slot: MmSlot, before: number): void {
-  const { items } = ksm
   let next = nextLinkedItem(ksm, slot, before)
-  if (next === 0) return
-  setNext(ksm, slot, before, 0)
   while (next !== 0) {
     const item = next
-    next = items.next(item)
-    freeRmapItem(ksm, slot, item)
+    next = ksm.items.next(item)
+    if (freeRmapItem(ksm, slot, item)) setNext(ksm, slot, before, next)
+    else before = item
   }
 }
 
@@ -67,9 +71,11 @@ function setNext(ksm: KsmState, slot: MmSlot, before: number, item: number): voi
   else ksm.items.setNext(before, item)
 }
 
-function freeRmapItem(ksm: KsmState, slot: MmSlot, item: number): void {
-  removeRmapItemFromTree(ksm, item)
+/** False while its page is locked. */
+function freeRmapItem(ksm: KsmState, slot: MmSlot, item: number): boolean {
+  if (!removeRmapItemFromTree(ksm, item)) return false
   ksm.items.free(item)
   ksm.counters[COUNTER_RMAP_ITEMS]!--
   slot.mm!.ksm.rmapItems--
+  return true
 }

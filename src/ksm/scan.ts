@@ -134,7 +134,8 @@ function leaveMm(ksm: KsmState): void {
   const nothing = exiting || cursor.vpn === 0
   removeTrailingRmapItems(ksm, slot, exiting ? 0 : cursor.item)
   cursor.enter(slot.next)
-  if (!nothing) return
+  // An item whose page is locked is still there, and its mm with it: until the next scan.
+  if (!nothing || slot.rmapList !== 0) return
   slots.remove(slot)
   mm.mergeable = false
   mm.drop()

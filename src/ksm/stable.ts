@@ -22,6 +22,7 @@ export function stableTreeSearch(ksm: KsmState, trees: Trees, pfn: number, byChe
   }
   for (;;) {
     const found = findContent(ksm, trees, pfn, true, byChecksum)
+    if (found === BUSY) return BUSY
     if (found < 0) return 0
     frames.put(nodes.pfn(found))
     // A full one is no answer: the page has to find a partner in the unstable tree and found a dup with it.
@@ -40,11 +41,13 @@ export function stableTreeSearch(ksm: KsmState, trees: Trees, pfn: number, byChe
 
 /**
  * Makes the page being visited, just merged, findable: a node of its own, on a chain if its content is in the tree
- * already. Returns the node, or 0 when out of memory: nothing has changed then. Linux: stable_tree_insert()
+ * already. Returns the node, or 0 when out of memory or while a page on the way is being moved: nothing has changed then.
+ * Linux: stable_tree_insert()
  */
 export function stableTreeInsert(ksm: KsmState, trees: Trees, pfn: number): number {
   const { frames, nodes } = ksm
   const found = findContent(ksm, trees, pfn, false, false)
+  if (found === BUSY) return 0
   if (found > 0) frames.put(nodes.pfn(found))
   const node = nodes.alloc(KIND_REGULAR, ksm.treeNid(pfn))
   if (node === 0) return 0
@@ -74,6 +77,7 @@ function placeMigrated(ksm: KsmState, trees: Trees, node: number, pfn: number): 
   const { frames, nodes } = ksm
   nodes.useKey(node)
   const found = findContent(ksm, trees, pfn, true, false)
+  if (found === BUSY) return BUSY
   if (found > 0) {
     frames.put(nodes.pfn(found))
     // One that only one pte maps may as well join the other. (It cannot, in Linux or here: a merged page's address is
@@ -111,7 +115,7 @@ function linkNode(ksm: KsmState, node: number, found: number): boolean {
 
 /**
  * Walks down to the page with the same content. Returns its node with a reference on the page, or the negated empty
- * link where the content belongs. Chains met on the way are pruned if `prune` and due. `byChecksum`: in a tree ordered
+ * link where the content belongs, or BUSY if a page on the way is being moved, for which Linux would wait. Chains met on the way are pruned if `prune` and due. `byChecksum`: in a tree ordered
  * by checksum, take a tie for a match.
  */
 function findContent(ksm: KsmState, trees: Trees, pfn: number, prune: boolean, byChecksum: boolean): number {
@@ -125,6 +129,7 @@ function findContent(ksm: KsmState, trees: Trees, pfn: number, prune: boolean, b
       at = core.search(roots)
       continue
     }
+    if (node === BUSY) return BUSY
     const order = byChecksum ? 0 : core.comparePages(pfn, nodes.pfn(node))
     if (order === 0) return node
     frames.put(nodes.pfn(node))
@@ -134,8 +139,9 @@ function findContent(ksm: KsmState, trees: Trees, pfn: number, prune: boolean, b
   return at
 }
 
-/** A tree node itself, or the chosen dup of a chain, with a reference on its page; 0 if stale. Linux: chain_prune() */
+/** A tree node itself, or the chosen dup of a chain, with a reference on its page; 0 if stale, BUSY. Linux: chain_prune() */
 function withPage(ksm: KsmState, node: number, prune: boolean): number {
   if (ksm.nodes.isChain(node)) return chooseDup(ksm, node, prune)
-  return getKsmPage(ksm, node) > 0 ? node : 0
+  const pfn = getKsmPage(ksm, node)
+  return pfn > 0 ? node : pfn
 }

@@ -234,14 +234,14 @@ export class Host {
 
   /**
    * Empties the frames [start, end) and takes them away. Throws EBUSY if a page in them is held by somebody, ENOMEM if
-   * there is nowhere to move one to; all stay then. Linux: offline_pages()
+   * there is nowhere to move one to, EINVAL if some are gone already; all stay then. Linux: offline_pages()
    */
   offline(start: number, end: number): void {
     this.expectRange(start, end)
     const errno = offline(this.memory, start, end)
-    if (errno !== undefined) {
-      throw new PagefoldError(errno, `frames ${start}..${end} stay: a page in them cannot be moved`)
-    }
+    if (errno === undefined) return
+    const why = errno === 'EINVAL' ? 'some of them are offline already' : 'a page in them cannot be moved'
+    throw new PagefoldError(errno, `frames ${start}..${end} stay: ${why}`)
   }
 
   /** Gives back frames that were taken away. Throws EINVAL unless exactly this range was. Linux: online_pages() */

@@ -3,7 +3,7 @@
 //
 // Linux: offline_pages(), online_pages()
 
-import { FRAME_POISONED } from '../../assembly/abi.ts'
+import { FRAME_OFFLINE, FRAME_POISONED } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import type { Memory } from './memory.ts'
 import { migratePage } from './migrate.ts'
@@ -12,11 +12,12 @@ import { migratePage } from './migrate.ts'
 const MAX_ATTEMPTS = 5
 
 /**
- * Takes the frames [start, end) away. EBUSY if a page in it cannot be moved, ENOMEM if there is nowhere to move it to:
- * the frames stay then.
+ * Takes the frames [start, end) away. EINVAL if some of them are gone already, EBUSY if a page in it cannot be moved,
+ * ENOMEM if there is nowhere to move it to: the frames stay then.
  */
 export function offline(memory: Memory, start: number, end: number): Errno | undefined {
   const { frames, ksm } = memory
+  for (let pfn = start; pfn < end; pfn++) if (frames.hasFlag(pfn, FRAME_OFFLINE)) return 'EINVAL'
   frames.isolate(start, end)
   ksm.memoryGoingOffline()
   for (let pfn = start; pfn < end; pfn++) {

@@ -1,7 +1,7 @@
 // Swap-out: giving up a frame whose content is kept elsewhere, and taking a store out of use again.
 // Linux: shrink_folio_list(), try_to_unuse()
 
-import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE, PTE_POISON } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import { VPN_LIMIT } from './address.ts'
 import type { Memory } from './memory.ts'
@@ -73,12 +73,18 @@ export function swapOff(memory: Memory, device: number): Errno | undefined {
 }
 
 function unuseMm(mm: MmStruct, device: number): Errno | undefined {
-  const { pageTables } = mm.memory
+  const { pageTables, swap } = mm.memory
   for (let vpn = pageTables.next(mm.pgd, 0, VPN_LIMIT); vpn < VPN_LIMIT; ) {
     const pte = pageTables.found
     if (isSwapPte(pte) && swapEntryOf(pte).device === device) {
       const errno = doSwapPage(mm, mm.vmas.at(vpn)!, vpn, pte)
-      if (errno !== undefined) return errno
+      if (errno === 'EHWPOISON') {
+        // Its frame broke: there is nothing to bring back, and whoever touches it is told.
+        pageTables.set(mm.pgd, vpn, PTE_POISON)
+        swap.freeAndCache(swapEntryOf(pte))
+      } else if (errno !== undefined) {
+        return errno
+      }
     }
     vpn = pageTables.next(mm.pgd, vpn + 1, VPN_LIMIT)
   }

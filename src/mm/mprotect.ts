@@ -1,6 +1,6 @@
 // mprotect: what a guest may do with a range. Linux: mprotect_fixup(), change_protection()
 
-import { PTE_WRITE } from '../../assembly/abi.ts'
+import { PTE_MIGRATION, PTE_PRESENT, PTE_WRITE } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import type { MmStruct } from './mm-struct.ts'
 import { VM_READ, VM_WRITE } from './vma.ts'
@@ -36,6 +36,8 @@ function takeWriteAway(mm: MmStruct, start: number, end: number): void {
     vpn < end;
     vpn = pageTables.next(mm.pgd, vpn + 1, end)
   ) {
-    pageTables.set(mm.pgd, vpn, (pageTables.found & ~PTE_WRITE) >>> 0)
+    const pte = pageTables.found
+    // A swap entry has other things in these bits, and no right to write.
+    if ((pte & (PTE_PRESENT | PTE_MIGRATION)) !== 0) pageTables.set(mm.pgd, vpn, (pte & ~PTE_WRITE) >>> 0)
   }
 }

@@ -43,7 +43,8 @@ export type FaultKind = 'read' | 'write' | 'force' | 'unshare'
 export function handleMmFault(mm: MmStruct, vpn: number, kind: FaultKind): Errno | undefined {
   const vma = mm.vmas.at(vpn)
   if (vma === undefined || vma.has(VM_PFNMAP)) return 'EFAULT'
-  if (kind === 'write' && !vma.has(VM_WRITE)) return 'EFAULT'
+  // Where pages are not copied, force has nothing to write to.
+  if ((kind === 'write' || (kind === 'force' && vma.has(VM_SHARED))) && !vma.has(VM_WRITE)) return 'EFAULT'
   if (kind === 'read' && !vma.has(VM_READ)) return 'EFAULT'
   let pte = mm.memory.pageTables.get(mm.pgd, vpn)
   if (pte === 0) return doMissingPage(mm, vma, vpn, kind)

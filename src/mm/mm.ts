@@ -230,11 +230,17 @@ export class Mm extends MmStruct {
     }
   }
 
-  /** Protects the present pages of a range, or with `on` false lets them go. Linux: UFFDIO_WRITEPROTECT */
+  /**
+   * Protects the pages there are in a range, or with `on` false lets them go. Throws ENOMEM if part of it is not mapped,
+   * ENOENT if part of it is not registered. Linux: UFFDIO_WRITEPROTECT
+   */
   userfaultWriteProtect(address: number, length: number, on: boolean): void {
     this.expectAlive()
     const { start, end } = pageRange(address, length)
     this.expectMapped(start, end)
+    if (this.vmas.within(start, end).some((vma) => !vma.has(VM_UFFD_WP))) {
+      throw new PagefoldError('ENOENT', `${this.name}: ${hex(address)}+${length} is not registered`)
+    }
     changeWriteProtection(this, start, end, on)
   }
 

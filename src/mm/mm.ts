@@ -132,23 +132,24 @@ export class Mm extends MmStruct {
   }
 
   /**
-   * A child that shares every page until one of the two writes. Throws ENOMEM; nothing is left of the child then, and
-   * the parent is as it was.
+   * A child that shares every page until one of the two writes, in the same domain. Throws ENOMEM; nothing is left of
+   * the child then, and the parent is as it was.
    */
   fork(options: MmOptions = {}): Mm {
     this.expectAlive()
-    const child = new Mm(this.memory, { domain: this.domain, ...options })
+    const child = new Mm(this.memory, this.heirOptions(options))
     this.expectDone(forkMm(child, this), 'fork')
     return child
   }
 
   /**
-   * A new, empty address space in place of this one, which exits. Whether every range is to be merged is inherited.
+   * A new, empty address space in place of this one, which exits. Whether every range is to be merged is inherited, and
+   * so is the domain.
    * Linux: execve()
    */
   replace(options: MmOptions = {}): Mm {
     this.expectAlive()
-    const fresh = new Mm(this.memory, { name: this.name, domain: this.domain, ...options })
+    const fresh = new Mm(this.memory, this.heirOptions({ name: this.name, ...options }))
     fresh.mergeAny = this.mergeAny
     if (fresh.mergeAny) this.memory.ksm.enter(fresh)
     exitMm(this)
@@ -311,6 +312,15 @@ export class Mm extends MmStruct {
       visit(Math.floor(at / PAGE_SIZE), offset, from, count)
       from += count
     }
+  }
+
+  /** What a child or a successor is made with: it cannot leave the domain whose pages it may hold. */
+  private heirOptions(options: MmOptions): MmOptions {
+    const domain = options.domain ?? this.domain
+    if (domain === this.domain) return { ...options, domain }
+    throw new RangeError(
+      `Expected \`domain\` to be ${JSON.stringify(this.domain)}, as ${this.name}'s, got ${JSON.stringify(domain)}`,
+    )
   }
 
   private expectAlive(): void {

@@ -32,8 +32,9 @@ export class Advisor {
   private change = 0
   private cpuMs = 0
 
-  /** Forgets everything learned. */
+  /** Forgets everything, even when the scan under way began: switched on in its middle, the first estimate is wild. */
   reset(): void {
+    this.startedMs = 0
     this.scanTime = 0
     this.change = 0
     this.cpuMs = 0

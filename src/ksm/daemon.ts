@@ -17,8 +17,10 @@ export interface DaemonWork {
 export class Daemon {
   private readonly work: DaemonWork
   private readonly clock: Clock
-  private wanted = false
-  private loop: Promise<void> | undefined
+  /** The one begun last. */
+  private latest = { wanted: false }
+  /** Ends when all that were begun have. */
+  private ended: Promise<void> = Promise.resolve()
   /** Ends the sleep under way. */
   private alarm = new AbortController()
 
@@ -27,24 +29,24 @@ export class Daemon {
     this.clock = clock
   }
 
-  /** Begins, if it has not. The first batch comes after the caller is done. */
+  /** Begins, if it has not. The first batch comes after the caller is done. One that failed has to be stopped first. */
   start(): void {
-    if (this.wanted) return
-    this.wanted = true
-    const before = this.loop ?? Promise.resolve()
-    this.loop = before.then(() => this.run())
+    if (this.latest.wanted) return
+    const run = { wanted: true }
+    this.latest = run
+    this.ended = this.ended.then(() => this.run(run))
     // Whoever stops it learns what ended it.
-    this.loop.catch(() => {
-      this.wanted = false
+    this.ended.catch(() => {
+      run.wanted = false
     })
   }
 
   /** Ends after the batch under way. Rejects with what a batch threw. */
   async stop(): Promise<void> {
-    this.wanted = false
+    this.latest.wanted = false
     this.wake()
-    const ended = this.loop
-    this.loop = undefined
+    const { ended } = this
+    this.ended = ended.catch(() => {})
     await ended
   }
 
@@ -53,9 +55,9 @@ export class Daemon {
     this.alarm.abort()
   }
 
-  private async run(): Promise<void> {
-    await this.clock.sleep(0, this.renewAlarm())
-    while (this.wanted) {
+  private async run(run: { readonly wanted: boolean }): Promise<void> {
+    if (run.wanted) await this.clock.sleep(0, this.renewAlarm())
+    while (run.wanted) {
       const alarm = this.renewAlarm()
       if (this.work.shouldRun()) {
         this.work.scan()

@@ -46,7 +46,7 @@ export class Ksm {
   /**
    * Writes a knob by its name under /sys/kernel/mm/ksm, with Linux's rules: EINVAL for a value it does not take, and for
    * pages_to_scan while the advisor chooses it; EBUSY for max_page_sharing and merge_across_nodes while pages are
-   * merged; ENOMEM from run=2 (run is 0 then). EBUSY too where Linux would wait: inside a scan, or while memory is being
+   * merged; from run=2 ENOMEM, or EAGAIN while a page is being moved (run is 0 then). EBUSY too where Linux would wait: inside a scan, or while memory is being
    * taken offline.
    */
   set(name: KnobName, value: number | string | boolean): void {
@@ -172,10 +172,9 @@ export class Ksm {
     const errno = this.state.memory.guarded(() => unmergeAndRemoveAllRmapItems(this.state))
     if (errno === undefined) return
     tunables.run = 0
-    throw new PagefoldError(
-      errno,
-      'run=2: no frame left to give every merged page a copy; some are still merged',
-    )
+    const why =
+      errno === 'ENOMEM' ? 'no frame left to give every merged page a copy' : 'a page is being moved'
+    throw new PagefoldError(errno, `run=2: ${why}; some are still merged`)
   }
 
   private setWhenUnmerged(knob: 'max_page_sharing' | 'merge_across_nodes', value: number): void {

@@ -13,6 +13,7 @@ import {
   PTE_DIRTY,
   PTE_PRESENT,
   PTE_SPECIAL,
+  PTE_UFFD_WP,
   PTE_WRITE,
   ZERO_PFN,
 } from '../../assembly/abi.ts'
@@ -73,13 +74,15 @@ export function replacePage(
   if (same) {
     // Empty before the new one is installed: no two ptes of a page are ever valid at once.
     memory.pageTables.set(mm.pgd, vpn, 0)
+    // Writes that are to be reported still are.
+    const kept = PTE_PRESENT | (expected & PTE_UFFD_WP)
     if (ksmPfn === ZERO_PFN) {
-      memory.pageTables.set(mm.pgd, vpn, makePte(ZERO_PFN, PTE_PRESENT | PTE_SPECIAL | PTE_DIRTY))
+      memory.pageTables.set(mm.pgd, vpn, makePte(ZERO_PFN, kept | PTE_SPECIAL | PTE_DIRTY))
       memory.addKsmZeroPages(mm, 1)
     } else {
       memory.frames.get(ksmPfn)
       addRmap(memory, ksmPfn)
-      memory.pageTables.set(mm.pgd, vpn, makePte(ksmPfn, PTE_PRESENT))
+      memory.pageTables.set(mm.pgd, vpn, makePte(ksmPfn, kept))
     }
     removeRmap(memory, pfn)
   }

@@ -132,6 +132,7 @@ function findContent(ksm: KsmState, trees: Trees, pfn: number, prune: boolean, b
       at = core.search(roots)
       continue
     }
+    if (node === BUSY) return BUSY
     const order = byChecksum ? 0 : core.comparePages(pfn, nodes.pfn(node))
     if (order === 0) return node
     frames.put(nodes.pfn(node))

@@ -47,7 +47,8 @@ export function breakCow(ksm: KsmState, item: number): void {
 }
 
 /**
- * Unmerges every registered mm and forgets every item. On ENOMEM stops half way, with the cursor back at the start.
+ * Unmerges every registered mm and forgets every item. On ENOMEM, and on EAGAIN when a merged page is locked, stops half
+ * way, with the cursor back at the start.
  * Linux: unmerge_and_remove_all_rmap_items()
  */
 export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
@@ -62,6 +63,10 @@ export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
       return errno
     }
     removeTrailingRmapItems(ksm, slot, 0)
+    if (slot.rmapList !== 0) {
+      cursor.enter(slots.head)
+      return 'EAGAIN'
+    }
     cursor.enter(slot.next)
     if (mm.users === 0) {
       slots.remove(slot)

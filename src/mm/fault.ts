@@ -68,8 +68,9 @@ export function handleMmFault(
   }
   if (kind === 'read') return undefined
   if ((kind === 'write' || kind === 'force') && (pte & PTE_UFFD_WP) !== 0) {
-    if (!handleUserfault(mm, vma, vpn)) return 'EAGAIN'
-    pte = mm.memory.pageTables.get(mm.pgd, vpn)
+    // The handler may have done anything: from the beginning.
+    const asked = tries > 0 && handleUserfault(mm, vma, vpn)
+    return asked ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
   }
   if (kind === 'write' && (pte & PTE_WRITE) !== 0) return undefined
   return doWpPage(mm, vma, vpn, pte, kind)

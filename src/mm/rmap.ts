@@ -108,11 +108,26 @@ export function rmapWalk(memory: Memory, pfn: number, visit: RmapVisitor): void 
     return
   }
   const anonVma = anonVmaOf(memory, pfn)
-  if (anonVma === undefined) return
+  if (anonVma === undefined) {
+    walkShared(memory, pfn, visit)
+    return
+  }
   const index = memory.frames.index(pfn)
   // A copy: a visitor may fork or unmap. (Linux keeps them out until the walk is over.)
   for (const vma of [...anonVma.vmas]) {
     const vpn = vma.vpnOf(index)
     if (vpn >= 0 && anonVma.vmas.has(vma) && !visit(vma.mm, vma, vpn)) return
+  }
+}
+
+/** There is no way back from a shared object's page but to look at every mm. Linux: rmap_walk_file() */
+function walkShared(memory: Memory, pfn: number, visit: RmapVisitor): void {
+  for (const mm of memory.mms()) {
+    for (const vma of [...mm.vmas]) {
+      for (const [index, page] of vma.shared?.pages ?? []) {
+        const vpn = page === pfn ? vma.vpnOf(index) : -1
+        if (vpn >= 0 && !visit(mm, vma, vpn)) return
+      }
+    }
   }
 }

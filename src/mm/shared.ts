@@ -1,7 +1,7 @@
 // Shared mappings: pages that belong to an object, not to an mm. Forked mms see each other's writes; nothing here is
 // ever copied on write or merged. Linux: shmem
 
-import { PTE_DIRTY, PTE_PRESENT, PTE_WRITE } from '../../assembly/abi.ts'
+import { FRAME_POISONED, PTE_DIRTY, PTE_PRESENT, PTE_WRITE } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import type { Memory } from './memory.ts'
 import type { MmStruct } from './mm-struct.ts'
@@ -27,6 +27,7 @@ export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefi
     if (pfn === 0) return 'ENOMEM'
     object.pages.set(index, pfn)
   }
+  if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
   frames.get(pfn)
   addRmap(mm.memory, pfn)
   pageTables.set(mm.pgd, vpn, makePte(pfn, PTE_PRESENT | (vma.has(VM_WRITE) ? PTE_WRITE | PTE_DIRTY : 0)))

@@ -29,12 +29,17 @@ export interface Mapping {
 
 /** Replaces every pte of a page by its swap entry. True if none is left. Linux: try_to_unmap() */
 export function unmapToSwap(memory: Memory, pfn: number, entry: SwapEntry): boolean {
-  replacePtes(memory, pfn, (pte, exclusive) => {
+  swapOutMappings(memory, pfn, entry)
+  return memory.frames.mapcount(pfn) === 0
+}
+
+/** The same; returns where it was mapped. */
+export function swapOutMappings(memory: Memory, pfn: number, entry: SwapEntry): Mapping[] {
+  return replacePtes(memory, pfn, (pte, exclusive) => {
     // Before the mapping goes: the sum of both must never be too small.
     memory.swap.duplicate(entry)
     return makeSwapPte(entry, (pte & PTE_UFFD_WP) | (exclusive ? PTE_EXCLUSIVE : 0))
   })
-  return memory.frames.mapcount(pfn) === 0
 }
 
 /** Replaces every pte of a page by a migration entry: whoever touches it has to wait. Linux: try_to_migrate() */

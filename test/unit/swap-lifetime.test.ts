@@ -153,9 +153,11 @@ describe('swapOff', () => {
     host.swapOn(store)
     const mm = host.createMm()
     const at = mapFilled(mm, 2, 7)
-    const reference = mm.get(at, PAGE)
+    const reference = mm.get(at, PAGE, { write: true })
     const pfn = mm.pfn(at)!
     mm.madvise(at, 2 * PAGE, 'MADV_PAGEOUT')
+    // Otherwise swap would have the same and nothing would be lost.
+    reference.write(0, Uint8Array.of(8))
     host.memoryFailure(pfn)
     expect(errnoOf(() => mm.read(at, 1))).toBe('EHWPOISON')
     host.swapOff(store)

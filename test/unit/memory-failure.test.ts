@@ -1,0 +1,307 @@
+// Memory failure: who is told that a frame broke, what they find there afterwards, and what becomes of merged pages.
+
+import { describe, expect, it } from 'vitest'
+import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
+import { swapEntryOf } from '../../src/mm/pte.ts'
+import {
+  byteAt,
+  contentBytes,
+  errnoOf,
+  guest,
+  PAGE,
+  pokeByte,
+  pteOf,
+  stage,
+  vector,
+} from '../support/stage.ts'
+
+describe('a broken frame', () => {
+  it('that is free concerns nobody, and is never handed out', async () => {
+    const host = await stage({ frames: 4 })
+    const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
+    const freed = mm.pfn(at)!
+    mm.munmap(at, PAGE)
+    const fresh = host.memory.arena.endPfn - 1
+    for (const pfn of [freed, fresh]) {
+      expect(host.memoryFailure(pfn)).toEqual({ told: [], recovered: 0 })
+      expect(host.memoryFailure(pfn), 'twice').toEqual({ told: [], recovered: 0 })
+    }
+    expect(host.frames).toMatchObject({ total: 4, free: 1 })
+    host.audit()
+    const more = mm.mmap(2 * PAGE)
+    expect(errnoOf(() => mm.write(more, new Uint8Array(2 * PAGE).fill(1)))).toBe('ENOMEM')
+    expect([freed, fresh]).not.toContain(mm.pfn(more))
+    host.audit()
+  })
+
+  it('of one mm: that mm is told where, and every touch fails from then on', async () => {
+    const host = await stage()
+    const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
+    const other = guest(host, 'b', [4], { mergeable: false })
+    const pfn = mm.pfn(at + PAGE)!
+    expect(host.memoryFailure(pfn)).toEqual({ told: [{ mm: 'a', address: at + PAGE }], recovered: 0 })
+    expect(host.frame(pfn)).toMatchObject({
+      refcount: 0,
+      mapcount: 0,
+      mapping: undefined,
+      flags: ['hwpoison'],
+    })
+    for (const touch of [
+      () => byteAt(mm, at + PAGE),
+      () => pokeByte(mm, at + PAGE, 1),
+      () => mm.write(at + PAGE, Uint8Array.of(1), { force: true }),
+      () => mm.pin(at + PAGE, 1),
+      () => mm.get(at + PAGE, 1),
+    ]) {
+      expect(errnoOf(touch)).toBe('EHWPOISON')
+    }
+    expect(mm.pfn(at + PAGE)).toBeUndefined()
+    expect([byteAt(mm, at), byteAt(mm, at + 2 * PAGE), byteAt(other.mm, other.at)]).toEqual([1, 3, 4])
+    host.audit()
+  })
+
+  it('leaves a mark that moves, is inherited, and goes with the range', async () => {
+    const host = await stage()
+    const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
+    host.memoryFailure(mm.pfn(at)!)
+    const child = mm.fork({ name: 'child' })
+    expect(errnoOf(() => byteAt(child, at))).toBe('EHWPOISON')
+    const moved = mm.mremap(at, PAGE, PAGE, { address: at + 64 * PAGE })
+    expect(errnoOf(() => byteAt(mm, moved))).toBe('EHWPOISON')
+    mm.mprotect(moved, PAGE, 'PROT_READ')
+    expect(errnoOf(() => byteAt(mm, moved))).toBe('EHWPOISON')
+    mm.mprotect(moved, PAGE, 'PROT_READ|PROT_WRITE')
+    mm.madvise(moved, PAGE, 'MADV_DONTNEED')
+    expect(byteAt(mm, moved)).toBe(0)
+    child.exit()
+    host.audit()
+  })
+
+  it('of a family of forks: each is told', async () => {
+    const host = await stage()
+    const { mm, at } = guest(host, 'a', [7], { mergeable: false })
+    mm.fork({ name: 'b' }).fork({ name: 'c' })
+    const { told } = host.memoryFailure(mm.pfn(at)!)
+    expect(told.map((each) => each.mm).sort()).toEqual(['a', 'b', 'c'])
+    expect(told.every(({ address }) => address === at)).toBe(true)
+    host.audit()
+  })
+
+  it('of a shared mapping: each mm that maps it is told, and nobody is given it again', async () => {
+    const host = await stage()
+    const mm = host.createMm({ name: 'a' })
+    const at = mm.mmap(2 * PAGE, { shared: true })
+    pokeByte(mm, at, 7)
+    pokeByte(mm, at + PAGE, 8)
+    const child = mm.fork({ name: 'b' })
+    byteAt(child, at)
+    const late = mm.fork({ name: 'c' })
+    const { told } = host.memoryFailure(mm.pfn(at)!)
+    expect(told).toEqual([
+      { mm: 'a', address: at },
+      { mm: 'b', address: at },
+    ])
+    for (const each of [mm, child, late]) {
+      expect(errnoOf(() => byteAt(each, at))).toBe('EHWPOISON')
+      expect(byteAt(each, at + PAGE)).toBe(8)
+    }
+    host.audit()
+    for (const each of [mm, child, late]) each.exit()
+    expect(host.frames.free).toBe(63)
+    host.audit()
+  })
+
+  it('that a device holds: unmapped and told, the frame goes out of use with the last reference', async () => {
+    const host = await stage()
+    const { mm, at } = guest(host, 'a', [7], { mergeable: false })
+    const pin = mm.pin(at, PAGE, { write: true })
+    expect(host.memoryFailure(pin.pfns[0]!).told).toHaveLength(1)
+    expect(errnoOf(() => byteAt(mm, at))).toBe('EHWPOISON')
+    host.audit()
+    pin.release()
+    expect(host.frame(pin.pfns[0]!).refcount).toBe(0)
+    expect(host.frames.free).toBe(63)
+    host.audit()
+  })
+
+  it('in the swap cache, clean: nobody is told, swap has the content', async () => {
+    const host = await stage()
+    host.swapOn(memorySwapStore(4))
+    const { mm, at } = guest(host, 'a', [7], { mergeable: false })
+    const child = mm.fork({ name: 'b' })
+    host.reclaim(mm.pfn(at)!)
+    byteAt(mm, at)
+    const pfn = mm.pfn(at)!
+    expect(host.memoryFailure(pfn)).toEqual({ told: [], recovered: 1 })
+    host.audit()
+    expect([mm.read(at, PAGE), child.read(at, PAGE)]).toEqual([contentBytes(7), contentBytes(7)])
+    expect(mm.pfn(at)).not.toBe(pfn)
+    host.audit()
+  })
+
+  it('in the swap cache, dirty: those who map it are told, those who have it swapped out find out', async () => {
+    const host = await stage()
+    const store = memorySwapStore(4)
+    host.swapOn(store)
+    const { mm, at } = guest(host, 'a', [7], { mergeable: false })
+    const child = mm.fork({ name: 'b' })
+    const device = mm.get(at, 1)
+    host.reclaim(mm.pfn(at)!)
+    byteAt(mm, at)
+    const pfn = mm.pfn(at)!
+    device.release()
+    host.memory.frames.setFlag(pfn, 4)
+    expect(host.frame(pfn).flags).toEqual(expect.arrayContaining(['dirty', 'swapcache']))
+    const { told, recovered } = host.memoryFailure(pfn)
+    expect({ told, recovered }).toEqual({ told: [{ mm: 'a', address: at }], recovered: 0 })
+    for (const each of [mm, child]) expect(errnoOf(() => byteAt(each, at))).toBe('EHWPOISON')
+    host.audit()
+    host.swapOff(store)
+    for (const each of [mm, child]) expect(errnoOf(() => byteAt(each, at))).toBe('EHWPOISON')
+    host.audit()
+    mm.exit()
+    child.exit()
+    expect(host.frames.free).toBe(63)
+    host.audit()
+  })
+
+  it('has to be a frame', async () => {
+    const host = await stage()
+    for (const pfn of [0, 1, host.memory.arena.endPfn])
+      expect(() => host.memoryFailure(pfn)).toThrow(RangeError)
+  })
+})
+
+describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
+  it('all its users are told, forks included, each at its own address', async () => {
+    const host = await stage({ index })
+    const a = guest(host, 'a', [7, 7])
+    const b = guest(host, 'b', [7])
+    host.ksm.scan(2)
+    a.mm.fork({ name: 'child' })
+    const k = a.mm.pfn(a.at)!
+    const { told, recovered } = host.memoryFailure(k, { recover: true })
+    expect(recovered, 'there is no other page of the content').toBe(0)
+    expect(told.map(({ mm, address }) => `${mm}+${(address - a.at) / PAGE}`).sort()).toEqual([
+      'a+0',
+      'a+1',
+      'b+0',
+      'child+0',
+      'child+1',
+    ])
+    expect(errnoOf(() => byteAt(b.mm, b.at))).toBe('EHWPOISON')
+    expect(vector(host), 'lazy').toBe('1/2/0/0')
+    host.audit()
+    host.ksm.scan(1)
+    expect(vector(host)).toBe('0/0/0/0')
+    host.audit()
+    const late = guest(host, 'late', [7, 7])
+    host.ksm.scan(2)
+    expect(late.mm.pfn(late.at)).toBe(late.mm.pfn(late.at + PAGE))
+    expect(late.mm.pfn(late.at)).not.toBe(k)
+    host.audit()
+  })
+
+  it('nobody joins it any more, even while somebody still holds the frame', async () => {
+    const host = await stage({ index })
+    // Registered first, so it is visited while the others' items are still there.
+    const late = guest(host, 'late', [1])
+    const a = guest(host, 'a', [7, 7])
+    host.ksm.scan(2)
+    const held = a.mm.get(a.at, 1)
+    const k = a.mm.pfn(a.at)!
+    late.mm.write(late.at, contentBytes(7))
+    host.ksm.scan(1)
+    host.memoryFailure(k)
+    expect(host.frame(k).refcount).toBe(1)
+    host.ksm.scan(1)
+    expect(late.mm.pfn(late.at)).not.toBe(k)
+    expect(vector(host)).toBe('0/0/1/0')
+    held.release()
+    host.audit()
+  })
+
+  /** (max, pages) of conformance: 5 pages, two to a node: a chain of two dups and a lone page. */
+  async function chained(): Promise<{
+    host: Host
+    mm: ReturnType<typeof guest>['mm']
+    at: number
+    broken: number
+    other: number
+  }> {
+    const host = await stage({ index })
+    host.ksm.set('max_page_sharing', 2)
+    const { mm, at } = guest(host, 'a', [7, 7, 7, 7, 7])
+    host.ksm.scan(2)
+    expect(vector(host)).toBe('2/2/1/0')
+    const broken = mm.pfn(at)!
+    const other = [1, 2, 3, 4]
+      .map((page) => mm.pfn(at + page * PAGE)!)
+      .find((pfn) => pfn !== broken && host.frame(pfn).mapcount === 2)!
+    return { host, mm, at, broken, other }
+  }
+
+  it('with another page of its chain: its users are moved there, and nobody is told', async () => {
+    const { host, mm, at, broken, other } = await chained()
+    expect(host.memoryFailure(broken, { recover: true })).toEqual({ told: [], recovered: 2 })
+    for (let page = 0; page < 5; page++) {
+      expect(mm.read(at + page * PAGE, PAGE)).toEqual(contentBytes(7))
+      expect(mm.pfn(at + page * PAGE)).not.toBe(broken)
+    }
+    expect(host.frame(other)).toMatchObject({ mapcount: 4, refcount: 4, mapping: { kind: 'ksm' } })
+    expect(host.frame(broken)).toMatchObject({ refcount: 0, flags: ['hwpoison'] })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 3 })
+    host.audit()
+    host.ksm.scan(3)
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 3, stable_node_chains: 0 })
+    pokeByte(mm, at, 9)
+    expect(byteAt(mm, at + PAGE)).toBe(7)
+    host.audit()
+  })
+
+  it('only if asked', async () => {
+    const { host, broken } = await chained()
+    expect(host.memoryFailure(broken).told).toHaveLength(2)
+    host.audit()
+  })
+
+  it('forks of its users are moved too', async () => {
+    const { host, mm, at, broken } = await chained()
+    const child = mm.fork({ name: 'child' })
+    expect(host.memoryFailure(broken, { recover: true })).toEqual({ told: [], recovered: 4 })
+    expect([0, 1, 2, 3, 4].map((page) => byteAt(child, at + page * PAGE))).toEqual([7, 7, 7, 7, 7])
+    host.audit()
+    host.ksm.scan(2)
+    host.audit()
+  })
+
+  it('when the other pages of the chain are gone, its users are told', async () => {
+    const { host, mm, at, broken, other } = await chained()
+    for (let page = 0; page < 5; page++)
+      if (mm.pfn(at + page * PAGE) === other) pokeByte(mm, at + page * PAGE, 9)
+    expect(host.frame(other).refcount).toBe(0)
+    const { told, recovered } = host.memoryFailure(broken, { recover: true })
+    expect([told.length, recovered]).toEqual([2, 0])
+    host.audit()
+    host.ksm.scan(3)
+    host.audit()
+  })
+
+  it('in the swap cache', async () => {
+    const { host, mm, at, broken } = await chained()
+    host.swapOn(memorySwapStore(4))
+    const held = mm.get(at, 1)
+    host.reclaim(broken)
+    held.release()
+    const slot = swapEntryOf(pteOf(mm, at))
+    byteAt(mm, at)
+    expect(mm.pfn(at)).toBe(broken)
+    // Swap has what the frame lost.
+    expect(host.memoryFailure(broken)).toEqual({ told: [], recovered: 1 })
+    expect(host.memory.swap.references(slot)).toBe(2)
+    for (let page = 0; page < 5; page++) expect(byteAt(mm, at + page * PAGE)).toBe(7)
+    host.audit()
+    host.ksm.scan(3)
+    host.audit()
+  })
+})

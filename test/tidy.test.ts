@@ -216,6 +216,17 @@ describe('the text', () => {
     }
   })
 
+  it('shows every line of the seeds where docs/seed-systems.md says so', () => {
+    const lines = [...read('docs/seed-systems.md').matchAll(/^\| (\d\.\d+) \|.*\| ([^|]+) \|$/gm)]
+    expect(lines.length).toBeGreaterThan(0)
+    for (const [, number, shownIn] of lines) {
+      for (const [, file] of shownIn!.matchAll(/`([^`]+)`/g)) {
+        const named = new RegExp(`(?<![\\d.])${number!.replace('.', '\\.')}(?!\\d)`)
+        expect(read(`test/seeds/${file}.test.ts`), `${number} in ${file}`).toMatch(named)
+      }
+    }
+  })
+
   it.each(FILES.filter((name) => name.endsWith('.md')))('%s links to what exists', (name) => {
     for (const [, target] of read(name).matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
       if (/^[a-z]+:/.test(target!)) continue

@@ -13,7 +13,7 @@ import {
   ZERO_PFN,
 } from '../../assembly/abi.ts'
 import { Host, INDEX_NAMES, type IndexName, memorySwapStore } from '../../src/index.ts'
-import { reuseKsmPage } from '../../src/mm/cow.ts'
+import { canReuse, reuseKsmPage } from '../../src/mm/cow.ts'
 import { unmapToSwap } from '../../src/mm/unmap-page.ts'
 import {
   byteAt,
@@ -32,7 +32,9 @@ import {
 async function oneUserLeft(reuseKsm: boolean, index: IndexName = 'hash') {
   const host = await stage({ reuseKsm, index })
   const a = guest(host, 'a', [7])
-  const b = guest(host, 'b', [7])
+  // At another address, so that K's index is not A's: the frame of the page scanned second survives.
+  const { mm, at } = guest(host, 'b', [undefined, 7])
+  const b = { mm, at: at + PAGE }
   host.ksm.scan(2)
   expect(vector(host)).toBe('1/1/0/0')
   const k = a.mm.pfn(a.at)!
@@ -336,13 +338,23 @@ describe('4.3: the rules, in their order', () => {
     const vma = a.mm.vmas.at(vpnOf(a.at))!
     const points: string[] = []
     host.memory.race = (point) => points.push(`${point}, locked ${frames.hasFlag(k, FRAME_LOCKED)}`)
-    const device = a.mm.get(a.at, 1)
+    host.swapOn(memorySwapStore(4))
+    host.memory.swap.addToCache(k)
     frames.setFlag(k, FRAME_LOCKED)
+    // Rule 4 says no before the freeze is tried.
+    expect(reuseKsmPage(host.memory, vma, vpnOf(a.at), k)).toBe(false)
+    expect(points).toEqual([])
+    host.memory.swap.tryToFree(k)
+    const device = a.mm.get(a.at, 1)
     // Rule 5 says no: the freeze finds two references.
     expect(reuseKsmPage(host.memory, vma, vpnOf(a.at), k)).toBe(false)
     expect(points).toEqual(['reuse: before freeze, locked true'])
     expect(host.frame(k).refcount).toBe(2)
     frames.clearFlag(k, FRAME_LOCKED)
+    points.length = 0
+    // Rule 1 says no before the lock is taken.
+    expect(canReuse(a.mm, vma, vpnOf(a.at), k)).toBe(false)
+    expect(points.filter((point) => point.startsWith('reuse'))).toEqual([])
     device.release()
     points.length = 0
     pokeByte(a.mm, a.at, 9)

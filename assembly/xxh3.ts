@@ -1,7 +1,8 @@
-// XXH3 (64 bits) of one page, seed 0, in 128-bit lanes.
+// XXH3 (64 bits) of one page, in 128-bit lanes.
 // Specification: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md, section "XXH3 algorithm (large inputs)".
 //
-// The secret stands in the arena's header (the core has no static data); `src/core` writes it there.
+// The secret stands in the arena's header (the core has no static data); `src/core` writes it there, and a seed has gone
+// into it already.
 //
 // Two liberties with the order of things, neither of which changes the result:
 //

@@ -18,7 +18,8 @@ const CLOSE_INVERSE: u64 = 0xcfee444d8b59a89b
 
 /** Hashes the first words of the sample, as many as the arena's strategy says. */
 export function sampled(pfn: u32, seed: u64): u64 {
-  return close(add(pfn, seed, 0, changetype<Strategy>(HEADER_STRATEGY).sampleWords))
+  // Or a page of zeros would have the hash 0 for seed 0, which is what a page never visited has.
+  return close(add(pfn, seed ^ CLOSE, 0, changetype<Strategy>(HEADER_STRATEGY).sampleWords))
 }
 
 /** Turns the hash of `from` words of a page, at `out`, into the hash of `to` words. */

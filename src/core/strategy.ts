@@ -102,6 +102,8 @@ function writeSampleOrder(view: DataView, seed: bigint): void {
     order[last] = order[other]!
     order[other] = offset
   }
+  // Neighbours after neighbours as far as a sample of any strength allows: each power of two begins a new pass.
+  for (let start = 1; start < order.length; start *= 2) order.subarray(start, 2 * start).sort()
   for (const [i, offset] of order.entries()) view.setUint16(TABLES + TABLE_SAMPLE + i * 2, offset, true)
 }
 

@@ -146,7 +146,10 @@ export function superFastHash(bytes: Uint8Array): bigint {
   return (hash + (hash >> 6n)) & U32
 }
 
-/** The places of a page that `sampled` reads, in order: all word offsets, shuffled by SplitMix64 from the seed. */
+/**
+ * The places of a page that `sampled` reads, in order: all word offsets, shuffled by SplitMix64 from the seed, then those
+ * from each power of two to the next sorted.
+ */
 export function sampleOrder(seed: bigint): number[] {
   const order = Array.from({ length: 1024 }, (_, word) => 4 * word)
   let state = seed
@@ -163,12 +166,13 @@ export function sampleOrder(seed: bigint): number[] {
     order[last] = order[other]!
     order[other] = swapped
   }
-  return order
+  const passes = Array.from({ length: 10 }, (_, i) => order.slice(2 ** i, 2 ** (i + 1)).sort((a, b) => a - b))
+  return [order[0]!, ...passes.flat()]
 }
 
 /** The hash of the first `words` words of the sample. */
 export function sampledHash(page: Uint8Array, seed: bigint, words: number): bigint {
-  let state = seed
+  let state = seed ^ 0xd6e8feb86659fd93n
   for (const at of sampleOrder(seed).slice(0, words)) {
     state = rotate(((state ^ read(page, at, 4)) * 0x9e3779b97f4a7c15n) & U64, 29n, 64n)
   }

@@ -19,6 +19,23 @@ export type { Counters } from './ksm/stats.ts'
 export type { AdvisorMode, KnobName, Tunables } from './ksm/tunables.ts'
 export { isKnob, KNOB_NAMES, parseKnob } from './ksm/tunables.ts'
 export {
+  type ChecksumQuality,
+  type CompareOptions,
+  compareHashes,
+  type HashComparison,
+  type PageSet,
+  type StrategyResult,
+} from './lab/hash/compare.ts'
+export type { Convergence } from './lab/hash/converge.ts'
+export {
+  CHANGES,
+  type Change,
+  type Collisions,
+  type Missed,
+  WIDTHS,
+} from './lab/hash/quality.ts'
+export type { Touched } from './lab/hash/traits.ts'
+export {
   type MergeOptions,
   type MergeProgress,
   type MergeResult,
@@ -43,6 +60,7 @@ export {
   CHECKSUM_TRAITS,
   type ChecksumName,
   type ChecksumTraits,
+  DEFAULT_SAMPLE_WORDS,
   INDEX_NAMES,
   type IndexName,
   type StrategyOptions,

@@ -36,7 +36,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/mm',
     'src/options',
   ],
-  'src/lab': ['assembly', 'src/errors', 'src/host', 'src/image', 'src/ksm', 'src/mm', 'src/options'],
+  'src/lab': [
+    'assembly',
+    'src/core',
+    'src/errors',
+    'src/host',
+    'src/image',
+    'src/ksm',
+    'src/mm',
+    'src/options',
+  ],
   'src/sources': ['src/image', 'src/lab'],
   'src/index': [
     'src/errors',

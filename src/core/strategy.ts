@@ -56,7 +56,10 @@ export function writeStrategy(buffer: ArrayBufferLike, strategy: ArenaStrategy):
   view.setUint32(HEADER_STRATEGY + STRATEGY_STILL, strategy.still ? 1 : 0, true)
   writeSecret(view, seed)
   if (checksum === CHECKSUM_CRC32C) writeCrcTables(view)
-  if (checksum === CHECKSUM_SAMPLED) writeSampleOrder(view, seed)
+  if (checksum === CHECKSUM_SAMPLED) {
+    for (const [i, offset] of sampleOrder(seed).entries())
+      view.setUint16(TABLES + TABLE_SAMPLE + i * 2, offset, true)
+  }
 }
 
 /** The secret of XXH3: the default one, the seed added to every other word and subtracted from those between. */
@@ -91,8 +94,8 @@ function timesPowerOfX(polynomial: number, power: number): number {
   return product >>> 0
 }
 
-/** A random order of all words of a page, another for each seed. */
-function writeSampleOrder(view: DataView, seed: bigint): void {
+/** The byte offsets of all words of a page in the order in which CHECKSUM_SAMPLED reads them: another for each seed. */
+export function sampleOrder(seed: bigint): Uint16Array {
   const order = Uint16Array.from({ length: WORDS_PER_PAGE }, (_, word) => word * 4)
   let state = seed
   for (let last = WORDS_PER_PAGE - 1; last > 0; last--) {
@@ -104,7 +107,7 @@ function writeSampleOrder(view: DataView, seed: bigint): void {
   }
   // Neighbours after neighbours as far as a sample of any strength allows: each power of two begins a new pass.
   for (let start = 1; start < order.length; start *= 2) order.subarray(start, 2 * start).sort()
-  for (const [i, offset] of order.entries()) view.setUint16(TABLES + TABLE_SAMPLE + i * 2, offset, true)
+  return order
 }
 
 /** The mixing of SplitMix64. */

@@ -38,7 +38,8 @@ export class KsmState {
   readonly items: RmapItems
   readonly nodes: StableNodes
   readonly window: Window
-  readonly core: Arena['core']
+  /** The core's functions; a laboratory may put counting ones in their place. */
+  core: Arena['core']
   /** By COUNTER_*. Every counter has one writer, named where it is written. */
   readonly counters: Float64Array
   readonly options: KsmOptions

@@ -61,6 +61,7 @@ export {
   type ChecksumName,
   type ChecksumTraits,
   DEFAULT_SAMPLE_WORDS,
+  expectStrategy,
   INDEX_NAMES,
   type IndexName,
   type StrategyOptions,

@@ -8,7 +8,8 @@
 //
 //   page 0        header: magic, sizes, slab caches, counters, checksum secret
 //   page 1        the zero page
-//   from page 2   frame table: one descriptor per arena page, so that a pfn is its index
+//   page 2        tables of the checksum in force, where it needs any
+//   from page 3   frame table: one descriptor per arena page, so that a pfn is its index
 //   then          metadata pages: page tables, rmap items, stable nodes, tree roots, handed out by the slabs
 //   then          page frames, to the end
 //
@@ -16,7 +17,7 @@
 // metadata are byte addresses (below 2 GiB, because frames come last), 0 is null.
 
 export const ABI_MAGIC: u32 = 0x444c4f46 // "FOLD"
-export const ABI_VERSION: u32 = 1
+export const ABI_VERSION: u32 = 2
 
 export const PAGE_SHIFT: u32 = 12
 export const PAGE_SIZE: u32 = 1 << 12
@@ -34,9 +35,24 @@ export const HEADER_ZONE_END: u32 = 28 // the end of the metadata pages
 export const HEADER_ROOT_BITS: u32 = 32 // a tree has 2^this root slots
 export const HEADER_KEY: u32 = 40 // the 64-bit checksum of the page being visited: what the trees are searched for
 export const HEADER_CACHES: u32 = 64 // one slab cache per kind of object, see below
+export const HEADER_STRATEGY: u32 = 256 // how pages are hashed, and when they may be searched for, see below
 export const HEADER_COUNTERS: u32 = 512 // COUNTER_COUNT float64 values: exact to 2^53, readable by every thread
 export const HEADER_SECRET: u32 = 1024 // the 192 secret bytes of XXH3
 export const HEADER_WINDOW: u32 = 2048 // WINDOW_LENGTH pages about to be visited, see below
+
+// What belongs to the checksum in force beside its number, written once when the arena is made.
+//
+//   0 seed          64 bits, for the checksums that take one
+//   8 mask          64 bits: those of the checksum that are kept
+//  16 mark          stands above the kept ones if they are few, so that no page looks like one never visited
+//  20 sample words  of CHECKSUM_SAMPLED: how many words of a page it reads
+//  24 still         1: pages are searched for at their first visit too, because the guests do not run
+export const STRATEGY_SEED: u32 = 0
+export const STRATEGY_MASK: u32 = 8
+export const STRATEGY_MARK: u32 = 16
+export const STRATEGY_SAMPLE_WORDS: u32 = 20
+export const STRATEGY_STILL: u32 = 24
+export const STRATEGY_BYTES: u32 = 32
 
 // The scan takes pages by the handful. First the bytes of all of them are read, one page after another, which is the
 // order the processor's prefetching foresees; then each is dealt with, which jumps about.
@@ -72,7 +88,7 @@ export const CACHE_COUNT: u32 = 3
 //   4 mapcount:24 | flags:8
 //   8 mapping       whom the page belongs to, tagged in the low two bits
 //  12 index         virtual page number it was first mapped at; next free frame while on the free list
-export const FRAME_TABLE: u32 = 8192
+export const FRAME_TABLE: u32 = 12288
 export const FRAME_BYTES: u32 = 16
 export const FRAME_REFCOUNT: u32 = 0
 export const FRAME_MAPCOUNT: u32 = 4
@@ -212,8 +228,29 @@ export const INDEX_HASH: u32 = 1 // order of the 64-bit checksums, content on a 
 
 export const CHECKSUM_XXH64: u32 = 0 // Linux
 export const CHECKSUM_XXH3: u32 = 1
+export const CHECKSUM_XXH32: u32 = 2
+export const CHECKSUM_CRC32C: u32 = 3
+export const CHECKSUM_JHASH2: u32 = 4 // Linux before 4.20
+export const CHECKSUM_MURMUR3: u32 = 5
+export const CHECKSUM_RAPIDHASH: u32 = 6
+export const CHECKSUM_FNV1A: u32 = 7
+export const CHECKSUM_SUPERFAST: u32 = 8
+export const CHECKSUM_SAMPLED: u32 = 9
+export const CHECKSUM_NONE: u32 = 10
 
 export const SECRET_BYTES: u32 = 192
+
+// The table page. CHECKSUM_CRC32C has two tables there, both of the eight nibbles of a word:
+//
+//   at 0     x^512 times the nibble, as bytes: nibble 0..7, byte 0..3 of the product, value 0..15
+//   at 512   x^32 times the nibble, as words: nibble 0..7, value 0..15
+//
+// CHECKSUM_SAMPLED has the order in which it reads the words of a page: 1024 byte offsets of 16 bits.
+export const TABLES: u32 = 8192
+export const TABLE_CRC_ROW: u32 = 0
+export const TABLE_CRC_WORD: u32 = 512
+export const TABLE_SAMPLE: u32 = 1024
+export const WORDS_PER_PAGE: u32 = 1024
 
 // ---- counters -----------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,10 @@
 import { ABI_VERSION } from './abi'
 
 export { checkTree } from './check'
-export { checksum } from './checksum'
+export { checksum, digest } from './checksum'
 export { clearPage, comparePages, copyPage, isZeroPage, pagesIdentical } from './page'
 export { erase, first, insert, next, replace } from './rbtree'
+export { resample } from './sampled'
 export { search, searchBelow } from './search'
 export { slabAlloc, slabFree, takePages, touchPages } from './slab'
 export { checksumChanged, hashWindow } from './window'

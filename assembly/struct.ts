@@ -14,6 +14,7 @@ import {
   FRAME_MAPCOUNT,
   FRAME_MAPPING,
   FRAME_REFCOUNT,
+  FRAME_TABLE,
   HEADER_CACHES,
   HEADER_CHECKSUM,
   HEADER_COUNTERS,
@@ -21,6 +22,7 @@ import {
   HEADER_MAGIC,
   HEADER_ROOT_BITS,
   HEADER_SECRET,
+  HEADER_STRATEGY,
   HEADER_VERSION,
   HEADER_WINDOW,
   HEADER_ZONE_END,
@@ -43,6 +45,14 @@ import {
   RMAP_STATE,
   RMAP_VPN,
   SECRET_BYTES,
+  STRATEGY_BYTES,
+  STRATEGY_MARK,
+  STRATEGY_MASK,
+  STRATEGY_SAMPLE_WORDS,
+  STRATEGY_SEED,
+  STRATEGY_STILL,
+  TABLE_SAMPLE,
+  TABLES,
   TREE_CHECKSUM,
   TREE_LEFT,
   TREE_PARENT,
@@ -52,6 +62,7 @@ import {
   WINDOW_ITEM,
   WINDOW_LENGTH,
   WINDOW_PFN,
+  WORDS_PER_PAGE,
 } from './abi'
 
 @unmanaged
@@ -65,6 +76,15 @@ export class Header {
   zoneNext: u32
   zoneEnd: u32
   rootBits: u32
+}
+
+@unmanaged
+export class Strategy {
+  seed: u64
+  mask: u64
+  mark: u32
+  sampleWords: u32
+  still: u32
 }
 
 @unmanaged
@@ -123,11 +143,21 @@ if (offsetof<Header>('zoneNext') != HEADER_ZONE_NEXT) ERROR('Header.zoneNext dif
 if (offsetof<Header>('zoneEnd') != HEADER_ZONE_END) ERROR('Header.zoneEnd differs from HEADER_ZONE_END')
 if (offsetof<Header>('rootBits') != HEADER_ROOT_BITS) ERROR('Header.rootBits differs from HEADER_ROOT_BITS')
 if (offsetof<Header>() > HEADER_CACHES) ERROR('Header runs into HEADER_CACHES')
-if (HEADER_CACHES + CACHE_COUNT * CACHE_BYTES > HEADER_COUNTERS) ERROR('the caches run into HEADER_COUNTERS')
+if (HEADER_CACHES + CACHE_COUNT * CACHE_BYTES > HEADER_STRATEGY) ERROR('the caches run into HEADER_STRATEGY')
+if (HEADER_STRATEGY + STRATEGY_BYTES > HEADER_COUNTERS) ERROR('the strategy runs into HEADER_COUNTERS')
 if (HEADER_COUNTERS + COUNTER_COUNT * 8 > HEADER_SECRET) ERROR('the counters run into HEADER_SECRET')
 if (HEADER_SECRET + SECRET_BYTES > HEADER_WINDOW) ERROR('the secret runs into HEADER_WINDOW')
 if (HEADER_WINDOW + WINDOW_LENGTH * WINDOW_ENTRY_BYTES > PAGE_SIZE)
   ERROR('the window runs out of the header page')
+
+if (offsetof<Strategy>('seed') != STRATEGY_SEED) ERROR('Strategy.seed differs from STRATEGY_SEED')
+if (offsetof<Strategy>('mask') != STRATEGY_MASK) ERROR('Strategy.mask differs from STRATEGY_MASK')
+if (offsetof<Strategy>('mark') != STRATEGY_MARK) ERROR('Strategy.mark differs from STRATEGY_MARK')
+if (offsetof<Strategy>('sampleWords') != STRATEGY_SAMPLE_WORDS)
+  ERROR('Strategy.sampleWords differs from STRATEGY_SAMPLE_WORDS')
+if (offsetof<Strategy>('still') != STRATEGY_STILL) ERROR('Strategy.still differs from STRATEGY_STILL')
+if (offsetof<Strategy>() > STRATEGY_BYTES) ERROR('Strategy is larger than STRATEGY_BYTES')
+if (TABLES + TABLE_SAMPLE + WORDS_PER_PAGE * 2 > FRAME_TABLE) ERROR('the tables run into FRAME_TABLE')
 
 if (offsetof<WindowEntry>('item') != WINDOW_ITEM) ERROR('WindowEntry.item differs from WINDOW_ITEM')
 if (offsetof<WindowEntry>('pfn') != WINDOW_PFN) ERROR('WindowEntry.pfn differs from WINDOW_PFN')

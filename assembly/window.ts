@@ -3,6 +3,7 @@
 import {
   HEADER_INDEX,
   HEADER_KEY,
+  HEADER_STRATEGY,
   HEADER_WINDOW,
   INDEX_CONTENT,
   LINK_ROOT,
@@ -12,11 +13,11 @@ import {
 } from './abi'
 import { hashPage } from './checksum'
 import { rootLink } from './search'
-import { WindowEntry } from './struct'
+import { Strategy, WindowEntry } from './struct'
 
 /**
  * Hashes `count` pages of the window from `start` on. Where trees are ordered by checksum also looks at the places
- * where the unchanged ones will be searched for: not for the answer, but so that the searches find them in the cache,
+ * where those will be searched for that are unchanged (or all, if guests are still): not for the answer, but so that the searches find them in the cache,
  * all these reads being independent of one another.
  */
 export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoots: u32): u32 {
@@ -26,11 +27,12 @@ export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoo
     if ((entry.pfn & WINDOW_MERGED) == 0) entry.checksum = hashPage(entry.pfn)
   }
   if (load<u32>(HEADER_INDEX) == INDEX_CONTENT) return 0
+  const still = changetype<Strategy>(HEADER_STRATEGY).still != 0
   let seen: u32 = 0
   for (let i = start; i < end; i++) {
     const entry = entryAt(i)
     const key = entry.checksum
-    if (<u32>key != load<u32>(entry.item, RMAP_CHECKSUM)) continue // changed: it will not be searched for
+    if (!still && <u32>key != load<u32>(entry.item, RMAP_CHECKSUM)) continue // changed: it will not be searched for
     seen |= load<u32>(load<u32>(rootLink(stableRoots, key) & ~LINK_ROOT))
     seen |= load<u32>(load<u32>(rootLink(unstableRoots, key) & ~LINK_ROOT))
   }

@@ -1,14 +1,16 @@
-// XXH3 (64 bits) of one page, seed 0, in 128-bit lanes.
+// XXH3 (64 bits) of one page, in 128-bit lanes.
 // Specification: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md, section "XXH3 algorithm (large inputs)".
 //
-// The secret stands in the arena's header (the core has no static data); `src/core` writes it there.
+// The secret stands in the arena's header (the core has no static data); `src/core` writes it there, and a seed has gone
+// into it already.
 //
 // Two liberties with the order of things, neither of which changes the result:
 //
 // - the specification adds to each accumulator a product of its own lane and the raw input of the neighbouring lane.
 //   Addition commutes with swapping lanes, so raw inputs are summed unswapped and swapped once per block;
-// - two vectors are taken apart into low and high halves together: a product of 32-bit lanes is done by halves of a
-//   vector, and shuffles are what bounds this loop. Measured against one vector at a time: 0.9 times the time.
+// - the halves of the words of two vectors are sorted together, lower with lower and upper with upper: that takes two
+//   shuffles where each vector for itself would take two. Measured against three vectors each for itself and two lanes in
+//   scalar registers: 0.93 times the time on cached pages. Unrolling makes it slower again.
 
 import { HEADER_SECRET, PAGE_SHIFT, PAGE_SIZE, SECRET_BYTES } from './abi'
 
@@ -85,33 +87,34 @@ export function xxh3(pfn: u32): u64 {
   acc3 = accumulate(acc3, p + 48, LAST_STRIPE_SECRET + 48)
 
   let hash: u64 = <u64>PAGE_SIZE * PRIME64_1
-  hash += fold(i64x2.extract_lane(acc0, 0), i64x2.extract_lane(acc0, 1), MERGE_SECRET)
-  hash += fold(i64x2.extract_lane(acc1, 0), i64x2.extract_lane(acc1, 1), MERGE_SECRET + 16)
-  hash += fold(i64x2.extract_lane(acc2, 0), i64x2.extract_lane(acc2, 1), MERGE_SECRET + 32)
-  hash += fold(i64x2.extract_lane(acc3, 0), i64x2.extract_lane(acc3, 1), MERGE_SECRET + 48)
+  hash += fold(acc0, MERGE_SECRET)
+  hash += fold(acc1, MERGE_SECRET + 16)
+  hash += fold(acc2, MERGE_SECRET + 32)
+  hash += fold(acc3, MERGE_SECRET + 48)
   hash ^= hash >> 37
   hash *= PRIME_MX1
   return hash ^ (hash >> 32)
 }
 
-/** Hashes one page with XXH3. */
-
-/** The low 32 bits of the four 64-bit lanes of two vectors. */
+/** The low 32 bits of the 64-bit lanes of two vectors. */
 function lowHalves(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(a, b, 0, 2, 4, 6)
 }
 
-/** The high 32 bits of the four 64-bit lanes of two vectors. */
+/** The high 32 bits of the same. */
 function highHalves(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(a, b, 1, 3, 5, 7)
+}
+
+/** In each 64-bit lane: its low 32 bits times its high 32 bits. */
+function product(key: v128): v128 {
+  return i64x2.extmul_low_i32x4_u(lowHalves(key, key), highHalves(key, key))
 }
 
 /** One step for one vector, as the specification words it. */
 function accumulate(acc: v128, data: usize, secret: usize): v128 {
   const raw = v128.load(data)
-  const key = v128.xor(raw, v128.load(secret))
-  const product = i64x2.extmul_low_i32x4_u(lowHalves(key, key), highHalves(key, key))
-  return i64x2.add(acc, i64x2.add(swapLanes(raw), product))
+  return i64x2.add(acc, i64x2.add(swapLanes(raw), product(v128.xor(raw, v128.load(secret)))))
 }
 
 function swapLanes(a: v128): v128 {
@@ -123,10 +126,10 @@ function scramble(acc: v128, secret: usize): v128 {
   return i64x2.mul(mixed, i64x2.splat(PRIME32_1))
 }
 
-/** The 128-bit product of two lanes, each xored with its secret, folded to 64 bits. */
-function fold(lane: u64, otherLane: u64, secret: usize): u64 {
-  const a = lane ^ load<u64>(secret)
-  const b = otherLane ^ load<u64>(secret, 8)
+/** The 128-bit product of a vector's two lanes, each xored with its secret, folded to 64 bits. */
+function fold(acc: v128, secret: usize): u64 {
+  const a = <u64>i64x2.extract_lane(acc, 0) ^ load<u64>(secret)
+  const b = <u64>i64x2.extract_lane(acc, 1) ^ load<u64>(secret, 8)
   const low = (a & 0xffffffff) * (b & 0xffffffff)
   const middleA = (a >> 32) * (b & 0xffffffff)
   const middleB = (a & 0xffffffff) * (b >> 32)

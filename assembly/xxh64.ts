@@ -1,4 +1,4 @@
-// XXH64 of one page, seed 0: the checksum of Linux's KSM, which keeps its low 32 bits to notice change.
+// XXH64 of one page: with seed 0 the checksum of Linux's KSM, which keeps its low 32 bits to notice change.
 // Specification: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
 
 import { PAGE_SHIFT, PAGE_SIZE } from './abi'
@@ -9,12 +9,12 @@ const PRIME_3: u64 = 0x165667b19e3779f9
 const PRIME_4: u64 = 0x85ebca77c2b2ae63
 
 /** Hashes one page with XXH64. */
-export function xxh64(pfn: u32): u64 {
+export function xxh64(pfn: u32, seed: u64): u64 {
   let p: usize = pfn << PAGE_SHIFT
-  let v1: u64 = PRIME_1 + PRIME_2
-  let v2: u64 = PRIME_2
-  let v3: u64 = 0
-  let v4: u64 = 0 - PRIME_1
+  let v1: u64 = seed + PRIME_1 + PRIME_2
+  let v2: u64 = seed + PRIME_2
+  let v3: u64 = seed
+  let v4: u64 = seed - PRIME_1
   for (let left: u32 = PAGE_SIZE; left != 0; left -= 32) {
     v1 = round(v1, load<u64>(p))
     v2 = round(v2, load<u64>(p, 8))

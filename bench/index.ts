@@ -1,7 +1,9 @@
-// The benches that are no command of their own: `npm run bench:micro`, `npm run bench:cold -- IMAGE...`. Merge
+// The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
+// `npm run bench:cold -- IMAGE...`. Merge
 // throughput beside its peers is `pagefold bench`.
 
 import { coldStart } from './macro/cold.ts'
+import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
 import { type MicroResult, runGroup } from './micro/suite.ts'
 
@@ -18,8 +20,19 @@ if (what === 'micro') {
   console.log(
     `pagefold scan ${pagefold_ms.toFixed(0)} ms, native ${native_ms.toFixed(0)} ms, ratio ${ratio.toFixed(2)}`,
   )
+} else if (what === 'memory') {
+  const { sum, compare, checksums } = await memorySpeed(smoke ? 1 : 9)
+  console.log(`adding up a cold page, in C      ${sum.toFixed(0)} ns`)
+  for (const [name, ns] of Object.entries(checksums)) {
+    console.log(`${name.padEnd(32)} ${ns.toFixed(0)} ns, ${((100 * sum) / ns).toFixed(0)} % of that speed`)
+  }
+  const { native, pagefold } = compare
+  console.log(`memcmp of two cold equal pages   ${native.toFixed(0)} ns`)
+  console.log(
+    `comparePages                     ${pagefold.toFixed(0)} ns, ${(pagefold / native).toFixed(2)} times as long`,
+  )
 } else {
-  console.error('usage: node dist/bench.js micro [--smoke] | cold IMAGE...')
+  console.error('usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE...')
   process.exitCode = 2
 }
 

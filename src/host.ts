@@ -16,6 +16,7 @@ import type { Image } from './image/image.ts'
 import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
 import { Ksm } from './ksm/ksmd.ts'
 import { SMART_SCAN_POLICIES, type SmartScanPolicy } from './ksm/smart-scan.ts'
+import { GUESTS_POLICIES, type GuestsPolicy } from './ksm/state.ts'
 import { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
 import { exitMm } from './mm/exit.ts'
 import { describeFrame, type FrameInfo } from './mm/frame-info.ts'
@@ -29,26 +30,15 @@ import { populate } from './mm/populate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/swap-out.ts'
 import type { SwapStore } from './mm/swap-store.ts'
 import type { TraceEvents, TraceName } from './mm/tracepoints.ts'
-import {
-  CHECKSUM_NAMES,
-  CHECKSUMS,
-  type ChecksumName,
-  INDEX_NAMES,
-  INDEXES,
-  type IndexName,
-} from './options.ts'
+import { type ChecksumName, expectStrategy, type IndexName, type StrategyOptions } from './options.ts'
 
-export interface HostOptions {
+export interface HostOptions extends StrategyOptions {
   /** Page frames of 4096 bytes, for guests. Untouched ones cost nothing. */
   readonly frames: number
   /** Page mappings there must be room for, over all mms. Default: four a frame. */
   readonly mappings?: number
   /** NUMA nodes the frames are spread over. Default: 1. */
   readonly numaNodes?: number
-  /** Order of the trees: `content` is Linux's, `hash` is faster and merges the same. Default: `hash`. */
-  readonly index?: IndexName
-  /** Page checksum: `xxh64` is Linux's. Default: `xxh3`. */
-  readonly checksum?: ChecksumName
   /** Time, as ksmd sees it. Default: the machine's. */
   readonly clock?: Clock
   /** When a write may go to a page that was shared (mm/cow.ts). Default: `anon_exclusive`, as Linux since 5.18. */
@@ -57,13 +47,18 @@ export interface HostOptions {
   readonly reuseKsm?: boolean
   /** What smart_scan=1 means (ksm/smart-scan.ts). Default: `linux`. */
   readonly smartScan?: SmartScanPolicy
+  /**
+   * `running`: a page must keep still from one scan to the next before it is searched for, as Linux has it. `still`: the
+   * guests are stopped, so that the first scan merges what would take two. Default: `running`.
+   */
+  readonly guests?: GuestsPolicy
   /** May mms with a `domain` use the zero page that all share (under use_zero_pages)? Default: false. */
   readonly zeroPagesAcrossDomains?: boolean
 }
 
 /** The choices a host was made with that are no knobs of Linux. */
 export type HostPolicy = Required<
-  Pick<HostOptions, 'cowPolicy' | 'reuseKsm' | 'smartScan' | 'zeroPagesAcrossDomains'>
+  Pick<HostOptions, 'cowPolicy' | 'guests' | 'reuseKsm' | 'smartScan' | 'zeroPagesAcrossDomains'>
 >
 
 /** Physical memory, in frames. */
@@ -120,15 +115,14 @@ export class Host {
     const frames = expectInteger('frames', options.frames, 1, 2 ** 20)
     const mappings = expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAPCOUNT_MASK)
     const numaNodes = expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES))
-    const index = expectOneOf('index', options.index ?? 'hash', INDEX_NAMES)
-    const checksum = expectOneOf('checksum', options.checksum ?? 'xxh3', CHECKSUM_NAMES)
+    const strategy = expectStrategy(options)
     const policy = expectPolicy(options)
-    const plan = { frames, mappings, index: INDEXES[index], checksum: CHECKSUMS[checksum] }
-    const memory = new Memory(await Arena.create(plan), numaNodes)
+    const still = policy.guests === 'still'
+    const memory = new Memory(await Arena.create({ frames, mappings, ...strategy, still }), numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
     const ksm = new Ksm(memory, { ...policy, clock: expectClock(options.clock ?? systemClock) })
-    return new Host(memory, ksm, policy, index, checksum)
+    return new Host(memory, ksm, policy, options.index ?? 'hash', options.checksum ?? 'xxh3')
   }
 
   /** Makes an empty address space. Throws ENOMEM, EAGAIN. */
@@ -336,6 +330,7 @@ function expectPolicy(options: HostOptions): HostPolicy {
   return {
     cowPolicy: expectOneOf('cowPolicy', options.cowPolicy ?? 'anon_exclusive', COW_POLICIES),
     reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
+    guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
     smartScan: expectOneOf('smartScan', options.smartScan ?? 'linux', SMART_SCAN_POLICIES),
     zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
   }

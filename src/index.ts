@@ -13,9 +13,27 @@ export { openImage, openRawImage } from './image/image.ts'
 export { type Clock, stillClock, systemClock } from './ksm/clock.ts'
 export type { Ksm } from './ksm/ksmd.ts'
 export { SMART_SCAN_POLICIES, type SmartScanPolicy } from './ksm/smart-scan.ts'
+export { GUESTS_POLICIES, type GuestsPolicy } from './ksm/state.ts'
 export type { Counters } from './ksm/stats.ts'
 export type { AdvisorMode, KnobName, Tunables } from './ksm/tunables.ts'
 export { isKnob, KNOB_NAMES, parseKnob } from './ksm/tunables.ts'
+export {
+  type ChecksumQuality,
+  type CompareOptions,
+  compareHashes,
+  type HashComparison,
+  type PageSet,
+  type StrategyResult,
+} from './lab/hash/compare.ts'
+export type { Convergence } from './lab/hash/converge.ts'
+export {
+  CHANGES,
+  type Change,
+  type Collisions,
+  type Missed,
+  WIDTHS,
+} from './lab/hash/quality.ts'
+export type { Touched } from './lab/hash/traits.ts'
 export {
   type MergeOptions,
   type MergeProgress,
@@ -40,7 +58,17 @@ export type { ReclaimFailure } from './mm/swap-out.ts'
 export { fileSwapStore, memorySwapStore, type SwapStore } from './mm/swap-store.ts'
 export type { TraceEvents, TraceName } from './mm/tracepoints.ts'
 export type { UserfaultHandler } from './mm/userfault.ts'
-export { CHECKSUM_NAMES, type ChecksumName, INDEX_NAMES, type IndexName } from './options.ts'
+export {
+  CHECKSUM_NAMES,
+  CHECKSUM_TRAITS,
+  type ChecksumName,
+  type ChecksumTraits,
+  DEFAULT_SAMPLE_WORDS,
+  expectStrategy,
+  INDEX_NAMES,
+  type IndexName,
+  type StrategyOptions,
+} from './options.ts'
 export { mergeReport } from './report/merge-report.ts'
 export type {
   BarsSection,

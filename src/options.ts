@@ -1,9 +1,37 @@
 // The strategies a host can be created with, by name. One line each: the ABI number is the strategy.
 
-import { CHECKSUM_XXH3, CHECKSUM_XXH64, INDEX_CONTENT, INDEX_HASH } from '../assembly/abi.ts'
+import {
+  CHECKSUM_CRC32C,
+  CHECKSUM_FNV1A,
+  CHECKSUM_JHASH2,
+  CHECKSUM_MURMUR3,
+  CHECKSUM_NONE,
+  CHECKSUM_RAPIDHASH,
+  CHECKSUM_SAMPLED,
+  CHECKSUM_SUPERFAST,
+  CHECKSUM_XXH3,
+  CHECKSUM_XXH32,
+  CHECKSUM_XXH64,
+  INDEX_CONTENT,
+  INDEX_HASH,
+  WORDS_PER_PAGE,
+} from '../assembly/abi.ts'
+import { expectInteger, expectOneOf } from './errors.ts'
 
 /** Page checksums. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
-export const CHECKSUMS = { xxh64: CHECKSUM_XXH64, xxh3: CHECKSUM_XXH3 } as const
+export const CHECKSUMS = {
+  xxh64: CHECKSUM_XXH64,
+  xxh3: CHECKSUM_XXH3,
+  xxh32: CHECKSUM_XXH32,
+  crc32c: CHECKSUM_CRC32C,
+  jhash2: CHECKSUM_JHASH2,
+  murmur3: CHECKSUM_MURMUR3,
+  rapidhash: CHECKSUM_RAPIDHASH,
+  fnv1a: CHECKSUM_FNV1A,
+  superfast: CHECKSUM_SUPERFAST,
+  sampled: CHECKSUM_SAMPLED,
+  none: CHECKSUM_NONE,
+} as const
 
 /** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
 export const INDEXES = { content: INDEX_CONTENT, hash: INDEX_HASH } as const
@@ -13,3 +41,89 @@ export type IndexName = keyof typeof INDEXES
 
 export const CHECKSUM_NAMES = Object.keys(CHECKSUMS) as ChecksumName[]
 export const INDEX_NAMES = Object.keys(INDEXES) as IndexName[]
+
+/** What is to be known about a checksum. */
+export interface ChecksumTraits {
+  /** How many bits it has: 64, 32 or none. */
+  readonly bits: 64 | 32 | 0
+  /** Does it take a seed? */
+  readonly seeded: boolean
+  /** Does it read every byte of a page? */
+  readonly whole: boolean
+}
+
+export const CHECKSUM_TRAITS: Readonly<Record<ChecksumName, ChecksumTraits>> = {
+  xxh64: { bits: 64, seeded: true, whole: true },
+  xxh3: { bits: 64, seeded: true, whole: true },
+  xxh32: { bits: 32, seeded: true, whole: true },
+  crc32c: { bits: 32, seeded: false, whole: true },
+  jhash2: { bits: 32, seeded: true, whole: true },
+  murmur3: { bits: 64, seeded: true, whole: true },
+  rapidhash: { bits: 64, seeded: true, whole: true },
+  fnv1a: { bits: 64, seeded: false, whole: true },
+  superfast: { bits: 32, seeded: false, whole: true },
+  sampled: { bits: 64, seeded: true, whole: false },
+  none: { bits: 0, seeded: false, whole: false },
+}
+
+/** As UKSM begins: 256 bytes of a page. */
+export const DEFAULT_SAMPLE_WORDS = 64
+
+/** How pages are told apart and found. */
+export interface StrategyOptions {
+  /** Order of the trees: `content` is Linux's, `hash` is faster and merges the same. Default: `hash`. */
+  readonly index?: IndexName
+  /** Page checksum: `xxh64` is Linux's. Default: `xxh3`. */
+  readonly checksum?: ChecksumName
+  /** Keep only so many bits of the checksum, 1..64. Default: all it has. */
+  readonly checksumBits?: number
+  /**
+   * Key of the checksum, so that nobody who does not know it can prepare pages that collide: 0..2^64-1 (for a checksum
+   * of 32 bits its low half counts), or `random` for one nobody knows. Default: 0, as Linux.
+   */
+  readonly seed?: number | bigint | 'random'
+  /** For `sampled`: how many words of 4 bytes it reads of a page, 1..1024. Default: 64. */
+  readonly sampleWords?: number
+}
+
+/** The same as the arena wants it: numbers. */
+export interface Strategy {
+  readonly index: number
+  readonly checksum: number
+  readonly checksumBits: number
+  readonly seed: bigint
+  readonly sampleWords: number
+  /** Do equal checksums almost surely mean equal pages? */
+  readonly tiesAreEqual: boolean
+}
+
+/** Checks the choice of a strategy. Throws TypeError or RangeError. */
+export function expectStrategy(options: StrategyOptions): Strategy {
+  const index = expectOneOf('index', options.index ?? 'hash', INDEX_NAMES)
+  const checksum = expectOneOf('checksum', options.checksum ?? 'xxh3', CHECKSUM_NAMES)
+  const { bits, seeded, whole } = CHECKSUM_TRAITS[checksum]
+  const checksumBits = Math.min(bits, expectInteger('checksumBits', options.checksumBits ?? 64, 1, 64))
+  if (options.seed !== undefined && !seeded) {
+    const able = CHECKSUM_NAMES.filter((name) => CHECKSUM_TRAITS[name].seeded).join(', ')
+    throw new RangeError(`Expected no \`seed\`: checksum ${checksum} takes none; these do: ${able}`)
+  }
+  if (options.sampleWords !== undefined && checksum !== 'sampled')
+    throw new RangeError(`Expected no \`sampleWords\`: they are for checksum sampled, got ${checksum}`)
+  return {
+    index: INDEXES[index],
+    checksum: CHECKSUMS[checksum],
+    checksumBits,
+    seed: expectSeed(options.seed ?? 0),
+    sampleWords: expectInteger('sampleWords', options.sampleWords ?? DEFAULT_SAMPLE_WORDS, 1, WORDS_PER_PAGE),
+    tiesAreEqual: whole && checksumBits === 64,
+  }
+}
+
+function expectSeed(seed: unknown): bigint {
+  if (seed === 'random') return crypto.getRandomValues(new BigUint64Array(1))[0]!
+  if (typeof seed === 'number') return BigInt(expectInteger('seed', seed, 0, Number.MAX_SAFE_INTEGER))
+  if (typeof seed !== 'bigint') throw new TypeError("Expected `seed` to be a number, a bigint or 'random'")
+  if (seed < 0n || seed >= 2n ** 64n)
+    throw new RangeError(`Expected \`seed\` to be in 0..2^64-1, got ${seed}`)
+  return seed
+}

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ChecksumName, Image, IndexName } from '../../src/index.ts'
+import { median } from '../../src/lab/median.ts'
 import { PEERS } from '../peers/index.ts'
 import type { Task } from '../peers/peer.ts'
-import { median } from './median.ts'
 import type { TrialReport } from './trial.ts'
 
 const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))

@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { median } from '../../src/lab/median.ts'
 import { buildNative, LINKED } from '../peers/native.ts'
-import { median } from './median.ts'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
 

@@ -4,7 +4,7 @@ import xxhash from 'xxhash-wasm'
 import { CACHE_RMAP, HEADER_KEY, PAGE_SIZE } from '../../assembly/abi.ts'
 import { Arena } from '../../src/core/arena.ts'
 import { FrameTable } from '../../src/core/views.ts'
-import { CHECKSUM_NAMES, CHECKSUMS, INDEXES } from '../../src/options.ts'
+import { CHECKSUM_NAMES, type ChecksumName, expectStrategy } from '../../src/options.ts'
 import { guestMemory } from './memory.ts'
 import type { MicroCase, MicroGroup } from './suite.ts'
 
@@ -24,12 +24,8 @@ export async function microGroups(smoke: boolean): Promise<MicroGroup[]> {
   ]
 }
 
-async function arenaWith(
-  pages: number,
-  index: keyof typeof INDEXES = 'hash',
-  checksum: number = CHECKSUMS.xxh3,
-) {
-  const arena = await Arena.create({ frames: pages, mappings: 65_536, checksum, index: INDEXES[index] })
+async function arenaWith(pages: number, checksum: ChecksumName = 'xxh3') {
+  const arena = await Arena.create({ frames: pages, mappings: 65_536, ...expectStrategy({ checksum }) })
   const words = new Uint32Array(PAGE_SIZE / 4)
   const bytes = new Uint8Array(words.buffer)
   let state = 1
@@ -83,7 +79,7 @@ async function checksums(coldPages: number): Promise<MicroGroup> {
   const { h64Raw } = await xxhash()
   const cases: MicroCase[] = []
   for (const name of CHECKSUM_NAMES) {
-    const arena = await arenaWith(coldPages, 'hash', CHECKSUMS[name])
+    const arena = await arenaWith(coldPages, name)
     const { core, firstPfn, u32 } = arena
     let at = 0
     const hash = (pfn: number): number => {

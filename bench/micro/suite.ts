@@ -25,12 +25,17 @@ export interface MicroResult {
   readonly bytes: number
 }
 
-/** `smoke`: as short as can be, to see that nothing has rotted. */
-export function runGroup(group: MicroGroup, smoke: boolean): MicroResult[] {
+/** Seconds that each case is measured for, about. */
+const DEFAULT_SECONDS = 1
+
+/** `smoke`: as short as can be, to see that nothing has rotted. `seconds`: how long each case is measured, about. */
+export function runGroup(group: MicroGroup, smoke: boolean, seconds = DEFAULT_SECONDS): MicroResult[] {
   const results: MicroResult[] = []
   const suite = new Benchmark.Suite()
   let sink = 0
-  const timing = smoke ? { minSamples: 2, maxTime: 0.01, minTime: 0.001 } : { maxTime: 1 }
+  const timing = smoke
+    ? { minSamples: 2, maxTime: 0.01, minTime: 0.001 }
+    : { maxTime: seconds, ...(seconds < DEFAULT_SECONDS ? { minTime: seconds / 20 } : {}) }
   for (const { name, run } of group.cases) {
     const measured = (): void => {
       sink = (sink + run()) | 0

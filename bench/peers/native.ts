@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { canonical, type MergeCounters, type Peer, type Task, type Trial } from './peer.ts'
 
-const SOURCE = fileURLToPath(new URL('../bench/peers/native.c', import.meta.url))
 const FLAGS = ['-O3', '-march=native', '-std=gnu11']
 
 /** The library is present where its development package is not; without it native.c has a checksum of its own. */
@@ -19,8 +18,18 @@ export const nativeInline = nativePeer('native-inline', [['-DXXHASH_INLINE']])
 
 /** Builds `native.c`, in the first of several ways that works. */
 export function buildNative(dir: string, ways: readonly (readonly string[])[]): string | undefined {
-  const program = join(dir, 'native')
-  const works = ways.some((way) => spawnSync('cc', [...FLAGS, '-o', program, SOURCE, ...way]).status === 0)
+  return buildC(dir, 'native', ways)
+}
+
+/** Builds one of the C files beside this one, in the first of several ways that works. */
+export function buildC(
+  dir: string,
+  name: 'native' | 'memory',
+  ways: readonly (readonly string[])[],
+): string | undefined {
+  const source = fileURLToPath(new URL(`../bench/peers/${name}.c`, import.meta.url))
+  const program = join(dir, name)
+  const works = ways.some((way) => spawnSync('cc', [...FLAGS, '-o', program, source, ...way]).status === 0)
   return works ? program : undefined
 }
 

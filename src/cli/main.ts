@@ -4,6 +4,7 @@
 
 import { PagefoldError } from '../errors.ts'
 import * as bench from './commands/bench.ts'
+import * as hash from './commands/hash.ts'
 import * as scan from './commands/scan.ts'
 import { UsageError } from './usage.ts'
 
@@ -13,7 +14,7 @@ interface Command {
   run(args: string[]): Promise<number>
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = { scan, bench }
+const COMMANDS: Readonly<Record<string, Command>> = { scan, bench, hash }
 
 const HELP = `usage: pagefold COMMAND [arguments]
 

@@ -33,3 +33,13 @@ export function expectName<Name extends string>(
   if (text === undefined || names.includes(text as Name)) return text as Name | undefined
   throw new UsageError(`${option} takes one of ${names.join(', ')}, got ${JSON.stringify(text)}`)
 }
+
+/** Names from a list, separated by commas; all of them if none are given. */
+export function expectNames<Name extends string>(
+  option: string,
+  text: string | undefined,
+  names: readonly Name[],
+): readonly Name[] {
+  if (text === undefined) return names
+  return [...new Set(text.split(','))].map((name) => expectName(option, name, names)!)
+}

@@ -15,14 +15,11 @@ import {
   FRAME_TABLE,
   HEADER_ARENA_PAGES,
   HEADER_CACHES,
-  HEADER_CHECKSUM,
   HEADER_COUNTERS,
   HEADER_FIRST_PFN,
-  HEADER_INDEX,
   HEADER_KEY,
   HEADER_MAGIC,
   HEADER_ROOT_BITS,
-  HEADER_SECRET,
   HEADER_VERSION,
   HEADER_ZONE_END,
   HEADER_ZONE_NEXT,
@@ -34,22 +31,18 @@ import {
   TABLE_BYTES,
 } from '../../assembly/abi.ts'
 import { expectInteger, PagefoldError } from '../errors.ts'
+import { type ArenaStrategy, writeStrategy } from './strategy.ts'
 import { type Core, instantiateCore } from './wasm.ts'
-import { XXH3_SECRET } from './xxh3-secret.ts'
 
 const WASM_PAGE = 65_536
 const MAX_ARENA_PAGES = 2 ** 32 / PAGE_SIZE
 
 /** What an arena is built for. */
-export interface ArenaPlan {
+export interface ArenaPlan extends ArenaStrategy {
   /** Page frames, for guests. */
   readonly frames: number
   /** Page mappings (ptes with their rmap items) it must have room for, over all mms. */
   readonly mappings: number
-  /** CHECKSUM_* */
-  readonly checksum: number
-  /** INDEX_* */
-  readonly index: number
 }
 
 /** Bytes of metadata in use. */
@@ -69,8 +62,7 @@ export class Arena {
   readonly u32: Uint32Array
   /** One float64 per COUNTER_*. */
   readonly counters: Float64Array
-  /** INDEX_* */
-  readonly index: number
+  readonly strategy: ArenaStrategy
   readonly firstPfn: number
   readonly endPfn: number
   /** A tree is a block of this many root slots (see assembly/search.ts). */
@@ -90,7 +82,7 @@ export class Arena {
     this.u16 = new Uint16Array(memory.buffer)
     this.u32 = new Uint32Array(memory.buffer)
     this.counters = new Float64Array(memory.buffer, HEADER_COUNTERS, COUNTER_COUNT)
-    this.index = plan.index
+    this.strategy = plan
     this.firstPfn = firstPfn
     this.endPfn = endPfn
     this.rootSlots = 2 ** rootBits(plan)
@@ -121,8 +113,6 @@ export class Arena {
       [HEADER_VERSION, ABI_VERSION],
       [HEADER_ARENA_PAGES, this.endPfn],
       [HEADER_FIRST_PFN, this.firstPfn],
-      [HEADER_CHECKSUM, plan.checksum],
-      [HEADER_INDEX, plan.index],
       [HEADER_ZONE_NEXT, zoneStart],
       [HEADER_ZONE_END, this.firstPfn * PAGE_SIZE],
       [HEADER_ROOT_BITS, rootBits(plan)],
@@ -131,7 +121,7 @@ export class Arena {
       [cacheField(CACHE_NODE, CACHE_OBJECT_BYTES), NODE_BYTES],
     ]
     for (const [at, value] of header) this.u32[at >>> 2] = value
-    this.u8.set(XXH3_SECRET, HEADER_SECRET)
+    writeStrategy(this.memory.buffer, plan)
   }
 
   /** The bytes of one frame, a live view. */
@@ -144,20 +134,30 @@ export class Arena {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + count) * PAGE_SIZE)
   }
 
-  /** The 64-bit checksum of a page. What the trees are being searched for stays as it is. */
+  /** The 64-bit checksum of a page, by the strategy in force. */
   checksum(pfn: number): bigint {
-    const at = HEADER_KEY >>> 2
-    const [low, high] = [this.u32[at]!, this.u32[at + 1]!]
-    this.core.checksum(pfn, HEADER_KEY)
-    const checksum = (BigInt(this.u32[at + 1]!) << 32n) | BigInt(this.u32[at]!)
-    this.u32[at] = low
-    this.u32[at + 1] = high
-    return checksum
+    return this.besideKey(() => this.core.checksum(pfn, HEADER_KEY))
+  }
+
+  /** 64 bits that depend on every byte of a page, whatever the strategy: for telling whether it came back undamaged. */
+  digest(pfn: number): bigint {
+    return this.besideKey(() => this.core.digest(pfn, HEADER_KEY))
   }
 
   /** Makes a page's checksum what the trees are searched for. */
   searchFor(pfn: number): void {
     this.core.checksum(pfn, HEADER_KEY)
+  }
+
+  /** What is written to the key's place. What the trees are being searched for stays as it is. */
+  private besideKey(write: () => void): bigint {
+    const at = HEADER_KEY >>> 2
+    const [low, high] = [this.u32[at]!, this.u32[at + 1]!]
+    write()
+    const written = (BigInt(this.u32[at + 1]!) << 32n) | BigInt(this.u32[at]!)
+    this.u32[at] = low
+    this.u32[at + 1] = high
+    return written
   }
 
   /** Takes an empty tree for good and returns its block of root slots; 0 when out of memory. */

@@ -12,6 +12,8 @@ export interface Core {
   copyPage(toPfn: number, fromPfn: number): void
   clearPage(pfn: number): void
   checksum(pfn: number, out: number): void
+  digest(pfn: number, out: number): void
+  resample(pfn: number, out: number, from: number, to: number): void
   hashWindow(start: number, count: number, stableRoots: number, unstableRoots: number): number
   checksumChanged(entry: number): number
   slabAlloc(kind: number): number

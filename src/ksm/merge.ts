@@ -58,8 +58,8 @@ export function visitWindow(ksm: KsmState, count: number): void {
 }
 
 /**
- * Did the page keep still since the last visit, or is it a merged page that this mm has from a fork? Otherwise there is
- * no more to do for it. The first half of Linux: cmp_and_merge_page()
+ * Did the page keep still since the last visit (or do all, the guests being stopped), or is it a merged page that this
+ * mm has from a fork? Otherwise there is no more to do for it. The first half of Linux: cmp_and_merge_page()
  */
 function isCandidate(ksm: KsmState, entry: number, item: number, pfn: number): boolean {
   const pageNode = StableNodes.ofMapping(ksm.frames.mapping(pfn))
@@ -71,7 +71,9 @@ function isCandidate(ksm: KsmState, entry: number, item: number, pfn: number): b
     }
     return true
   }
-  return removeRmapItemFromTree(ksm, item) && ksm.core.checksumChanged(entry) === 0
+  if (!removeRmapItemFromTree(ksm, item)) return false
+  const changed = ksm.core.checksumChanged(entry) !== 0
+  return !changed || ksm.guestsAreStill
 }
 
 /**
@@ -83,7 +85,7 @@ function cmpAndMergePage(ksm: KsmState, trees: Trees, item: number, pfn: number)
 
   // First by checksum alone where that is the order: the merge compares anyway. Only if it finds the contents different
   // is it worth comparing on the way down too.
-  if (joinKsmPage(ksm, trees, item, pfn, ksm.ordersByChecksum)) return
+  if (joinKsmPage(ksm, trees, item, pfn, ksm.trustsTies)) return
   const treeItem = unstableTreeSearchInsert(ksm, trees, item, pfn)
   if (treeItem !== 0) mergeTwoItems(ksm, trees, item, pfn, treeItem)
 }

@@ -13,20 +13,28 @@ import type { KsmState, Trees } from './state.ts'
  * is only known to have the same checksum. Linux: stable_tree_search()
  */
 export function stableTreeSearch(ksm: KsmState, trees: Trees, pfn: number, byChecksum: boolean): number {
-  const { frames, nodes } = ksm
+  const { core, frames, nodes } = ksm
   const pageNode = StableNodes.ofMapping(frames.mapping(pfn))
   if (pageNode !== 0) {
     if (nodes.isMigrating(pageNode)) return placeMigrated(ksm, trees, pageNode, pfn)
     frames.get(pfn)
     return pfn
   }
+  let trustTies = byChecksum
   for (;;) {
-    const found = findContent(ksm, trees, pfn, true, byChecksum)
+    const found = findContent(ksm, trees, pfn, true, trustTies)
     if (found === BUSY) return BUSY
     if (found < 0) return 0
+    const full = !hasRoom(ksm, found)
+    // With a full one nothing will be merged, so only here it can show that the tie was no match.
+    const mistaken = full && trustTies && core.comparePages(pfn, nodes.pfn(found)) !== 0
     frames.put(nodes.pfn(found))
+    if (mistaken) {
+      trustTies = false
+      continue
+    }
     // A full one is no answer: the page has to find a partner in the unstable tree and found a dup with it.
-    if (!hasRoom(ksm, found)) return 0
+    if (full) return 0
     // Once more, as if to lock it: a migration under way notices the raised count.
     const ksmPfn = getKsmPage(ksm, found, 'trylock')
     if (ksmPfn === BUSY) return BUSY

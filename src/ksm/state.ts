@@ -20,6 +20,10 @@ export interface Trees {
   readonly unstable: readonly number[]
 }
 
+/** Do the guests run while they are scanned, or have they been stopped? */
+export const GUESTS_POLICIES = ['running', 'still'] as const
+export type GuestsPolicy = (typeof GUESTS_POLICIES)[number]
+
 /** What is decided when a host is made. */
 export interface KsmOptions {
   readonly clock: Clock
@@ -34,7 +38,8 @@ export class KsmState {
   readonly items: RmapItems
   readonly nodes: StableNodes
   readonly window: Window
-  readonly core: Arena['core']
+  /** The core's functions; a laboratory may put counting ones in their place. */
+  core: Arena['core']
   /** By COUNTER_*. Every counter has one writer, named where it is written. */
   readonly counters: Float64Array
   readonly options: KsmOptions
@@ -43,8 +48,11 @@ export class KsmState {
   readonly advisor = new Advisor()
   readonly slots = new MmSlots()
   readonly cursor = new ScanCursor(this.slots)
-  /** Trees are ordered by all 64 bits of the checksum, so that a tie almost surely means equal contents. */
   readonly ordersByChecksum: boolean
+  /** Trees are ordered by a checksum so good that a tie almost surely means equal contents. */
+  readonly trustsTies: boolean
+  /** Pages are searched for at their first visit too. */
+  readonly guestsAreStill: boolean
   /** Stable nodes whose page has moved to another NUMA node, to be placed in the tree there. */
   readonly migrateNodes = new Set<number>()
   /** The low 32 bits of the zero page's checksum. */
@@ -73,7 +81,10 @@ export class KsmState {
     this.counters = arena.counters
     this.options = options
     this.clock = options.clock
-    this.ordersByChecksum = arena.index === INDEX_HASH
+    const { index, tiesAreEqual = true, still = false } = arena.strategy
+    this.ordersByChecksum = index === INDEX_HASH
+    this.trustsTies = this.ordersByChecksum && tiesAreEqual
+    this.guestsAreStill = still
     this.items = new RmapItems(arena)
     this.nodes = new StableNodes(arena)
     this.window = new Window(arena)

@@ -7,13 +7,14 @@ import { PagefoldError } from '../errors.ts'
 import { Host, type MetadataStats } from '../host.ts'
 import type { Image, ImageFormat } from '../image/image.ts'
 import { stillClock, systemClock } from '../ksm/clock.ts'
+import type { GuestsPolicy } from '../ksm/state.ts'
 import type { Counters } from '../ksm/stats.ts'
 import type { KnobName } from '../ksm/tunables.ts'
 import type { Mm } from '../mm/mm.ts'
-import type { ChecksumName, IndexName } from '../options.ts'
+import { type ChecksumName, expectStrategy, type IndexName, type StrategyOptions } from '../options.ts'
 import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 
-export interface MergeOptions {
+export interface MergeOptions extends StrategyOptions {
   readonly images: readonly Image[]
   /** The same images at a later moment: after the first scans only pages that differ are written. */
   readonly later?: readonly Image[]
@@ -23,8 +24,8 @@ export interface MergeOptions {
   readonly scansAfter?: number
   /** Knobs to write before the first scan. `smart_scan` is 0 unless given: the input holds still. */
   readonly knobs?: Partial<Record<KnobName, number | string>>
-  readonly index?: IndexName
-  readonly checksum?: ChecksumName
+  /** `still`: what would take two scans to merge is merged in one. Default: `running`, as Linux. */
+  readonly guests?: GuestsPolicy
   readonly onProgress?: (event: MergeProgress) => void
   /** Called after the last scan, while all is still in place: each image a range of an mm, in the order given. */
   readonly inspect?: (host: Host, ranges: readonly MergedRange[]) => void
@@ -78,11 +79,15 @@ interface Guest {
   readonly address: number
 }
 
-/** Merges images and says what came of it. Throws PagefoldError: EINVAL for what does not fit together, ENOMEM. */
+/**
+ * Merges images and says what came of it. Throws PagefoldError: EINVAL for what does not fit together, ENOMEM; TypeError
+ * or RangeError for a strategy there is not.
+ */
 export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
   const { images } = options
   const later = options.later ?? []
   expectSameShape(images, later)
+  expectStrategy(options)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
   const host = await createHost(pages, options)
   try {
@@ -106,10 +111,9 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
 async function createHost(pages: number, options: MergeOptions): Promise<Host> {
   // Every page has a frame of its own at first; breaking a merge takes the new frame before it gives up the old.
   const capacity = { frames: pages + 1, mappings: pages + 1024 }
-  const strategy = {
-    ...(options.index === undefined ? {} : { index: options.index }),
-    ...(options.checksum === undefined ? {} : { checksum: options.checksum }),
-  }
+  const { index, checksum, checksumBits, seed, sampleWords, guests } = options
+  const chosen = { index, checksum, checksumBits, seed, sampleWords, guests }
+  const strategy = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined))
   try {
     return await Host.create({ ...capacity, ...strategy, clock: stillClock })
   } catch (cause) {

@@ -204,7 +204,7 @@ export class Swap {
     } catch {
       return false
     }
-    device.checksums.set(entry.slot, this.arena.checksum(pfn))
+    device.checksums.set(entry.slot, this.arena.digest(pfn))
     this.frames.clearFlag(pfn, FRAME_DIRTY)
     return true
   }
@@ -217,7 +217,7 @@ export class Swap {
     } catch {
       return false
     }
-    return this.arena.checksum(pfn) === device.checksums.get(entry.slot)
+    return this.arena.digest(pfn) === device.checksums.get(entry.slot)
   }
 
   /** Pages in the swap cache with their slots. */

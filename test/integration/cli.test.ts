@@ -153,6 +153,68 @@ describe('pagefold scan', () => {
   })
 })
 
+describe('pagefold scan, strategies', () => {
+  const source = 'synth:demo,pages=200'
+
+  it('merges still guests in one scan', () => {
+    const running = scanJson(source, '--scans', '2')
+    const still = scanJson(source, '--scans', '1', '--guests', 'still')
+    expect(still.after_each_scan[0]!.pages_sharing).toBe(running.after_each_scan[1]!.pages_sharing)
+    expect(running.after_each_scan[0]!.pages_sharing).toBe(0)
+  })
+
+  it('takes any width and seed', () => {
+    const plain = scanJson(source)
+    const odd = scanJson(source, '--checksum-bits', '7', '--seed', 'random')
+    expect(odd.sharing).toEqual(plain.sharing)
+  })
+})
+
+describe('pagefold hash', () => {
+  it('compares what it is asked to compare', () => {
+    const { code, out, err } = pagefold(
+      'hash',
+      'synth:demo,pages=256',
+      '--checksum',
+      'xxh3,sampled,none',
+      '--json',
+    )
+    expect(err).toBe('')
+    expect(code).toBe(0)
+    expect(out.trim().split('\n')).toHaveLength(1)
+    const report = JSON.parse(out)
+    expect(report.costs.map(({ checksum }: { checksum: string }) => checksum)).toEqual([
+      'xxh3',
+      'sampled',
+      'none',
+      'xxhash-wasm',
+    ])
+    for (const { hot, cold } of report.costs) {
+      for (const { ns, samples } of [hot, cold]) expect(ns > 0 && samples > 0).toBe(true)
+    }
+    expect(report.strategies).toHaveLength(6)
+    const merged = report.strategies.map(({ pages_merged }: { pages_merged: number }) => pages_merged)
+    expect(new Set(merged).size).toBe(1)
+    expect(merged[0]).toBeGreaterThan(100)
+  })
+
+  it('has tables for people', () => {
+    const { code, out, err } = pagefold(
+      'hash',
+      'synth:demo,pages=64',
+      '--checksum',
+      'xxh64',
+      '--index',
+      'hash',
+    )
+    expect(code).toBe(0)
+    expect(err).toBe('')
+    for (const word of ['ns cold', 'by chance', 'Changes missed', 'probes/search', 'xxhash-wasm'])
+      expect(out).toContain(word)
+    expect(out).not.toContain('\x1b')
+  })
+})
+
 describe('bad input', () => {
   const good = () => file('good.raw', pages(4))
   const dir = () => {
@@ -215,6 +277,13 @@ describe('bad input', () => {
     ['a report over an image', () => ['scan', '--report', good(), good()], /something else than a report/],
     ['an unknown preset', () => ['scan', 'synth:dream'], /no such preset/],
     ['a preset setting that is none', () => ['scan', 'synth:demo,colour=1'], /colour=1/],
+    ['more bits than there are', () => ['scan', good(), '--checksum-bits', '65'], /checksumBits.*1\.\.64/],
+    ['a seed for none', () => ['scan', good(), '--checksum', 'crc32c', '--seed', '1'], /takes none/],
+    ['a seed that is no number', () => ['scan', good(), '--seed', 'x'], /--seed takes an integer/],
+    ['unknown guests', () => ['scan', good(), '--guests', 'asleep'], /--guests takes one of/],
+    ['an unknown checksum to compare', () => ['hash', '--checksum', 'xxh3,md5'], /got "md5"/],
+    ['a sample larger than a page', () => ['hash', '--sample-words', '1025'], /at most 1024/],
+    ['nothing to hash', () => ['hash', '/no/such/file'], /no such file/],
     ['an unknown peer', () => ['bench', '--peers', 'windows'], /no peer "windows"/],
   ]
 
@@ -251,7 +320,7 @@ describe('pagefold bench', () => {
   })
 
   it('has help for every command', () => {
-    for (const command of ['scan', 'bench']) {
+    for (const command of ['scan', 'bench', 'hash']) {
       const { code, out } = pagefold(command, '--help')
       expect(code).toBe(0)
       expect(out).toContain(`usage: pagefold ${command}`)

@@ -3,6 +3,8 @@
 import {
   CHECKSUM_NAMES,
   expectReportPath,
+  expectStrategy,
+  GUESTS_POLICIES,
   INDEX_NAMES,
   isKnob,
   KNOB_NAMES,
@@ -16,6 +18,7 @@ import {
   pageStates,
   parseKnob,
   type ScanRow,
+  type StrategyOptions,
   writeReport,
 } from '../../index.ts'
 import { bold, bytes, type Column, count, percent, plural, table } from '../format.ts'
@@ -38,6 +41,9 @@ SOURCE is a file (raw, ELF64 core or LiME, recognised by content) or synthetic m
   --index NAME          order of the trees: ${INDEX_NAMES.join(', ')} (default: hash)
   --checksum NAME       page checksum: ${CHECKSUM_NAMES.join(', ')} (default: xxh3)
   --report FILE         also write a page to look at: a map of memory, curves, tables; one file, opens offline
+  --checksum-bits N     keep only so many bits of it, 1..64
+  --seed N              key of the checksum: a number, or random (default: 0, as Linux)
+  --guests NAME         ${GUESTS_POLICIES.join(', ')} (default: running, as Linux): still ones merge in one scan, not two
   --json                print one JSON object instead of text
   --help                this text`
 
@@ -49,6 +55,9 @@ const OPTIONS = {
   index: { type: 'string' },
   checksum: { type: 'string' },
   report: { type: 'string' },
+  'checksum-bits': { type: 'string' },
+  seed: { type: 'string' },
+  guests: { type: 'string' },
   json: { type: 'boolean' },
 } as const
 
@@ -63,8 +72,8 @@ export async function run(args: string[]): Promise<number> {
   const { sources, later } = splitAtThen(tokens)
   const scans = expectNumber('--scans', values.scans, 1)
   const scansAfter = expectNumber('--scans-after', values['scans-after'], 1)
-  const index = expectName('--index', values.index, INDEX_NAMES)
-  const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES)
+  const strategy = strategyOf(values)
+  const guests = expectName('--guests', values.guests, GUESTS_POLICIES)
   const knobs = parseKnobs(values.knob ?? [])
   const { report } = values
   if (report !== undefined) expectReportPath(report)
@@ -88,8 +97,8 @@ export async function run(args: string[]): Promise<number> {
     knobs,
     ...(scans === undefined ? {} : { scans }),
     ...(scansAfter === undefined ? {} : { scansAfter }),
-    ...(index === undefined ? {} : { index }),
-    ...(checksum === undefined ? {} : { checksum }),
+    ...strategy,
+    ...(guests === undefined ? {} : { guests }),
     onProgress: (event) => showProgress(progress, event),
     ...(report === undefined ? {} : { inspect }),
   })
@@ -117,6 +126,27 @@ function splitAtThen(tokens: Tokens): { sources: string[]; later: string[] } {
     if (token.kind === 'positional') target.push(token.value)
   }
   return { sources, later }
+}
+
+function strategyOf(
+  values: Partial<Record<'index' | 'checksum' | 'checksum-bits' | 'seed', string>>,
+): StrategyOptions {
+  const index = expectName('--index', values.index, INDEX_NAMES)
+  const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES)
+  const checksumBits = expectNumber('--checksum-bits', values['checksum-bits'], 1)
+  const seed = values.seed === 'random' ? 'random' : expectNumber('--seed', values.seed, 0)
+  const strategy: StrategyOptions = {
+    ...(index === undefined ? {} : { index }),
+    ...(checksum === undefined ? {} : { checksum }),
+    ...(checksumBits === undefined ? {} : { checksumBits }),
+    ...(seed === undefined ? {} : { seed }),
+  }
+  try {
+    expectStrategy(strategy)
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+  return strategy
 }
 
 function parseKnobs(settings: readonly string[]): Partial<Record<KnobName, number | string>> {

@@ -1,0 +1,87 @@
+// How close the core comes to the memory: its checksums beside merely adding pages up, its comparison beside the C
+// library's, on as many pages of the same kind, more than any cache holds. The two take turns, so that a machine that
+// slows down slows both, and processor time is measured, not what others take of it.
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from '../../src/index.ts'
+import { Pages } from '../../src/lab/hash/pages.ts'
+import { median } from '../../src/lab/median.ts'
+import { CHECKSUM_NAMES, CHECKSUM_TRAITS, type ChecksumName } from '../../src/options.ts'
+import { buildC } from '../peers/native.ts'
+
+/** 128 MiB: more than any cache here holds. */
+const PAGES = 32_768
+const HALF = PAGES / 2
+
+export interface MemoryResult {
+  /** Nanoseconds a page, medians. */
+  readonly sum: number
+  /** Nanoseconds a pair. */
+  readonly compare: { readonly native: number; readonly pagefold: number }
+  readonly checksums: Readonly<Record<string, number>>
+}
+
+/** Medians of `rounds` turns. Throws if there is no C compiler. */
+export async function memorySpeed(rounds: number): Promise<MemoryResult> {
+  const dir = mkdtempSync(join(tmpdir(), 'pagefold-memory-'))
+  try {
+    const native = buildC(dir, 'memory', [[]])
+    if (native === undefined) throw new Error('no C compiler (cc) on this machine')
+    const pages = await Pages.ofFamily('random', PAGES, 1)
+    const { arena } = pages
+    const start = arena.firstPfn * 4096
+    arena.u8.copyWithin(start + HALF * 4096, start, start + HALF * 4096)
+    const names = CHECKSUM_NAMES.filter((name) => CHECKSUM_TRAITS[name].whole)
+    const sums: number[] = []
+    const native_compares: number[] = []
+    const compares: number[] = []
+    const hashes = new Map<ChecksumName, number[]>(names.map((name) => [name, []]))
+    for (let round = 0; round <= rounds; round++) {
+      const { sum, compare } = runNative(native)
+      const ours = comparePairs(pages)
+      const times = names.map((name) => [name, hashAll(pages, name)] as const)
+      if (round === 0) continue // the compiler's
+      sums.push(sum)
+      native_compares.push(compare)
+      compares.push(ours)
+      for (const [name, ns] of times) hashes.get(name)!.push(ns)
+    }
+    return {
+      sum: median(sums),
+      compare: { native: median(native_compares), pagefold: median(compares) },
+      checksums: Object.fromEntries([...hashes].map(([name, times]) => [name, median(times)])),
+    }
+  } finally {
+    rmSync(dir, { recursive: true })
+  }
+}
+
+/** A process of its own, its last round: the first has page faults in it. */
+function runNative(program: string): { sum: number; compare: number } {
+  const { status, stdout } = spawnSync(program, [String(PAGES), '3'], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${program} failed`)
+  return (JSON.parse(stdout) as { rounds: { sum: number; compare: number }[] }).rounds.at(-1)!
+}
+
+function comparePairs({ arena }: Pages): number {
+  const { core, firstPfn } = arena
+  const start = systemClock.cpu()
+  let different = 0
+  for (let page = 0; page < HALF; page++)
+    different |= core.comparePages(firstPfn + page, firstPfn + HALF + page)
+  if (different !== 0) throw new Error('equal pages compare different')
+  return ((systemClock.cpu() - start) * 1e6) / HALF
+}
+
+function hashAll(pages: Pages, checksum: ChecksumName): number {
+  pages.use({ checksum })
+  const hash = pages.hasher()
+  const start = systemClock.cpu()
+  let all = 0
+  for (let page = 0; page < PAGES; page++) all ^= hash(page)
+  if (all !== 0) throw new Error('pairs of equal pages have different checksums')
+  return ((systemClock.cpu() - start) * 1e6) / PAGES
+}

@@ -1,0 +1,81 @@
+// What one page's checksum costs, for every checksum: on a page in the cache, and page after page through more memory
+// than any cache holds, as a scan meets them.
+
+import { HEADER_KEY, PAGE_SIZE } from '../../assembly/abi.ts'
+import { Pages } from '../../src/lab/hash/pages.ts'
+import { strategyOf } from '../../src/lab/hash/traits.ts'
+import type { ChecksumName } from '../../src/options.ts'
+import { xxhashWasm } from '../peers/xxhash-wasm.ts'
+import { type MicroCase, type MicroResult, runGroup } from './suite.ts'
+
+/** What a JavaScript user does today, beside our own. */
+export const USER_CHECKSUM = 'xxhash-wasm'
+
+const COLD_PAGES = 16_384
+
+/** As Benchmark.js reckons it: nanoseconds a page, relative margin of error in percent, samples taken. */
+export type Timing = Pick<MicroResult, 'ns' | 'rme' | 'samples'>
+
+export interface HashCost {
+  readonly checksum: ChecksumName | typeof USER_CHECKSUM
+  readonly hot: Timing
+  readonly cold: Timing
+}
+
+export interface HashCostOptions {
+  readonly checksums: readonly ChecksumName[]
+  readonly sampleWords: number
+  /** Seconds for each of the measurements, about. */
+  readonly seconds: number
+  readonly onProgress?: (done: number, of: number) => void
+}
+
+/** Times every checksum asked for, and xxhash-wasm's. */
+export async function hashCosts(options: HashCostOptions): Promise<HashCost[]> {
+  const pages = await Pages.ofFamily('random', COLD_PAGES, 1)
+  const { arena } = pages
+  const user = await xxhashWasm()
+  const views = Array.from({ length: COLD_PAGES }, (_, page) => arena.page(arena.firstPfn + page))
+  const costs: HashCost[] = []
+  for (const checksum of [...options.checksums, USER_CHECKSUM] as const) {
+    options.onProgress?.(costs.length, options.checksums.length + 1)
+    if (checksum !== USER_CHECKSUM) pages.use(strategyOf(checksum, options.sampleWords))
+    const hash =
+      checksum === USER_CHECKSUM ? (page: number) => Number(user(views[page]!) & 0xffn) : pages.hasher()
+    costs.push({ checksum, ...hotAndCold(hash, options.seconds) })
+  }
+  return costs
+}
+
+/** Times the change of a sample's strength by half as much again, on a cold page: the rest need not be read again. */
+export async function resampleCost(sampleWords: number, seconds: number): Promise<Timing> {
+  const pages = await Pages.ofFamily('random', COLD_PAGES, 1)
+  pages.use(strategyOf('sampled', sampleWords))
+  const { core, firstPfn, u32 } = pages.arena
+  const more = Math.min(1024, Math.ceil(sampleWords * 1.5))
+  return hotAndCold((page) => {
+    core.resample(firstPfn + page, HEADER_KEY, sampleWords, more)
+    return u32[HEADER_KEY >>> 2]!
+  }, seconds).cold
+}
+
+function hotAndCold(hash: (page: number) => number, seconds: number): { hot: Timing; cold: Timing } {
+  let at = 0
+  const cases: MicroCase[] = [
+    { name: 'hot', bytes: PAGE_SIZE, run: () => hash(0) },
+    {
+      name: 'cold',
+      bytes: PAGE_SIZE,
+      run: () => {
+        at = (at + 1) % COLD_PAGES
+        return hash(at)
+      },
+    },
+  ]
+  const [hot, cold] = runGroup({ name: 'hash', cases }, false, seconds)
+  return { hot: timing(hot!), cold: timing(cold!) }
+}
+
+function timing({ ns, rme, samples }: MicroResult): Timing {
+  return { ns, rme, samples }
+}

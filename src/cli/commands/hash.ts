@@ -1,0 +1,191 @@
+// pagefold hash: all checksums and indexes side by side.
+
+import {
+  type HashCost,
+  hashCosts,
+  resampleCost,
+  type Timing,
+  USER_CHECKSUM,
+} from '../../../bench/micro/hash.ts'
+import {
+  CHANGES,
+  CHECKSUM_NAMES,
+  type ChecksumQuality,
+  type Collisions,
+  compareHashes,
+  DEFAULT_SAMPLE_WORDS,
+  type HashComparison,
+  INDEX_NAMES,
+  openSources,
+  type PageSet,
+  type StrategyResult,
+  WIDTHS,
+} from '../../index.ts'
+import { bold, bytes, count, percent, plural, table } from '../format.ts'
+import { Progress } from '../progress.ts'
+import { expectNames, expectNumber, parse, UsageError } from '../usage.ts'
+
+const DEFAULT_SOURCE = 'synth:demo'
+/** Seconds a timing takes, pages of a family, rounds of a merge. */
+const QUICK = { seconds: 0.1, pages: 4096, rounds: 3 }
+const THOROUGH = { seconds: 1, pages: 49_152, rounds: 9 }
+
+export const summary = 'compare checksums and indexes: cost, collisions, changes missed, time to converge'
+
+export const help = `usage: pagefold hash [SOURCE...] [options]
+
+Compares every checksum and every index: what a page's checksum costs in the cache and out of it; which different pages
+a checksum confuses, beside what an ideal one would by chance; which changes it misses; and how a merge of the sources
+goes with it. Only figures of one run compare.
+
+  SOURCE                as for scan (default: ${DEFAULT_SOURCE})
+  --checksum NAME,NAME  of ${CHECKSUM_NAMES.join(', ')} (default: all)
+  --index NAME,NAME     of ${INDEX_NAMES.join(', ')} (default: all)
+  --sample-words N      words that the checksum sampled reads of a page (default: ${DEFAULT_SAMPLE_WORDS})
+  --thorough            more pages and longer measurements: minutes instead of seconds
+  --json                print one JSON object instead of text
+  --help                this text`
+
+const OPTIONS = {
+  checksum: { type: 'string' },
+  index: { type: 'string' },
+  'sample-words': { type: 'string' },
+  thorough: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const
+
+interface HashReport extends HashComparison {
+  readonly images: readonly { readonly source: string; readonly pages: number }[]
+  readonly sample_words: number
+  readonly costs: readonly HashCost[]
+  /** What it takes to raise the strength of a sample by half, on a page not in the cache. */
+  readonly resample: Timing
+}
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parse({ args, options: OPTIONS, allowPositionals: true, strict: true })
+  const checksums = expectNames('--checksum', values.checksum, CHECKSUM_NAMES)
+  const indexes = expectNames('--index', values.index, INDEX_NAMES)
+  const sampleWords = expectNumber('--sample-words', values['sample-words'], 1) ?? DEFAULT_SAMPLE_WORDS
+  if (sampleWords > 1024) throw new UsageError(`--sample-words takes at most 1024, got ${sampleWords}`)
+  const { seconds, ...size } = values.thorough ? THOROUGH : QUICK
+  const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
+  const progress = new Progress()
+  const onProgress = (step: string, done: number, of: number): void => progress.show(step, done, of)
+  try {
+    const costs = await hashCosts({
+      checksums,
+      sampleWords,
+      seconds,
+      onProgress: (done, of) => onProgress('timing', done, of),
+    })
+    const resample = await resampleCost(sampleWords, seconds)
+    const comparison = await compareHashes({ images, checksums, indexes, sampleWords, ...size, onProgress })
+    progress.clear()
+    const sources = images.map(({ source, pages }) => ({ source, pages }))
+    const report: HashReport = { images: sources, sample_words: sampleWords, costs, resample, ...comparison }
+    console.log(values.json ? JSON.stringify(report) : describe(report))
+    return 0
+  } finally {
+    for (const image of images) image.close()
+  }
+}
+
+function describe(report: HashReport): string {
+  const pages = report.images.reduce((sum, image) => sum + image.pages, 0)
+  return [
+    bold(`${plural(report.images.length, 'image')}, ${plural(pages, 'page')}, ${bytes(pages * 4096)}`),
+    describeCosts(report),
+    describeCollisions(report.sets, report.checksums),
+    describeMissed(report.checksums),
+    describeStrategies(report.strategies),
+  ].join('\n\n')
+}
+
+function describeCosts({ costs, resample, checksums, sample_words }: HashReport): string {
+  const ofChecksum = (name: string): ChecksumQuality | undefined =>
+    checksums.find(({ checksum }) => checksum === name)
+  const shown = ({ ns, rme }: Timing): string => `${ns.toFixed(0)} ±${rme.toFixed(0)} %`
+  const cell = (name: string, of: (quality: ChecksumQuality) => string, user: string): string =>
+    name === USER_CHECKSUM ? user : of(ofChecksum(name)!)
+  const names = costs.map(({ checksum }) => checksum)
+  return [
+    bold('What the checksum of a page costs'),
+    table([
+      { title: 'checksum', cells: names },
+      { title: 'ns hot', cells: costs.map(({ hot }) => shown(hot)) },
+      { title: 'ns cold', cells: costs.map(({ cold }) => shown(cold)) },
+      { title: 'bytes read', cells: names.map((name) => cell(name, (q) => count(q.touched.bytes), '4,096')) },
+      {
+        title: 'of cache lines',
+        cells: names.map((name) => cell(name, (q) => count(q.touched.line_bytes), '4,096')),
+      },
+      { title: 'bits', cells: names.map((name) => cell(name, (q) => String(q.traits.bits), '64')) },
+      {
+        title: 'seed',
+        cells: names.map((name) => cell(name, (q) => (q.traits.seeded ? 'yes' : 'no'), 'yes')),
+      },
+    ]),
+    `sampled reads ${plural(sample_words, 'word')}; half as many more, cold, take ${shown(resample)} instead of all anew.`,
+  ].join('\n')
+}
+
+function describeCollisions(sets: readonly PageSet[], checksums: readonly ChecksumQuality[]): string {
+  const shown = (pairs: Collisions | undefined): string =>
+    pairs === undefined ? 'no seed' : WIDTHS.map((width) => brief(pairs[width])).join('/')
+  return [
+    bold(`Pairs of different pages with one checksum, of which ${WIDTHS.join('/')} bits are kept`),
+    table([
+      { title: 'checksum', cells: ['by chance', ...checksums.map(({ checksum }) => checksum)] },
+      ...sets.map(({ name, random_seed, pages, birthday }, set) => ({
+        title: `${name}${random_seed ? ', seeded' : ''} (${count(pages)})`,
+        cells: [shown(birthday), ...checksums.map(({ collisions }) => shown(collisions[set]))],
+      })),
+    ]),
+  ].join('\n')
+}
+
+/** A number of pairs in few characters. */
+function brief(pairs: number): string {
+  if (pairs === 0) return '0'
+  if (pairs < 0.1) return '~0'
+  if (pairs < 10 && !Number.isInteger(pairs)) return pairs.toFixed(1)
+  return pairs < 1e6 ? pairs.toFixed(0) : `${(pairs / 1e6).toFixed(1)}M`
+}
+
+function describeMissed(checksums: readonly ChecksumQuality[]): string {
+  return [
+    bold('Changes missed between two scans, of pages of the images, and to be expected'),
+    table([
+      { title: 'checksum', cells: checksums.map(({ checksum }) => checksum) },
+      ...CHANGES.map((change) => ({
+        title: `one ${change}`,
+        cells: checksums.map(
+          ({ missed, missed_expected }) =>
+            `${percent(missed[change], 1)} (${percent(missed_expected[change], 1)})`,
+        ),
+      })),
+    ]),
+  ].join('\n')
+}
+
+function describeStrategies(strategies: readonly StrategyResult[]): string {
+  const column = (title: string, cell: (result: StrategyResult) => string) => ({
+    title,
+    cells: strategies.map(cell),
+  })
+  return [
+    bold('Merging the images: two full scans'),
+    table([
+      column('checksum', ({ checksum }) => checksum),
+      column('index', ({ index }) => index),
+      column('ns/page', ({ ns_per_page }) => ns_per_page.toFixed(0)),
+      column('merged', ({ pages_merged }) => count(pages_merged)),
+      column('merged/CPU s', ({ merged_per_cpu_second }) => count(Math.round(merged_per_cpu_second))),
+      column('probes/search', ({ probes_per_search }) => probes_per_search.toFixed(2)),
+      column('comparisons', ({ comparisons }) => count(comparisons)),
+      column('failed', ({ failed_comparisons }) => count(failed_comparisons)),
+      column('metadata/page', ({ metadata_bytes_per_page }) => metadata_bytes_per_page.toFixed(1)),
+    ]),
+  ].join('\n')
+}

@@ -1,0 +1,124 @@
+// All checksums and indexes side by side: what they confuse, what they miss, and how a merge goes with each.
+
+import type { Image } from '../../image/image.ts'
+import { CHECKSUM_TRAITS, type ChecksumName, type ChecksumTraits, type IndexName } from '../../options.ts'
+import { type Convergence, converge } from './converge.ts'
+import { FAMILIES } from './families.ts'
+import { Pages } from './pages.ts'
+import {
+  birthdayPairs,
+  CHANGES,
+  type Change,
+  type Collisions,
+  collisions,
+  expectedMiss,
+  type Missed,
+  missedChanges,
+} from './quality.ts'
+import { strategyOf, type Touched, touched } from './traits.ts'
+
+export interface CompareOptions {
+  readonly images: readonly Image[]
+  readonly checksums: readonly ChecksumName[]
+  readonly indexes: readonly IndexName[]
+  readonly sampleWords: number
+  /** Pages of each family, and at most so many of the images', on which collisions are counted. */
+  readonly pages: number
+  /** Times each merge is timed. */
+  readonly rounds: number
+  readonly onProgress?: (step: string, done: number, of: number) => void
+}
+
+/** Different pages that collisions are counted among: a family, or `images`, and whether the checksums had a seed. */
+export interface PageSet {
+  readonly name: string
+  readonly pages: number
+  /** Is the seed a random one? Otherwise 0. */
+  readonly random_seed: boolean
+  /** Pairs that an ideal checksum would confuse, by how many bits are kept. */
+  readonly birthday: Collisions
+}
+
+export interface ChecksumQuality {
+  readonly checksum: ChecksumName
+  readonly traits: ChecksumTraits
+  readonly touched: Touched
+  /** Pairs confused in each of the page sets, in their order; undefined with a seed for a checksum that takes none. */
+  readonly collisions: readonly (Collisions | undefined)[]
+  /** The share of changes that 32 bits of it miss, measured on the images' pages, and what was to be expected. */
+  readonly missed: Missed
+  readonly missed_expected: Missed
+}
+
+export interface StrategyResult extends Convergence {
+  readonly checksum: ChecksumName
+  readonly index: IndexName
+}
+
+export interface HashComparison {
+  readonly sets: readonly PageSet[]
+  readonly checksums: readonly ChecksumQuality[]
+  readonly strategies: readonly StrategyResult[]
+}
+
+const SEED = 1
+
+/** Compares them. Nothing but the times depends on the machine, and on chance only what has a random seed. */
+export async function compareHashes(options: CompareOptions): Promise<HashComparison> {
+  const families = FAMILIES.map((family) => () => Pages.ofFamily(family, options.pages, SEED))
+  const ofImages = (): Promise<Pages> => Pages.ofImages('images', options.images, options.pages)
+  const sets: PageSet[] = []
+  const counted = new Map<ChecksumName, (Collisions | undefined)[]>(
+    options.checksums.map((name) => [name, []]),
+  )
+  const missed = new Map<ChecksumName, Missed>()
+  for (const [done, make] of [...families, ofImages].entries()) {
+    options.onProgress?.('confusing pages', done, FAMILIES.length + 1)
+    const pages = await make()
+    for (const random_seed of pages.name === 'adversarial' ? [false, true] : [false]) {
+      sets.push({ name: pages.name, pages: pages.count, random_seed, birthday: birthdayPairs(pages.count) })
+      for (const checksum of options.checksums) {
+        const strategy = strategyOf(checksum, options.sampleWords)
+        const able = CHECKSUM_TRAITS[checksum].seeded
+        const pairs = random_seed
+          ? able && collisions(pages, { ...strategy, seed: 'random' })
+          : collisions(pages, strategy)
+        counted.get(checksum)!.push(pairs || undefined)
+      }
+    }
+    if (pages.name !== 'images') continue
+    for (const checksum of options.checksums)
+      missed.set(checksum, missedChanges(pages, strategyOf(checksum, options.sampleWords)))
+  }
+  return {
+    sets,
+    checksums: options.checksums.map((checksum) => ({
+      checksum,
+      traits: CHECKSUM_TRAITS[checksum],
+      touched: touched(checksum, options.sampleWords),
+      collisions: counted.get(checksum)!,
+      missed: missed.get(checksum)!,
+      missed_expected: expected(checksum, options.sampleWords),
+    })),
+    strategies: await convergeAll(options),
+  }
+}
+
+async function convergeAll(options: CompareOptions): Promise<StrategyResult[]> {
+  const { images, checksums, indexes, rounds } = options
+  const pairs = checksums.flatMap((checksum) => indexes.map((index) => ({ checksum, index })))
+  const results: StrategyResult[] = []
+  // The first merge of a process is a compiler's, not a checksum's.
+  await converge(images, {}, 2)
+  for (const { checksum, index } of pairs) {
+    options.onProgress?.('merging', results.length, pairs.length)
+    const strategy = { ...strategyOf(checksum, options.sampleWords), index }
+    results.push({ checksum, index, ...(await converge(images, strategy, rounds)) })
+  }
+  return results
+}
+
+function expected(checksum: ChecksumName, sampleWords: number): Missed {
+  const shares = CHANGES.map((change: Change) => [change, expectedMiss(checksum, sampleWords, change)])
+  return Object.fromEntries(shares) as Missed
+}

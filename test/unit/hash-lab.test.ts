@@ -1,0 +1,136 @@
+// The laboratory of checksums: its pages are what they are said to be, and its figures those one can work out by hand.
+
+import { describe, expect, it } from 'vitest'
+import { Host, mergeImages, openSource, stillClock } from '../../src/index.ts'
+import { converge } from '../../src/lab/hash/converge.ts'
+import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
+import { Pages } from '../../src/lab/hash/pages.ts'
+import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../src/lab/hash/quality.ts'
+import { touched } from '../../src/lab/hash/traits.ts'
+import { bareArena } from '../support/arena.ts'
+
+const PAGE = 4096
+
+describe('families of pages', () => {
+  it.each(FAMILIES)('%s: no two are equal', (family) => {
+    const fill = familyPages(family, 1)
+    const words = new Uint32Array(PAGE / 4)
+    const seen = new Set<string>()
+    for (let page = 0; page < 6000; page++) {
+      fill(words, page)
+      seen.add(Buffer.from(words.buffer).toString('latin1'))
+    }
+    expect(seen.size).toBe(6000)
+  })
+
+  it.each(PREPARED)('%s: what is prepared for it all has one checksum at seed 0', async (checksum) => {
+    const arena = await bareArena({ checksum })
+    const words = new Uint32Array(PAGE / 4)
+    const pages = new Set<string>()
+    const sums = new Set<bigint>()
+    for (let page = 0; page < 200; page++) {
+      preparedPage(checksum)(words, page)
+      arena.page(arena.firstPfn).set(new Uint8Array(words.buffer))
+      pages.add(Buffer.from(words.buffer).toString('latin1'))
+      sums.add(arena.checksum(arena.firstPfn))
+    }
+    expect(pages.size).toBe(200)
+    expect(sums.size).toBe(1)
+  })
+
+  it('a seed makes what was prepared for XXH3 useless', async () => {
+    const pages = await Pages.ofFamily('adversarial', 600, 1)
+    expect(collisions(pages, { checksum: 'xxh3' })[64]).toBe((100 * 99) / 2)
+    expect(collisions(pages, { checksum: 'xxh3', seed: 77 })[64]).toBe(0)
+  })
+
+  it('of images leave equal pages out', async () => {
+    const pages = await Pages.ofImages('images', openSource('synth:demo,pages=200'), 10_000)
+    const { sharing, pages: all } = await mergeImages({ images: openSource('synth:demo,pages=200') })
+    expect(pages.count).toBe(all - sharing.zero - sharing.within - sharing.between)
+  })
+})
+
+describe('quality', () => {
+  it('counts pairs, as the birthday bound does', async () => {
+    const pages = await Pages.ofFamily('random', 300, 1)
+    expect(collisions(pages, { checksum: 'none' })).toEqual(
+      Object.fromEntries([16, 24, 32, 48, 64].map((width) => [width, (300 * 299) / 2])),
+    )
+    expect(birthdayPairs(300)[16]).toBeCloseTo((300 * 299) / 2 / 65_536)
+  })
+
+  it('a good checksum comes close to the bound', async () => {
+    const pages = await Pages.ofFamily('pointer-rich', 3000, 1)
+    const bound = birthdayPairs(3000)[16]
+    for (const checksum of ['xxh64', 'xxh3', 'crc32c', 'murmur3', 'rapidhash'] as const) {
+      const pairs = collisions(pages, { checksum })
+      expect(Math.abs(pairs[16] - bound)).toBeLessThan(5 * Math.sqrt(bound))
+      expect(pairs[64]).toBe(0)
+    }
+  })
+
+  it('a sample misses what it does not read', async () => {
+    const pages = await Pages.ofFamily('random', 1000, 1)
+    const sampled = missedChanges(pages, { checksum: 'sampled', sampleWords: 256 })
+    expect(sampled.word).toBeGreaterThan(0.7)
+    expect(sampled.word).toBeLessThan(0.8)
+    expect(sampled.half).toBe(0)
+    expect(missedChanges(pages, { checksum: 'xxh3' })).toEqual({ bit: 0, word: 0, line: 0, half: 0 })
+    expect(missedChanges(pages, { checksum: 'none' })).toEqual({ bit: 1, word: 1, line: 1, half: 1 })
+  })
+
+  it('expects what can be worked out', () => {
+    expect(expectedMiss('sampled', 256, 'word')).toBeCloseTo(0.75)
+    expect(expectedMiss('sampled', 1024, 'word')).toBe(0)
+    expect(expectedMiss('xxh3', 64, 'bit')).toBe(0)
+    expect(expectedMiss('none', 64, 'half')).toBe(1)
+    expect(touched('sampled', 1024)).toEqual({ bytes: 4096, line_bytes: 4096 })
+    expect(touched('sampled', 1)).toEqual({ bytes: 4, line_bytes: 64 })
+    expect(touched('none', 64)).toEqual({ bytes: 0, line_bytes: 0 })
+  })
+})
+
+describe('convergence', () => {
+  it('merges what a scan merges, and counts searches without touching the outcome', async () => {
+    const images = openSource('synth:demo,pages=200')
+    const { sharing } = await mergeImages({ images: openSource('synth:demo,pages=200') })
+    const byContent = await converge(images, { index: 'content' }, 1)
+    const byHash = await converge(images, { index: 'hash' }, 1)
+    for (const { pages_merged } of [byContent, byHash]) {
+      expect(pages_merged).toBe(sharing.zero + sharing.within + sharing.between)
+    }
+    // Ordered by content every node passed is compared; ordered by checksum only equals are.
+    expect(byContent.probes_per_search).toBeGreaterThan(3 * byHash.probes_per_search)
+    expect(byHash.failed_comparisons).toBe(0)
+    expect(byContent.failed_comparisons).toBeGreaterThan(byContent.pages_merged)
+  })
+})
+
+describe('pages that collide in all 64 bits', () => {
+  it('do not keep others from a merged page that has room', async () => {
+    // Four of one content fill its page; the other content, which has the same checksum, comes after.
+    const words = new Uint32Array(PAGE / 4)
+    const content = (page: number): Uint8Array => {
+      preparedPage('xxh3')(words, page)
+      return new Uint8Array(words.buffer).slice()
+    }
+    const counters = []
+    for (const seed of [0, 5]) {
+      const host = await Host.create({ frames: 64, clock: stillClock, seed })
+      host.ksm.set('smart_scan', 0)
+      host.ksm.set('max_page_sharing', 4)
+      host.ksm.set('run', 1)
+      const mm = host.createMm()
+      const at = mm.mmap(8 * PAGE)
+      for (let page = 0; page < 8; page++) mm.write(at + page * PAGE, content(page < 4 ? 1 : 2))
+      mm.madvise(at, 8 * PAGE, 'MADV_MERGEABLE')
+      host.ksm.scan(2)
+      counters.push(host.ksm.counters())
+      host.audit()
+      host.close()
+    }
+    expect(counters[0]).toMatchObject({ pages_shared: 2, pages_sharing: 6, pages_unshared: 0 })
+    expect(counters[0]).toEqual(counters[1])
+  })
+})

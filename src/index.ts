@@ -25,6 +25,26 @@ export {
   type ScanRow,
 } from './lab/merge-images.ts'
 export { type Sharing, sharingOf } from './lab/sharing.ts'
+export type { ExpectedKsmd } from './lab/synth/expected-ksmd.ts'
+export type { SynthOptions } from './lab/synth/guests.ts'
+export { type SynthImageOptions, synthImage, synthImages } from './lab/synth/images.ts'
+export {
+  isParameter as isSynthParameter,
+  PARAMETERS as SYNTH_PARAMETERS,
+  parseParameter as parseSynthParameter,
+  type SynthParameters,
+} from './lab/synth/parameters.ts'
+export { PRESETS as SYNTH_PRESETS, type SynthPreset } from './lab/synth/presets.ts'
+export {
+  type BestResult,
+  type ImageTruth,
+  type MomentTruth,
+  SYNTH_VERSION,
+  type SynthTruth,
+  synthTruth,
+  type TruthOptions,
+} from './lab/synth/truth.ts'
+export { type WriteOptions, writeSynth } from './lab/synth/write.ts'
 export { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
 export type { Pin, PinOptions } from './mm/gup.ts'
 export type { Advice } from './mm/madvise.ts'

@@ -5,6 +5,7 @@
 import { PagefoldError } from '../errors.ts'
 import * as bench from './commands/bench.ts'
 import * as scan from './commands/scan.ts'
+import * as synth from './commands/synth.ts'
 import { UsageError } from './usage.ts'
 
 interface Command {
@@ -13,7 +14,7 @@ interface Command {
   run(args: string[]): Promise<number>
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = { scan, bench }
+const COMMANDS: Readonly<Record<string, Command>> = { scan, bench, synth }
 
 const HELP = `usage: pagefold COMMAND [arguments]
 

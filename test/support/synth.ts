@@ -19,8 +19,8 @@ export const PRESETS = Object.keys(SYNTH_PRESETS)
 
 /** A preset so small that hundreds of them can be scanned; huge pages of zeros still fit. */
 export function small(preset: string): SynthOptions {
-  const huge = preset === 'thp-sparse'
-  return { preset, pages: huge ? 1100 : 640, images: preset === 'sandbox-fork' ? 5 : 3 }
+  if (preset === 'thp-sparse') return { preset, pages: 1100, images: 2 }
+  return { preset, pages: 320, images: preset === 'sandbox-fork' ? 5 : 3 }
 }
 
 export function moments(options: SynthOptions, count: number): Image[][] {

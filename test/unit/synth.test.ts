@@ -202,6 +202,33 @@ describe('images', () => {
   })
 })
 
+describe('presets', () => {
+  const sharing = (preset: string) => {
+    const { moments } = synthTruth({ preset, moments: 2 })
+    return moments.map(({ sharing, pages, best }) => ({ ...sharing, pages, best }))
+  }
+
+  it('of desktops share within one machine, less than 15 %', () => {
+    const [{ within, between, pages }] = sharing('atc12-desktop') as [ReturnType<typeof sharing>[number]]
+    expect(within / (within + between)).toBeGreaterThan(0.88)
+    expect((within + between) / pages).toBeLessThan(0.15)
+    const [aslr] = sharing('atc12-aslr') as [ReturnType<typeof sharing>[number]]
+    expect(aslr.between / between).toBeCloseTo(0.7, 1)
+  })
+
+  it("of Instagram's hosts save what they saved", () => {
+    const { moments, pages, images } = synthTruth({ preset: 'meta-instagram', moments: 2 })
+    const [{ pages_shared, pages_sharing }] = moments[0]!.ksmd as [(typeof moments)[0]['ksmd'][0]]
+    expect(pages_sharing / (pages * images)).toBeCloseTo(0.288, 2)
+    expect(pages_shared / (pages * images)).toBeCloseTo(0.0073, 3)
+    expect(moments[1]!.pages_written! / (pages * images)).toBeCloseTo(0.606, 2)
+  })
+
+  it('of adversaries have nothing to merge, ever', () => {
+    for (const { best } of sharing('adversarial')) expect(best.bytes_saved).toBe(0)
+  })
+})
+
 describe('what is refused', () => {
   it.each([
     ['synth:dream', /no such preset; there are: demo, meta/],

@@ -17,21 +17,21 @@ const UNLIMITED = 2 ** 30
 
 /** Of the small size of each preset at three moments. A change of one is a change of SYNTH_VERSION. */
 const DIGESTS: Record<string, string> = {
-  demo: '1879b022369a8e5d63635ac51614637b',
-  'meta-instagram': '55b6d80e6ad080272f82bd194852661b',
-  'atc12-desktop': '6f524ba23d17dc9b410b09663183d207',
-  'atc12-aslr': '8de40d3e9576ff5a16172d0e8e2ac501',
-  'vm-homog-idle': '391501cf5533e5bd813cd48afe296de9',
-  'boot-storm': '254812a5dbefead477e37de9d87e5b7c',
-  'vm-hetero': '6680228dd203d9b8aaef983499d89b74',
-  'para-ksm': '436fea887e86528da6f684d9efa60a95',
-  'android-swap': 'fa5ead739259cf5193ba1018c1659eac',
-  'server-zswap': '308bfb31c074157fddcd6573b5c478bb',
-  'thp-sparse': '861b9b6f060d9ba2355daa74b70717bf',
-  'xlh-pagecache': '9247bf2965f53f5a9f72ad7ef2956cc2',
-  'serverless-similar': 'dad86bb64016656a737952e09bd0e1e9',
-  'sandbox-fork': '73b9ee82ad8807ec9c6ab41965d4d2c2',
-  adversarial: '6bf663ffbacb9c775d7d6d6608febe5f',
+  demo: '00a092b4860c7c195a18ed9dd3cb404c',
+  'meta-instagram': 'd034d8b181c5e6620a247ff9edddfee5',
+  'atc12-desktop': '5b8d68e6abacac34aeb58b783b052b3e',
+  'atc12-aslr': '28f4e0ff226aee30e798e46dd30fed9f',
+  'vm-homog-idle': '0ed84b853cec8948f950937c9ad5e2ef',
+  'boot-storm': '45e712737dd96d41cbf9e86da4f8da3d',
+  'vm-hetero': 'ad37a17a271df77ddff9db0543e5ce40',
+  'para-ksm': '29e7ea2898d45d5d917b0e48cb75004e',
+  'android-swap': '751255ca35dae950135f0c5c22594e89',
+  'server-zswap': '6609e0ba59ff6661d466109b492d6ead',
+  'thp-sparse': '43c0bbe3fc8c2cdfd2392f5beb82728c',
+  'xlh-pagecache': '1dbf22d027dfd8ef658b77155e3d9275',
+  'serverless-similar': '3811235b13537754eff7b23694161bb3',
+  'sandbox-fork': '3cd268da75e8b9460c954616ec70d04f',
+  adversarial: 'd255faa0270adfbfa79c006573484316',
 }
 
 describe.each(PRESETS)('%s', (preset) => {

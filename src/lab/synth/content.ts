@@ -3,7 +3,7 @@
 
 import { collideXxh3, collideXxh64 } from './collide.ts'
 import { KIND, NEAR_PATCH } from './plan.ts'
-import { decisions, fillRandom, mix } from './random.ts'
+import { decisions, fillRandom, fillXorshift, mix } from './random.ts'
 
 export const PAGE_WORDS = 1024
 
@@ -72,9 +72,14 @@ export class ContentFiller {
         fillRandom(words, at, at + PAGE_WORDS, seed, NO_STREAM)
         collideXxh64(words, at, id)
         break
-      default:
+      case KIND['collide-xxh3']:
         fillRandom(words, at, at + PAGE_WORDS, seed, NO_STREAM - 1)
         collideXxh3(words, at, id)
+        break
+      default:
+        // demo, whose bytes never change.
+        fillXorshift(words, at, at + PAGE_WORDS, seed, id)
+        words[at] = id
     }
     if (patch !== 0) this.patch(words, at, patch)
   }

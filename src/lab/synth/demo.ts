@@ -48,7 +48,7 @@ function nameClasses({ pages, ids, kinds, classes }: Plan, firstPage: number): v
   const repeated = Math.round(pages * REPEATED) / COPIES
   for (let page = firstPage; page < firstPage + pages; page++) {
     const id = ids[page]!
-    kinds[page] = id === 0 ? KIND.zero : KIND.random
+    kinds[page] = id === 0 ? KIND.zero : KIND.demo
     const own = firstPage + pages
     const duplicate = id <= pages || (id >= own && id < own + repeated)
     classes[page] = id === 0 ? CLASS.zero : duplicate ? CLASS.duplicate : CLASS.unique

@@ -13,6 +13,7 @@ export const KINDS = [
   'similar',
   'collide-xxh64',
   'collide-xxh3',
+  'demo',
 ] as const
 export type Kind = (typeof KINDS)[number]
 export const KIND = Object.fromEntries(KINDS.map((name, number) => [name, number])) as Record<Kind, number>

@@ -17,6 +17,7 @@ export { SMART_SCAN_POLICIES, type SmartScanPolicy } from './ksm/smart-scan.ts'
 export type { Counters } from './ksm/stats.ts'
 export type { AdvisorMode, KnobName, Tunables } from './ksm/tunables.ts'
 export { isKnob, KNOB_NAMES, parseKnob } from './ksm/tunables.ts'
+export { type BestPossible, bestPossible } from './lab/best.ts'
 export {
   type MergeOptions,
   type MergeProgress,
@@ -59,3 +60,4 @@ export type { TraceEvents, TraceName } from './mm/tracepoints.ts'
 export type { UserfaultHandler } from './mm/userfault.ts'
 export { CHECKSUM_NAMES, type ChecksumName, INDEX_NAMES, type IndexName } from './options.ts'
 export { openSource, openSources } from './sources.ts'
+export { VERSION } from './version.ts'

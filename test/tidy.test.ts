@@ -6,6 +6,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import * as abi from '../assembly/abi.ts'
 import { CHECKSUM_NAMES, CHECKSUMS, INDEXES } from '../src/options.ts'
+import { VERSION } from '../src/version.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const { stdout } = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
@@ -21,6 +22,7 @@ const sources = (folder: string): string[] =>
 const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/errors': [],
   'src/options': ['assembly'],
+  'src/version': [],
   'src/core': ['assembly', 'src/errors'],
   'src/mm': ['assembly', 'src/core', 'src/errors'],
   'src/ksm': ['assembly', 'src/core', 'src/errors', 'src/mm'],
@@ -36,7 +38,16 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/mm',
     'src/options',
   ],
-  'src/lab': ['assembly', 'src/errors', 'src/host', 'src/image', 'src/ksm', 'src/mm', 'src/options'],
+  'src/lab': [
+    'assembly',
+    'src/errors',
+    'src/host',
+    'src/image',
+    'src/ksm',
+    'src/mm',
+    'src/options',
+    'src/version',
+  ],
   'src/sources': ['src/image', 'src/lab'],
   'src/index': [
     'src/errors',
@@ -47,6 +58,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/mm',
     'src/options',
     'src/sources',
+    'src/version',
   ],
   'src/cli': ['bench', 'src/errors', 'src/index'],
 }
@@ -200,6 +212,10 @@ describe('the text', () => {
       const text = read(name)
       for (const word of words) expect(text.includes(word), `${name} contains ${word}`).toBe(false)
     }
+  })
+
+  it('names the version once more than package.json, and the same', () => {
+    expect(VERSION).toBe(JSON.parse(read('package.json')).version)
   })
 
   it.each(FILES.filter((name) => name.endsWith('.md')))('%s links to what exists', (name) => {

@@ -4,6 +4,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { PagefoldError } from '../../errors.ts'
+import { VERSION } from '../../version.ts'
 import { Census, digestOf, unplannedEquality } from './census.ts'
 import { type ExpectedKsmd, expectedKsmd, type Occurrences } from './expected-ksmd.ts'
 import { Guests, MAX_MOMENTS, recipeOf, type SynthOptions, type SynthRecipe } from './guests.ts'
@@ -26,6 +27,7 @@ export interface TruthOptions extends SynthOptions {
 
 export interface SynthTruth {
   readonly synth_version: number
+  readonly pagefold_version: string
   readonly preset: string
   /** Pages an image. */
   readonly pages: number
@@ -127,6 +129,7 @@ export function synthTruth(options: TruthOptions, hooks: SurveyHooks = {}): Synt
   const { preset, pages, images, seed, parameters } = recipe
   return {
     synth_version: SYNTH_VERSION,
+    pagefold_version: VERSION,
     preset,
     pages,
     images,

@@ -26,6 +26,7 @@ export {
   type ScanRow,
 } from './lab/merge-images.ts'
 export { type Sharing, sharingOf } from './lab/sharing.ts'
+export type { BestResult, SharingTruth } from './lab/synth/counts.ts'
 export type { ExpectedKsmd } from './lab/synth/expected-ksmd.ts'
 export type { SynthOptions } from './lab/synth/guests.ts'
 export { type SynthImageOptions, synthImage, synthImages } from './lab/synth/images.ts'
@@ -37,7 +38,6 @@ export {
 } from './lab/synth/parameters.ts'
 export { PRESETS as SYNTH_PRESETS, type SynthPreset } from './lab/synth/presets.ts'
 export {
-  type BestResult,
   type ImageTruth,
   type MomentTruth,
   SYNTH_VERSION,

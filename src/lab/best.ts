@@ -3,6 +3,7 @@
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { Image } from '../image/image.ts'
 import { Census, digestOf } from './synth/census.ts'
+import { bestOf, occurrencesOf } from './synth/counts.ts'
 
 const CHUNK_PAGES = 1024
 
@@ -32,13 +33,8 @@ export function bestPossible(images: readonly Image[]): BestPossible {
       }
     }
   }
-  const zero_pages = census.zero === undefined ? 0 : census.counts[census.zero]!
-  const saved = pages - census.contents
-  return {
-    pages,
-    contents: census.contents,
-    zero_pages,
-    bytes_saved: saved * PAGE_SIZE,
-    bytes_saved_without_zero_pages: (saved - Math.max(0, zero_pages - 1)) * PAGE_SIZE,
-  }
+  const counted = occurrencesOf(census)
+  const { bytes_saved, bytes_saved_without_zero_pages } = bestOf(census, counted)
+  const { zeroPages: zero_pages } = counted
+  return { pages, contents: census.contents, zero_pages, bytes_saved, bytes_saved_without_zero_pages }
 }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import {
+  type ExpectedKsmd,
   INDEX_NAMES,
   type IndexName,
   type SynthOptions,
@@ -108,6 +109,19 @@ describe('guests that write much', () => {
     for (const index of INDEX_NAMES) await expectEachMoment(options, truth, index)
   })
 
+  it('have rows under a limit as long as what exceeds it stays', () => {
+    const limits = (parameters: object) => {
+      const options = { preset: 'vm-hetero', pages: 200, images: 3, moments: 3, maxPageSharing: [3, 50, 90] }
+      return synthTruth({ ...options, parameters })
+        .moments.slice(1)
+        .map(({ ksmd_after_moments_before }) => ksmd_after_moments_before!.map((row) => row.max_page_sharing))
+    }
+    // 60 pages of zeros: under 50 they are a chain, that stays while none is written.
+    expect(limits({ sharers: 'fixed:3' })[1]).toEqual([null, 3, 50, 90, null, 3, 50, 90])
+    expect(limits({ sharers: 'fixed:3', writeZero: 0.1 })[1]).toEqual([null, 90, null, 90])
+    expect(limits({ sharers: 'fixed:4', writeDup: 0.1 })[1]).toEqual([null, 50, 90, null, 50, 90])
+  })
+
   it('do leave some alone, or this would show nothing', () => {
     const { moments } = synthTruth({ ...recipes[0]![1], pages: 200, images: 3, moments: 3 })
     const { ksmd, ksmd_after_moments_before } = moments[2]!
@@ -115,16 +129,22 @@ describe('guests that write much', () => {
   })
 })
 
+/** Every row that a truth dares to give for moments written over each other, whatever the limit. */
 async function expectEachMoment(options: SynthOptions, truth: SynthTruth, index: IndexName): Promise<void> {
-  for (const use_zero_pages of [0, 1] as const) {
-    const knobs = { max_page_sharing: UNLIMITED, use_zero_pages }
+  for (const { max_page_sharing, use_zero_pages } of truth.moments[0]!.ksmd) {
+    const knobs = { max_page_sharing: max_page_sharing ?? UNLIMITED, use_zero_pages }
     const rows = await convergeAtEach(moments(options, truth.moments.length), index, knobs)
     for (const [moment, counters] of rows.entries()) {
       const { ksmd, ksmd_after_moments_before } = truth.moments[moment]!
-      const { max_page_sharing: _, ...expected } = (ksmd_after_moments_before ?? ksmd).find(
-        (row) => row.max_page_sharing === null && row.use_zero_pages === use_zero_pages,
-      )!
-      expect(counters, `t${moment}, use_zero_pages ${use_zero_pages}`).toMatchObject(expected)
+      const row = (ksmd_after_moments_before ?? ksmd).find(
+        (row) => row.max_page_sharing === max_page_sharing && row.use_zero_pages === use_zero_pages,
+      )
+      if (row === undefined) expect(max_page_sharing).not.toBe(null)
+      else expect(counters, JSON.stringify({ moment, knobs })).toMatchObject(countersOf(row))
     }
   }
+}
+
+function countersOf({ max_page_sharing: _, use_zero_pages: __, ...counters }: ExpectedKsmd): object {
+  return counters
 }

@@ -6,6 +6,14 @@ import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { PagefoldError } from '../../errors.ts'
 import { VERSION } from '../../version.ts'
 import { Census, digestOf, unplannedEquality } from './census.ts'
+import {
+  type BestResult,
+  bestOf,
+  changesSince,
+  occurrencesOf,
+  type SharingTruth,
+  sameAbove,
+} from './counts.ts'
 import { type ExpectedKsmd, expectedKsmd, type Occurrences } from './expected-ksmd.ts'
 import { Guests, MAX_MOMENTS, recipeOf, type SynthOptions, type SynthRecipe } from './guests.ts'
 import { imagesOf } from './images.ts'
@@ -56,29 +64,15 @@ export interface MomentTruth {
   readonly shared_contents: number
   readonly most_sharers: number
   readonly zero_pages: number
-  /** Frames that merging makes free: pages of zeros (all but one), and others with an equal page in their own image, or
-   * only in another. The same three numbers as the `sharing` of a scan. */
-  readonly sharing: { readonly zero: number; readonly within: number; readonly between: number }
+  readonly sharing: SharingTruth
   readonly best: BestResult
   /** What ksmd counts when it has converged on this moment alone. */
   readonly ksmd: readonly ExpectedKsmd[]
-  /** The same when it had converged on the moments before, one after the other. Only where no content reaches the limit:
-   * beyond it Linux's result depends on when it prunes its chains. Absent at moment 0. */
+  /** The same when it had converged on the moments before, one after the other. Not for limits that a content with other
+   * pages than at moment 0 exceeds: there Linux's result depends on when it prunes its chains. Absent at moment 0. */
   readonly ksmd_after_moments_before?: readonly ExpectedKsmd[]
   readonly pages_by_class: Readonly<Partial<Record<PageClass, number>>>
   readonly files: readonly ImageTruth[]
-}
-
-/** What no merging of pages can surpass, in bytes. */
-export interface BestResult {
-  /** Every content once. */
-  readonly bytes_saved: number
-  /** Pages of zeros left as they are. */
-  readonly bytes_saved_without_zero_pages: number
-  /** Zeros need no frame at all: the kernel has a page of them, as with use_zero_pages. */
-  readonly bytes_saved_with_zero_page: number
-  /** Every content once in each image that has it. */
-  readonly bytes_saved_within_images: number
 }
 
 export interface ImageTruth {
@@ -162,12 +156,14 @@ class Survey {
   private done = 0
   /** The moment before, and which of its contents ksmd had merged pages of. */
   private before: { census: Census; merged: Uint8Array } | undefined
-  private mostSharersEver = 0
+  /** Limits under which no chain of merged pages has changed yet. */
+  private settled: readonly number[]
 
   constructor(recipe: SynthRecipe, moments: number, limits: readonly number[], hooks: SurveyHooks) {
     this.recipe = recipe
     this.moments = moments
     this.limits = limits
+    this.settled = limits
     this.hooks = hooks
   }
 
@@ -219,15 +215,15 @@ class Survey {
     const { before } = this
     const counted = occurrencesOf(census)
     const { zeroPages, mostSharers } = counted
-    const written = before === undefined ? undefined : writtenSince(before.census, census)
-    const leftOver = this.leftOver(census)
-    this.mostSharersEver = Math.max(this.mostSharersEver, mostSharers, zeroPages)
-    const after = { ...counted, ...leftOver }
-    const settled = this.limits.filter((limit) => limit >= this.mostSharersEver)
+    const changes = before === undefined ? undefined : changesSince(before.census, census)
+    if (before !== undefined && changes !== undefined) {
+      this.settled = this.settled.filter((limit) => sameAbove(limit, before.census, census, changes.kept))
+    }
+    const after = { ...counted, ...this.leftOver(census) }
     return {
       moment,
       pages: census.contentOf.length,
-      ...(written === undefined ? {} : { ...written, pages_rewritten_same: rewrittenSame }),
+      ...(changes === undefined ? {} : { ...changes.counts, pages_rewritten_same: rewrittenSame }),
       contents: census.contents,
       unique_contents: counted.contents.get(1) ?? 0,
       shared_contents: counted.sharedContents,
@@ -236,7 +232,7 @@ class Survey {
       sharing: counted.sharing,
       best: bestOf(census, counted),
       ksmd: rowsOf({ ...counted, left: 0, zeroLeft: false }, this.limits),
-      ...(before === undefined ? {} : { ksmd_after_moments_before: rowsOf(after, settled) }),
+      ...(before === undefined ? {} : { ksmd_after_moments_before: rowsOf(after, this.settled) }),
       pages_by_class: countClasses(plan.classes),
       files,
     }
@@ -263,61 +259,10 @@ class Survey {
   }
 }
 
-interface Counted {
-  readonly contents: ReadonlyMap<number, number>
-  readonly zeroPages: number
-  readonly sharedContents: number
-  readonly mostSharers: number
-  readonly sharing: MomentTruth['sharing']
-}
-
-function occurrencesOf(census: Census): Counted {
-  const contents = new Map<number, number>()
-  let within = 0
-  let between = 0
-  let sharedContents = 0
-  let mostSharers = 0
-  for (let content = 0; content < census.contents; content++) {
-    if (content === census.zero) continue
-    const count = census.counts[content]!
-    contents.set(count, (contents.get(count) ?? 0) + 1)
-    if (count > 1) sharedContents++
-    mostSharers = Math.max(mostSharers, count)
-    between += census.images[content]! - 1
-    within += count - census.images[content]!
-  }
-  const zeroPages = census.zero === undefined ? 0 : census.counts[census.zero]!
-  const sharing = { zero: Math.max(0, zeroPages - 1), within, between }
-  return { contents, zeroPages, sharedContents, mostSharers, sharing }
-}
-
-function bestOf(census: Census, { sharing, zeroPages }: Counted): BestResult {
-  const zeroWithin = census.zero === undefined ? 0 : zeroPages - census.images[census.zero]!
-  const other = sharing.within + sharing.between
-  return {
-    bytes_saved: (other + sharing.zero) * PAGE_SIZE,
-    bytes_saved_without_zero_pages: other * PAGE_SIZE,
-    bytes_saved_with_zero_page: (other + zeroPages) * PAGE_SIZE,
-    bytes_saved_within_images: (sharing.within + zeroWithin) * PAGE_SIZE,
-  }
-}
-
 function rowsOf(occurrences: Occurrences, limits: readonly number[]): ExpectedKsmd[] {
   return ([0, 1] as const).flatMap((zero) =>
     [null, ...limits].map((limit) => expectedKsmd(occurrences, limit, zero)),
   )
-}
-
-function writtenSince(before: Census, now: Census): { pages_written: number; shared_pages_written: number } {
-  let pages_written = 0
-  let shared_pages_written = 0
-  for (const [page, content] of now.contentOf.entries()) {
-    const old = before.contentOf[page]!
-    if (now.same(content, before, old)) continue
-    pages_written++
-    if (before.counts[old]! > 1) shared_pages_written++
-  }
-  return { pages_written, shared_pages_written }
 }
 
 function sameName({ kinds, ids, patches }: Plan, page: number, other: number): boolean {

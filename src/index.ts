@@ -17,6 +17,7 @@ export { GUESTS_POLICIES, type GuestsPolicy } from './ksm/state.ts'
 export type { Counters } from './ksm/stats.ts'
 export type { AdvisorMode, KnobName, Tunables } from './ksm/tunables.ts'
 export { isKnob, KNOB_NAMES, parseKnob } from './ksm/tunables.ts'
+export { type BestPossible, bestPossible } from './lab/best.ts'
 export {
   type ChecksumQuality,
   type CompareOptions,
@@ -44,6 +45,26 @@ export {
 export { PAGE_STATES, type PageState } from './lab/page-state.ts'
 export { type PageStates, pageStates } from './lab/page-states.ts'
 export { type MergedRange, type Sharing, sharingOf } from './lab/sharing.ts'
+export type { BestResult, SharingTruth } from './lab/synth/counts.ts'
+export type { ExpectedKsmd } from './lab/synth/expected-ksmd.ts'
+export type { SynthOptions } from './lab/synth/guests.ts'
+export { type SynthImageOptions, synthImage, synthImages } from './lab/synth/images.ts'
+export {
+  isParameter as isSynthParameter,
+  PARAMETERS as SYNTH_PARAMETERS,
+  parseParameter as parseSynthParameter,
+  type SynthParameters,
+} from './lab/synth/parameters.ts'
+export { PRESETS as SYNTH_PRESETS, type SynthPreset } from './lab/synth/presets.ts'
+export {
+  type ImageTruth,
+  type MomentTruth,
+  SYNTH_VERSION,
+  type SynthTruth,
+  synthTruth,
+  type TruthOptions,
+} from './lab/synth/truth.ts'
+export { type WriteOptions, writeSynth } from './lab/synth/write.ts'
 export { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
 export type { FrameInfo } from './mm/frame-info.ts'
 export type { Pin, PinOptions } from './mm/gup.ts'
@@ -83,3 +104,4 @@ export type {
 } from './report/section.ts'
 export { expectReportPath, writeReport } from './report/write-report.ts'
 export { openSource, openSources } from './sources.ts'
+export { VERSION } from './version.ts'

@@ -1,11 +1,11 @@
 // What a user names as a source of memory: a file, or a preset of synthetic guests.
 
 import { type Image, openImage } from './image/image.ts'
-import { SYNTH_PREFIX, synthImages } from './lab/synth.ts'
+import { openSynthSource, SYNTH_PREFIX } from './lab/synth/images.ts'
 
 /** Opens the images of one source: a file is one image, a preset may be several. Throws PagefoldError. */
 export function openSource(source: string): Image[] {
-  return source.startsWith(SYNTH_PREFIX) ? synthImages(source) : [openImage(source)]
+  return source.startsWith(SYNTH_PREFIX) ? openSynthSource(source) : [openImage(source)]
 }
 
 /** Opens the images of several sources; if one cannot be opened, none stays open. */

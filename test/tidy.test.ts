@@ -6,6 +6,7 @@ import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import * as abi from '../assembly/abi.ts'
 import { CHECKSUM_NAMES, CHECKSUMS, INDEXES } from '../src/options.ts'
+import { VERSION } from '../src/version.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const { stdout } = spawnSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
@@ -21,6 +22,7 @@ const sources = (folder: string): string[] =>
 const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/errors': [],
   'src/options': ['assembly', 'src/errors'],
+  'src/version': [],
   'src/core': ['assembly', 'src/errors'],
   'src/mm': ['assembly', 'src/core', 'src/errors'],
   'src/ksm': ['assembly', 'src/core', 'src/errors', 'src/mm'],
@@ -46,6 +48,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/ksm',
     'src/mm',
     'src/options',
+    'src/version',
   ],
   'src/sources': ['src/image', 'src/lab'],
   'src/index': [
@@ -58,6 +61,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'src/options',
     'src/report',
     'src/sources',
+    'src/version',
   ],
   'src/cli': ['bench', 'src/errors', 'src/index'],
 }
@@ -234,6 +238,10 @@ describe('the text', () => {
         expect(read(`test/seeds/${file}.test.ts`), `${number} in ${file}`).toMatch(named)
       }
     }
+  })
+
+  it('names the version once more than package.json, and the same', () => {
+    expect(VERSION).toBe(JSON.parse(read('package.json')).version)
   })
 
   it.each(FILES.filter((name) => name.endsWith('.md')))('%s links to what exists', (name) => {

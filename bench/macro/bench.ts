@@ -2,15 +2,20 @@
 // taking turns so that a machine that slows down slows all of them. Only ratios mean anything.
 
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ChecksumName, Image, IndexName } from '../../src/index.ts'
+import { bestPossible, type ChecksumName, type Image, type IndexName } from '../../src/index.ts'
 import { median } from '../../src/lab/median.ts'
 import { PEERS } from '../peers/index.ts'
 import type { Task } from '../peers/peer.ts'
+import { type CurveResult, type CurveTrial, curveResult } from './curve.ts'
+import { type Machine, theseVersions, thisMachine, type Versions } from './machine.ts'
 import type { TrialReport } from './trial.ts'
+
+export { spread } from '../../src/lab/median.ts'
 
 const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
 const PAGE = 4096
@@ -36,14 +41,21 @@ export interface PeerResult {
 
 export interface BenchResult {
   readonly pages: number
+  readonly sources: readonly string[]
+  readonly machine: Machine
+  readonly versions: Versions
   readonly index: IndexName
   readonly checksum: ChecksumName
+  /** SHA-256 of the images, one after the other. */
+  readonly input_digest: string
   /** Of who shares with whom: the same for every peer, or the bench fails. */
   readonly digest: string
   readonly counters: TrialReport['counters']
   readonly peers: Readonly<Record<string, PeerResult | { readonly unavailable: string }>>
   /** Time to converge over pagefold's. */
   readonly ratios: Readonly<Record<string, number>>
+  /** How pagefold gets there. */
+  readonly curve: CurveResult
 }
 
 /** Two peers merged differently: the one thing a bench must not shrug at. */
@@ -60,23 +72,41 @@ export function bench(options: BenchOptions): BenchResult {
   const present = peers.filter(({ name }) => !missing.has(name))
   const dir = mkdtempSync(join(tmpdir(), 'pagefold-bench-'))
   try {
-    const task = { ...writeImages(dir, options.images), maxPageSharing: 256, index, checksum }
+    const { input_digest, ...input } = writeImages(dir, options.images)
+    const task = { ...input, maxPageSharing: 256, index, checksum }
     const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
+    const curves: CurveTrial[] = []
     let done = 0
-    for (let trial = 0; trial < options.trials; trial++) {
-      for (const { name } of present) {
-        options.onProgress?.(done++, options.trials * present.length, name)
-        reports.get(name)!.push(spawnTrial(name, task))
-      }
+    const turn = <Report>(name: string): Report => {
+      options.onProgress?.(done++, options.trials * (present.length + 1), name)
+      return spawnTrial<Report>(name, task)
     }
-    return resultOf(task, reports, missing)
+    for (let trial = 0; trial < options.trials; trial++) {
+      for (const { name } of present) reports.get(name)!.push(turn<TrialReport>(name))
+      curves.push(turn<CurveTrial>('curve'))
+    }
+    return {
+      pages: task.pages,
+      sources: options.images.map(({ source }) => source),
+      machine: thisMachine(),
+      versions: theseVersions(),
+      index,
+      checksum,
+      input_digest,
+      ...mergeResult(task, reports, missing),
+      curve: curveResult(curves, bestPossible(options.images)),
+    }
   } finally {
     rmSync(dir, { recursive: true })
   }
 }
 
 /** Writes the images as raw files: every peer reads the same ones. */
-function writeImages(dir: string, images: readonly Image[]): Pick<Task, 'images' | 'pages'> {
+function writeImages(
+  dir: string,
+  images: readonly Image[],
+): Pick<Task, 'images' | 'pages'> & { input_digest: string } {
+  const hash = createHash('sha256')
   const chunk = new Uint8Array(CHUNK_PAGES * PAGE)
   const paths = images.map((image, i) => {
     const path = join(dir, `image-${i}.raw`)
@@ -85,15 +115,17 @@ function writeImages(dir: string, images: readonly Image[]): Pick<Task, 'images'
       const count = Math.min(CHUNK_PAGES, image.pages - first)
       const bytes = chunk.subarray(0, count * PAGE)
       image.read(first, count, bytes)
+      hash.update(bytes)
       writeSync(fd, bytes)
     }
     closeSync(fd)
     return path
   })
-  return { images: paths, pages: images.reduce((sum, image) => sum + image.pages, 0) }
+  const pages = images.reduce((sum, image) => sum + image.pages, 0)
+  return { images: paths, pages, input_digest: hash.digest('hex') }
 }
 
-function spawnTrial(peer: string, task: Task): TrialReport {
+function spawnTrial<Report>(peer: string, task: Task): Report {
   const { status, stdout, stderr, signal } = spawnSync(
     process.execPath,
     [TRIAL, peer, JSON.stringify(task)],
@@ -103,14 +135,14 @@ function spawnTrial(peer: string, task: Task): TrialReport {
     },
   )
   if (status !== 0) throw new Error(`the ${peer} peer failed (${signal ?? `exit ${status}`}):\n${stderr}`)
-  return JSON.parse(stdout) as TrialReport
+  return JSON.parse(stdout) as Report
 }
 
-function resultOf(
+function mergeResult(
   task: Task,
   reports: Map<string, TrialReport[]>,
   missing: Map<string, string>,
-): BenchResult {
+): Pick<BenchResult, 'digest' | 'counters' | 'peers' | 'ratios'> {
   const [reference] = reports.get('pagefold')!
   const { digest, counters } = reference!
   for (const [name, trials] of reports) {
@@ -132,9 +164,6 @@ function resultOf(
     .filter((name) => name !== 'pagefold')
     .map((name) => [name, peerResult(reports.get(name)!, task.pages).converge_ns_per_page / ours] as const)
   return {
-    pages: task.pages,
-    index: task.index,
-    checksum: task.checksum,
     digest,
     counters,
     peers: Object.fromEntries(results),

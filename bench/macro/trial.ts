@@ -1,8 +1,10 @@
-// One trial of one peer, in a process of its own: `trial PEER TASK-JSON`. Prints what came of it as JSON.
+// One trial of one peer, in a process of its own: `trial PEER TASK-JSON`, or `trial curve TASK-JSON` for pagefold's
+// convergence curve. Prints what came of it as JSON.
 
 import { createHash } from 'node:crypto'
 import { PEERS } from '../peers/index.ts'
 import type { MergeCounters, Task } from '../peers/peer.ts'
+import { runCurve } from './curve.ts'
 
 /** A trial as it travels between processes. */
 export interface TrialReport {
@@ -21,5 +23,6 @@ async function runTrial(peerName: string, taskJson: string): Promise<TrialReport
   return { converge_ns, rescan_ns, counters, digest }
 }
 
-const [peer, task] = process.argv.slice(2)
-console.log(JSON.stringify(await runTrial(peer!, task!)))
+const [what, json] = process.argv.slice(2)
+const result = what === 'curve' ? await runCurve(JSON.parse(json!) as Task) : await runTrial(what!, json!)
+console.log(JSON.stringify(result))

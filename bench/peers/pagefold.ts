@@ -3,42 +3,27 @@
 // `npm run bench:cold`.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { Host, type Mm, openRawImage, openSource } from '../../src/index.ts'
+import { Host, type Image, type Mm, openRawImage, openSource } from '../../src/index.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
 const WARM_UP = 'synth:demo,pages=2048'
 const WARM_UP_ROUNDS = 12
+const WARM_UP_PAGES = WARM_UP_ROUNDS * 3 * 2048
 
 export const pagefold: Peer = {
   name: 'pagefold',
 
   unavailable: () => undefined,
 
-  async run({ images, pages, maxPageSharing, index, checksum }: Task): Promise<Trial> {
-    const warmUp = openSource(WARM_UP)
-    const warmUpPages = WARM_UP_ROUNDS * warmUp.reduce((sum, image) => sum + image.pages, 0)
-    const total = pages + warmUpPages
-    const host = await Host.create({ frames: total + 1, mappings: total + 1024, index, checksum })
-    host.ksm.set('smart_scan', 0)
-    host.ksm.set('run', 1)
-    const load = (image: ReturnType<typeof openRawImage>): { mm: Mm; address: number; pages: number } => {
-      const { mm, address } = host.loadImage(image)
-      mm.madvise(address, image.pages * PAGE_SIZE, 'MADV_MERGEABLE')
-      image.close()
-      return { mm, address, pages: image.pages }
-    }
-
-    for (let round = 0; round < WARM_UP_ROUNDS; round++) {
-      const strangers = warmUp.map(load)
-      host.ksm.scan(3)
-      for (const { mm } of strangers) mm.exit()
-      host.ksm.scan(1)
-    }
+  async run(task: Task): Promise<Trial> {
+    const { images, pages, maxPageSharing } = task
+    const host = await createHost(task, pages + WARM_UP_PAGES)
+    warmUp(host)
     host.ksm.set('run', 2)
     host.ksm.set('max_page_sharing', maxPageSharing)
     host.ksm.set('run', 1)
 
-    const guests = images.map((path) => load(openRawImage(path)))
+    const guests = images.map((path) => load(host, openRawImage(path)))
     const start = performance.now()
     host.ksm.scan(2)
     const converged = performance.now()
@@ -55,4 +40,45 @@ export const pagefold: Peer = {
       places: canonical(pfns),
     }
   },
+}
+
+/** A host that holds the task's images and nothing else; the code is warm, from work on another host. */
+export async function loadedHost(task: Task): Promise<Host> {
+  const other = await createHost(task, WARM_UP_PAGES)
+  warmUp(other)
+  other.close()
+  const host = await createHost(task, task.pages)
+  host.ksm.set('max_page_sharing', task.maxPageSharing)
+  for (const path of task.images) load(host, openRawImage(path))
+  return host
+}
+
+interface Guest {
+  readonly mm: Mm
+  readonly address: number
+  readonly pages: number
+}
+
+async function createHost({ index, checksum }: Task, pages: number): Promise<Host> {
+  const host = await Host.create({ frames: pages + 1, mappings: pages + 1024, index, checksum })
+  host.ksm.set('smart_scan', 0)
+  host.ksm.set('run', 1)
+  return host
+}
+
+function warmUp(host: Host): void {
+  const images = openSource(WARM_UP)
+  for (let round = 0; round < WARM_UP_ROUNDS; round++) {
+    const strangers = images.map((image) => load(host, image))
+    host.ksm.scan(3)
+    for (const { mm } of strangers) mm.exit()
+    host.ksm.scan(1)
+  }
+}
+
+function load(host: Host, image: Image): Guest {
+  const { mm, address } = host.loadImage(image)
+  mm.madvise(address, image.pages * PAGE_SIZE, 'MADV_MERGEABLE')
+  image.close()
+  return { mm, address, pages: image.pages }
 }

@@ -6,6 +6,7 @@ import { PagefoldError } from '../errors.ts'
 import * as bench from './commands/bench.ts'
 import * as hash from './commands/hash.ts'
 import * as scan from './commands/scan.ts'
+import * as synth from './commands/synth.ts'
 import { UsageError } from './usage.ts'
 
 interface Command {
@@ -14,7 +15,7 @@ interface Command {
   run(args: string[]): Promise<number>
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = { scan, bench, hash }
+const COMMANDS: Readonly<Record<string, Command>> = { scan, bench, hash, synth }
 
 const HELP = `usage: pagefold COMMAND [arguments]
 

@@ -284,6 +284,12 @@ describe('bad input', () => {
     ['an unknown checksum to compare', () => ['hash', '--checksum', 'xxh3,md5'], /got "md5"/],
     ['a sample larger than a page', () => ['hash', '--sample-words', '1025'], /at most 1024/],
     ['nothing to hash', () => ['hash', '/no/such/file'], /no such file/],
+    ['no baseline', () => ['bench', '--baseline', '/no/such/file'], /--baseline .* cannot be read/],
+    [
+      'a baseline that is none',
+      () => ['bench', '--baseline', good()],
+      /not what pagefold bench --json prints/,
+    ],
     ['an unknown peer', () => ['bench', '--peers', 'windows'], /no peer "windows"/],
   ]
 
@@ -319,8 +325,37 @@ describe('pagefold bench', () => {
     expect(result.peers.js.converge_ns_per_page).toBeGreaterThan(0)
   })
 
+  it('shows how pagefold gets there, and what changed since another run', () => {
+    const args = ['bench', 'synth:demo,pages=256', '--trials', '3', '--peers', 'js']
+    const first = pagefold(...args, '--json')
+    const result = JSON.parse(first.out)
+    const { curve } = result
+    expect(curve.best).toMatchObject({ pages: 768, bytes_saved: expect.any(Number) })
+    expect(curve.bytes_saved).toBe(curve.best.bytes_saved)
+    expect(curve.net_profit).toBe(curve.bytes_saved - curve.metadata_bytes)
+    expect(curve.samples).toHaveLength(3)
+    for (const { points, area } of curve.samples) {
+      expect(points.at(-1)[2]).toBe(curve.bytes_saved)
+      expect(area).toBeGreaterThan(0.2)
+      for (let i = 1; i < points.length; i++) {
+        expect(points[i][0]).toBeGreaterThanOrEqual(points[i - 1][0])
+        expect(points[i][1]).toBeGreaterThanOrEqual(points[i - 1][1])
+      }
+    }
+    expect(result.machine.cores).toBeGreaterThan(0)
+    expect(result.input_digest).toMatch(/^[0-9a-f]{64}$/)
+
+    // As if it had once been a hundred times as fast.
+    for (const sample of result.peers.pagefold.samples) sample.converge_ns_per_page /= 100
+    const baseline = file('fast.json', Buffer.from(JSON.stringify(result)))
+    const second = pagefold(...args, '--baseline', baseline)
+    expect(second.code).toBe(1)
+    expect(second.out).toMatch(/converge_ns_per_page.*slower/)
+    expect(second.out).toContain('as multiples of js')
+  })
+
   it('has help for every command', () => {
-    for (const command of ['scan', 'bench', 'hash']) {
+    for (const command of ['scan', 'bench', 'hash', 'synth']) {
       const { code, out } = pagefold(command, '--help')
       expect(code).toBe(0)
       expect(out).toContain(`usage: pagefold ${command}`)

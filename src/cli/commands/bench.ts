@@ -1,9 +1,11 @@
 // pagefold bench: merge throughput beside its peers.
 
-import { type BenchResult, bench, Disagreement } from '../../../bench/macro/bench.ts'
+import { readFileSync } from 'node:fs'
+import { type Change, compare, NotComparable } from '../../../bench/macro/baseline.ts'
+import { type BenchResult, bench, Disagreement, spread } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
 import { CHECKSUM_NAMES, INDEX_NAMES, openSources } from '../../index.ts'
-import { bold, bytes, count, plural, table } from '../format.ts'
+import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
 import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
 
@@ -17,12 +19,17 @@ export const help = `usage: pagefold bench [SOURCE...] [options]
 
 Merges the same pages with pagefold and its peers, each trial in a process of its own, in turns, and compares the time
 to converge (two full scans) and of a rescan. Every peer must merge the same pages with the same, or the exit code is 1.
+Then pagefold's convergence curve: what it has saved after how many bytes scanned and how much processor time, against
+the best possible.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
   --peers NAME,NAME     ${OTHERS.join(', ')} (default: all); one that is not available says why
   --trials N            trials a peer, of which the medians are shown (default: ${DEFAULT_TRIALS})
   --index NAME          pagefold's: ${INDEX_NAMES.join(', ')} (default: hash)
   --checksum NAME       pagefold's: ${CHECKSUM_NAMES.join(', ')} (default: xxh3)
+  --baseline FILE       compare with an earlier run's --json: what changed beyond noise. Times are compared as multiples
+                        of a peer's in the same run; slower means every trial slower than every earlier one, and the
+                        medians more than 2 % apart. Exit 1 if something is
   --json                print one JSON object instead of text
   --help                this text`
 
@@ -31,6 +38,7 @@ const OPTIONS = {
   trials: { type: 'string' },
   index: { type: 'string' },
   checksum: { type: 'string' },
+  baseline: { type: 'string' },
   json: { type: 'boolean' },
 } as const
 
@@ -43,6 +51,7 @@ export async function run(args: string[]): Promise<number> {
   const trials = expectNumber('--trials', values.trials, 1) ?? DEFAULT_TRIALS
   const index = expectName('--index', values.index, INDEX_NAMES) ?? 'hash'
   const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES) ?? 'xxh3'
+  const baseline = values.baseline === undefined ? undefined : readBaseline(values.baseline)
   const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
   const progress = new Progress()
   try {
@@ -55,9 +64,16 @@ export async function run(args: string[]): Promise<number> {
       onProgress: (done, of, peer) => progress.show(`${peer.padEnd(8)}`, done, of),
     })
     progress.clear()
-    console.log(values.json ? JSON.stringify(result) : describe(result))
-    return 0
+    const changes = baseline === undefined ? undefined : compare(baseline, result)
+    if (values.json) console.log(JSON.stringify(changes === undefined ? result : { ...result, changes }))
+    else
+      console.log(
+        [describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'),
+      )
+    return changes?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
   } catch (error) {
+    if (error instanceof NotComparable)
+      throw new UsageError(`--baseline ${values.baseline}: ${error.message}`)
     if (!(error instanceof Disagreement)) throw error
     progress.clear()
     console.error(`pagefold: ${error.message}`)
@@ -77,8 +93,10 @@ function describe(result: BenchResult): string {
   )
   const { pages_shared, pages_sharing, pages_unshared } = result.counters
   const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * 4096)}; every peer: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
-  const spread = (values: number[]): string =>
-    `${Math.min(...values).toFixed(0)}..${Math.max(...values).toFixed(0)}`
+  const range = (values: number[]): string => {
+    const { min, max } = spread(values)
+    return `${min.toFixed(0)}..${max.toFixed(0)}`
+  }
   return [
     bold(head),
     table([
@@ -86,11 +104,75 @@ function describe(result: BenchResult): string {
       { title: 'converge ns/page', cells: rows.map(([, peer]) => peer.converge_ns_per_page.toFixed(0)) },
       {
         title: 'min..max',
-        cells: rows.map(([, peer]) => spread(peer.samples.map((sample) => sample.converge_ns_per_page))),
+        cells: rows.map(([, peer]) => range(peer.samples.map((sample) => sample.converge_ns_per_page))),
       },
       { title: 'rescan ns/page', cells: rows.map(([, peer]) => peer.rescan_ns_per_page.toFixed(0)) },
       { title: 'time over pagefold', cells: rows.map(([name]) => (result.ratios[name] ?? 1).toFixed(2)) },
     ]),
+    describeCurve(result),
     ...missing,
   ].join('\n\n')
+}
+
+/** Lines of the curve: what was saved after each of so many equal parts of the way. */
+const CURVE_LINES = 12
+
+function describeCurve({ pages, curve }: BenchResult): string {
+  const { best, samples } = curve
+  const { points } = samples[0]!
+  const step = Math.max(1, Math.floor((points.length - 1) / CURVE_LINES))
+  const shown = points.filter((_, i) => i % step === 0 && i > 0)
+  const soon =
+    curve.cpu_ms_to_90 === null
+      ? `Nine tenths of the best possible are not reached.`
+      : `Nine tenths of the best possible are saved after ${bytes(curve.scanned_bytes_to_90!)} scanned, ` +
+        `${curve.cpu_ms_to_90.toFixed(1)} ms of processor time.`
+  return [
+    bold(
+      `How pagefold gets there; the best possible saves ${bytes(best.bytes_saved)} of ${bytes(pages * 4096)}`,
+    ),
+    table([
+      { title: 'scanned', cells: shown.map(([scanned]) => bytes(scanned)) },
+      { title: 'cpu ms', cells: shown.map(([, cpu]) => cpu.toFixed(1)) },
+      { title: 'saved', cells: shown.map(([, , saved]) => bytes(saved)) },
+      { title: 'of the best', cells: shown.map(([, , saved]) => percent(saved, best.bytes_saved)) },
+    ]),
+    `${soon} Over three scans ${(100 * curve.area).toFixed(0)} % of the best possible is saved on average. ` +
+      `A scan that finds nothing takes ${curve.rescan_cpu_ms.toFixed(1)} ms. ` +
+      `Of ${bytes(curve.bytes_saved)} saved, ${bytes(curve.net_profit)} are left after ${bytes(curve.metadata_bytes)} of records.`,
+  ].join('\n')
+}
+
+function describeChanges(changes: readonly Change[]): string {
+  const [{ over }] = changes as [Change]
+  const figure = ({ median, min, max }: Change['before']): string =>
+    `${median.toPrecision(3)} (${min.toPrecision(3)}..${max.toPrecision(3)})`
+  return [
+    bold(
+      `Against the baseline${over === null ? ', in plain times: no peer is in both' : `, as multiples of ${over}`}`,
+    ),
+    table([
+      { title: 'metric', cells: changes.map(({ metric }) => metric) },
+      { title: 'before', cells: changes.map(({ before }) => figure(before)) },
+      { title: 'now', cells: changes.map(({ after }) => figure(after)) },
+      { title: 'change', cells: changes.map(({ change }) => `${(100 * change).toFixed(1)} %`) },
+      { title: 'verdict', cells: changes.map(({ verdict }) => verdict) },
+    ]),
+  ].join('\n')
+}
+
+function readBaseline(path: string): BenchResult {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new UsageError(`--baseline ${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`)
+  }
+  try {
+    const result = JSON.parse(text) as BenchResult
+    if (result.peers.pagefold !== undefined && result.curve.samples.length > 0) return result
+  } catch {
+    // Said below: whatever is wrong with it, it is not what --json prints.
+  }
+  throw new UsageError(`--baseline ${path}: not what pagefold bench --json prints`)
 }

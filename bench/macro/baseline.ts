@@ -1,0 +1,109 @@
+// Two runs of the bench compared: what changed beyond noise. Times of two runs cannot be compared as they are, because the
+// machine was another or in another mood; so each of pagefold's trials is divided by a peer's trial next to it, where
+// both runs have that peer.
+
+import { type Spread, spread } from '../../src/lab/median.ts'
+import type { BenchResult, PeerResult } from './bench.ts'
+
+/** Medians closer than this are the same, however steady the machine. */
+const NEGLIGIBLE = 0.02
+const ENOUGH_TRIALS = 3
+
+/** Peers to divide by, the steadiest first. */
+const YARDSTICKS = ['native-inline', 'native', 'js', 'linux'] as const
+
+export interface Change {
+  readonly metric: string
+  /** What the times were divided by; null if the runs have no peer in common. */
+  readonly over: string | null
+  readonly before: Spread
+  readonly after: Spread
+  /** Of the medians: 0.1 is ten per cent more time. */
+  readonly change: number
+  /** `slower` and `faster`: all trials of one run are beyond all of the other. */
+  readonly verdict: 'same' | 'slower' | 'faster' | 'too few trials'
+}
+
+/** The two runs have not measured the same thing. */
+export class NotComparable extends Error {}
+
+/** Compares two results. Throws NotComparable unless both merged the same pages of the same images. */
+export function compare(before: BenchResult, after: BenchResult): Change[] {
+  for (const name of ['pages', 'input_digest', 'digest', 'index', 'checksum'] as const) {
+    if (before[name] === after[name]) continue
+    throw new NotComparable(`the baseline has ${name} ${before[name]}, this run ${after[name]}`)
+  }
+  const over = YARDSTICKS.find((name) => resultOf(before, name) && resultOf(after, name)) ?? null
+  const metrics = ['converge_ns_per_page', 'rescan_ns_per_page'] as const
+  const changes = metrics.map((metric) =>
+    changeOf(metric, over, samplesOf(before, metric, over), samplesOf(after, metric, over)),
+  )
+  const [soon, sooner] = [timesTo90(before, over), timesTo90(after, over)]
+  if (soon.length > 0 && sooner.length > 0) changes.push(changeOf('cpu_ms_to_90', over, soon, sooner))
+  // How much of the curve's area is missed knows no clock.
+  changes.push(changeOf('area missed', null, missedOf(before), missedOf(after)))
+  return changes
+}
+
+function changeOf(
+  metric: string,
+  over: string | null,
+  before: readonly number[],
+  after: readonly number[],
+): Change {
+  const [old, now] = [spread(before), spread(after)]
+  const change =
+    old.median === 0 ? (now.median === 0 ? 0 : Number.POSITIVE_INFINITY) : now.median / old.median - 1
+  return {
+    metric,
+    over,
+    before: old,
+    after: now,
+    change,
+    verdict: verdictOf(old, now, change, before, after),
+  }
+}
+
+function verdictOf(
+  old: Spread,
+  now: Spread,
+  change: number,
+  before: readonly number[],
+  after: readonly number[],
+): Change['verdict'] {
+  if (Math.min(before.length, after.length) < ENOUGH_TRIALS) return 'too few trials'
+  if (Math.abs(change) <= NEGLIGIBLE) return 'same'
+  if (now.min > old.max) return 'slower'
+  if (now.max < old.min) return 'faster'
+  return 'same'
+}
+
+function samplesOf(
+  result: BenchResult,
+  metric: 'converge_ns_per_page' | 'rescan_ns_per_page',
+  over: string | null,
+): number[] {
+  const ours = resultOf(result, 'pagefold')!.samples
+  const theirs = over === null ? undefined : resultOf(result, over)!.samples
+  return ours.map((sample, i) => sample[metric] / (theirs === undefined ? 1 : theirs[i]![metric]))
+}
+
+/** Processor time to nine tenths of the best, by trial; none if a trial never got there. */
+function timesTo90(result: BenchResult, over: string | null): number[] {
+  const theirs = over === null ? undefined : resultOf(result, over)!.samples
+  const times = result.curve.samples.map(({ cpu_ms_to_90 }, i) => {
+    if (cpu_ms_to_90 === null) return undefined
+    const nsPerPage = (cpu_ms_to_90 * 1e6) / result.pages
+    return theirs === undefined ? nsPerPage : nsPerPage / theirs[i]!.converge_ns_per_page
+  })
+  return times.every((time) => time !== undefined) ? times : []
+}
+
+function missedOf(result: BenchResult): number[] {
+  return result.curve.samples.map(({ area }) => 1 - area)
+}
+
+function resultOf(result: BenchResult, name: string): PeerResult | undefined {
+  const peer = result.peers[name]
+  return peer === undefined || 'unavailable' in peer ? undefined : peer
+}

@@ -1,0 +1,114 @@
+// The convergence curve: what a scan has saved after so many bytes and so much processor time. One figure for the end says
+// nothing about how soon it came.
+
+import type { BestPossible, MetadataStats } from '../../src/index.ts'
+import { median } from '../../src/lab/median.ts'
+import { loadedHost } from '../peers/pagefold.ts'
+import type { Task } from '../peers/peer.ts'
+
+const PAGE = 4096
+/** Points a full scan. */
+const RESOLUTION = 50
+/** Two scans merge, the third shows what a scan costs that finds nothing. */
+const SCANS = 3
+
+/** `[bytes scanned, processor time in ms, bytes saved]`, all since the beginning. */
+export type CurvePoint = readonly [number, number, number]
+
+/** One run of the curve. */
+export interface CurveTrial {
+  readonly points: readonly CurvePoint[]
+  readonly bytes_saved: number
+  readonly metadata: MetadataStats
+  readonly rescan_cpu_ms: number
+}
+
+/** Scans in small batches and notes after each what was saved; what noting costs is not counted. */
+export async function runCurve(task: Task): Promise<CurveTrial> {
+  const host = await loadedHost(task)
+  const batch = Math.max(1, Math.ceil(task.pages / RESOLUTION))
+  const begin = host.ksm.counters()
+  const points: CurvePoint[] = [[0, 0, 0]]
+  let cpu = 0
+  let converged = 0
+  for (let scans = 0; scans < SCANS; ) {
+    const before = process.cpuUsage()
+    host.ksm.scanPages(batch)
+    const { user, system } = process.cpuUsage(before)
+    cpu += (user + system) / 1000
+    const { pages_scanned, pages_sharing, ksm_zero_pages, full_scans } = host.ksm.counters()
+    scans = full_scans - begin.full_scans
+    if (scans < SCANS - 1) converged = cpu
+    const scanned = (pages_scanned - begin.pages_scanned) * PAGE
+    points.push([scanned, Math.round(cpu * 1000) / 1000, (pages_sharing + ksm_zero_pages) * PAGE])
+  }
+  return { points, bytes_saved: points.at(-1)![2], metadata: host.metadata(), rescan_cpu_ms: cpu - converged }
+}
+
+/** What a curve comes to. */
+export interface CurveFigures {
+  /** Until nine tenths of the best possible are saved; null if they never are. */
+  readonly scanned_bytes_to_90: number | null
+  readonly cpu_ms_to_90: number | null
+  /** Mean share of the best possible that was saved, over three full scans: 1 would be everything before the first. */
+  readonly area: number
+}
+
+/** Reads the figures off a curve. `best` is the best possible, `horizon` three full scans, in bytes. */
+export function figuresOf(points: readonly CurvePoint[], best: number, horizon: number): CurveFigures {
+  const reached = points.find(([, , saved]) => best > 0 && saved >= 0.9 * best)
+  let area = 0
+  for (const [i, [scanned, , saved]] of points.entries()) {
+    if (i === 0) continue
+    const [scannedBefore, , savedBefore] = points[i - 1]!
+    area += (scanned - scannedBefore) * ((saved + savedBefore) / 2)
+  }
+  const [scanned, , saved] = points.at(-1)!
+  // Zero pages are visited no more once they are merged: the rest of the horizon stays as it is.
+  area += Math.max(0, horizon - scanned) * saved
+  return {
+    scanned_bytes_to_90: reached?.[0] ?? null,
+    cpu_ms_to_90: reached?.[1] ?? null,
+    area: best === 0 ? 0 : area / (best * Math.max(horizon, scanned)),
+  }
+}
+
+/** All runs of the curve. */
+export interface CurveResult {
+  /** What no merging of pages can surpass. */
+  readonly best: BestPossible
+  readonly bytes_saved: number
+  readonly metadata_bytes: number
+  /** Bytes saved less pagefold's own records. */
+  readonly net_profit: number
+  /** Medians of the runs. */
+  readonly scanned_bytes_to_90: number | null
+  readonly cpu_ms_to_90: number | null
+  readonly area: number
+  /** Processor time of a full scan that finds nothing. */
+  readonly rescan_cpu_ms: number
+  readonly samples: readonly (CurveFigures & Pick<CurveTrial, 'rescan_cpu_ms' | 'points'>)[]
+}
+
+/** Puts the runs together. They scan the same pages in the same order, so only their times differ. */
+export function curveResult(trials: readonly CurveTrial[], best: BestPossible): CurveResult {
+  const samples = trials.map(({ points, rescan_cpu_ms }) => ({
+    ...figuresOf(points, best.bytes_saved, SCANS * best.pages * PAGE),
+    rescan_cpu_ms,
+    points,
+  }))
+  const [first] = trials
+  const middle = (values: readonly (number | null)[]): number | null =>
+    values.some((value) => value === null) ? null : median(values as number[])
+  return {
+    best,
+    bytes_saved: first!.bytes_saved,
+    metadata_bytes: first!.metadata.total,
+    net_profit: first!.bytes_saved - first!.metadata.total,
+    scanned_bytes_to_90: middle(samples.map((sample) => sample.scanned_bytes_to_90)),
+    cpu_ms_to_90: middle(samples.map((sample) => sample.cpu_ms_to_90)),
+    area: median(samples.map((sample) => sample.area)),
+    rescan_cpu_ms: median(samples.map((sample) => sample.rescan_cpu_ms)),
+    samples,
+  }
+}

@@ -1,0 +1,30 @@
+// Where a result was measured. Times mean nothing without it, and little with it.
+
+import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os'
+import { VERSION } from '../../src/index.ts'
+
+export interface Machine {
+  readonly processor: string
+  readonly cores: number
+  readonly memory_bytes: number
+  readonly kernel: string
+}
+
+export interface Versions {
+  readonly pagefold: string
+  readonly node: string
+  readonly v8: string
+}
+
+export function thisMachine(): Machine {
+  return {
+    processor: `${cpus()[0]?.model ?? 'unknown'} (${arch()})`,
+    cores: availableParallelism(),
+    memory_bytes: totalmem(),
+    kernel: `${platform()} ${release()}`,
+  }
+}
+
+export function theseVersions(): Versions {
+  return { pagefold: VERSION, node: process.versions.node, v8: process.versions.v8 }
+}

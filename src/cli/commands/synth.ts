@@ -1,0 +1,136 @@
+// pagefold synth: write synthetic guests and the truth about them.
+
+import {
+  isSynthParameter,
+  type MomentTruth,
+  parseSynthParameter,
+  SYNTH_PARAMETERS,
+  SYNTH_PRESETS,
+  type SynthParameters,
+  type SynthTruth,
+  writeSynth,
+} from '../../index.ts'
+import { bold, bytes, count, percent, plural, table } from '../format.ts'
+import { Progress } from '../progress.ts'
+import { expectNumber, parse, UsageError } from '../usage.ts'
+
+export const summary = 'write synthetic guests, and the truth about what merging can save on them'
+
+const PRESET_LINES = Object.entries(SYNTH_PRESETS).map(
+  ([name, { summary, images, pages }]) => `  ${name.padEnd(18)} ${summary} (${images} x ${pages} pages)`,
+)
+const PARAMETER_LINES = Object.entries(SYNTH_PARAMETERS).map(
+  ([name, { standard, help }]) => `  ${name.padEnd(14)} ${help} (${standard})`,
+)
+
+export const help = `usage: pagefold synth PRESET --out DIR [options]
+
+Writes raw images of synthetic guests, DIR/image-I.tT.raw for image I at moment T, and DIR/truth.json: what the best
+possible merging saves at each moment, and what ksmd counts when it has converged. Every page is hashed on its way, and
+pages that were meant to be unequal and are not are an error. The same preset, parameters and seed give the same bytes.
+
+  --out DIR               made if it is not there
+  --pages N               pages an image
+  --images N              images
+  --seed N                default: 1
+  --moments N             moments, from t0 (default: 1)
+  --param KEY=VALUE       a parameter of the preset (repeatable)
+  --max-page-sharing N    say also what ksmd counts under this limit (repeatable; default: 256)
+  --force                 overwrite what an earlier run left in DIR
+  --json                  print truth.json's object, without the layout of images, instead of text
+  --help                  this text
+
+Presets:
+${PRESET_LINES.join('\n')}
+
+Parameters, with the defaults that presets start from; shares are of all pages of an image, what is left is unique:
+${PARAMETER_LINES.join('\n')}
+
+The same guests as a SOURCE, without files: synth:PRESET[,pages=N][,images=N][,seed=N][,image=I][,moment=T][,KEY=VALUE...]`
+
+const OPTIONS = {
+  out: { type: 'string' },
+  pages: { type: 'string' },
+  images: { type: 'string' },
+  seed: { type: 'string' },
+  moments: { type: 'string' },
+  param: { type: 'string', multiple: true },
+  'max-page-sharing': { type: 'string', multiple: true },
+  force: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const
+
+export async function run(args: string[]): Promise<number> {
+  const { values, positionals } = parse({ args, options: OPTIONS, allowPositionals: true, strict: true })
+  const [preset, ...rest] = positionals
+  if (preset === undefined) throw new UsageError('no PRESET given; see pagefold synth --help')
+  if (rest.length > 0) throw new UsageError(`one PRESET at a time, got also "${rest[0]}"`)
+  if (values.out === undefined) throw new UsageError('--out DIR is missing: where to write the images')
+  const pages = expectNumber('--pages', values.pages, 1)
+  const images = expectNumber('--images', values.images, 1)
+  const seed = expectNumber('--seed', values.seed, 0)
+  const moments = expectNumber('--moments', values.moments, 1)
+  const limits = values['max-page-sharing']?.map((text) => expectNumber('--max-page-sharing', text, 2)!)
+  const progress = new Progress()
+  const truth = writeSynth({
+    preset,
+    dir: values.out,
+    parameters: parseParameters(values.param ?? []),
+    force: values.force === true,
+    ...(pages === undefined ? {} : { pages }),
+    ...(images === undefined ? {} : { images }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(moments === undefined ? {} : { moments }),
+    ...(limits === undefined ? {} : { maxPageSharing: limits }),
+    onProgress: (done, of) => progress.show('writing ', done, of),
+  })
+  progress.clear()
+  console.log(values.json ? JSON.stringify(withoutLayouts(truth)) : describe(truth, values.out))
+  return 0
+}
+
+function parseParameters(settings: readonly string[]): Partial<SynthParameters> {
+  const parameters: Record<string, number | string> = {}
+  for (const setting of settings) {
+    const [, name, value] = /^([^=]+)=(.+)$/.exec(setting) ?? []
+    if (name === undefined) throw new UsageError(`--param takes KEY=VALUE, got "${setting}"`)
+    if (!isSynthParameter(name))
+      throw new UsageError(`--param: no parameter "${name}"; see pagefold synth --help`)
+    parameters[name] = parseSynthParameter(name, value!)
+  }
+  return parameters as Partial<SynthParameters>
+}
+
+function withoutLayouts(truth: SynthTruth): unknown {
+  const { classes: _, ...rest } = truth
+  const moments = truth.moments.map((moment) => ({
+    ...moment,
+    files: moment.files.map(({ layout: _, ...file }) => file),
+  }))
+  return { ...rest, moments }
+}
+
+function describe({ preset, images, pages, seed, moments }: SynthTruth, dir: string): string {
+  const column = (title: string, cell: (moment: MomentTruth) => string) => ({
+    title,
+    cells: moments.map(cell),
+  })
+  const size = bytes(images * pages * 4096)
+  const files = plural(images * moments.length, 'image')
+  const saved = (moment: MomentTruth, frames: number): string =>
+    `${bytes(frames * 4096)} ${percent(frames, moment.pages).padStart(6)}`
+  return [
+    bold(`${preset}, seed ${seed}: ${plural(images, 'image')} of ${plural(pages, 'page')}, ${size} a moment`),
+    table([
+      column('moment', ({ moment }) => `t${moment}`),
+      column('written', ({ pages_written }) => (pages_written === undefined ? '' : count(pages_written))),
+      column('contents', ({ contents }) => count(contents)),
+      column('zero pages', ({ zero_pages }) => count(zero_pages)),
+      column('equal within images', (moment) => saved(moment, moment.sharing.within)),
+      column('between images', (moment) => saved(moment, moment.sharing.between)),
+      column('zeros', (moment) => saved(moment, moment.sharing.zero)),
+      column('best possible', ({ best }) => bytes(best.bytes_saved)),
+    ]),
+    `${files} and truth.json are in ${dir}; every content was told apart by its SHA-256.`,
+  ].join('\n\n')
+}

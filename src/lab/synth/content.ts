@@ -1,0 +1,159 @@
+// The bytes of a content. A content's number is written into its page, so that no two contents of a kind are equal however
+// the random numbers fall; that kinds and patches do not meet either is left to chance, and checked (truth.ts).
+
+import { collideXxh3, collideXxh64 } from './collide.ts'
+import { KIND, NEAR_PATCH } from './plan.ts'
+import { decisions, fillRandom, fillXorshift, mix } from './random.ts'
+
+export const PAGE_WORDS = 1024
+
+/** The words of same-filled pages, as swap compressors see them; the first is half of all. */
+export const FILL_WORDS = [0xffffffff, 0xa5a5a5a5, 0x01010101, 0x5a5a5a5a, 0x20202020] as const
+
+/** Where small changes fall in a page. */
+export const POSITIONS = ['uniform', 'first', 'last', 'outside-sample'] as const
+export type Position = (typeof POSITIONS)[number]
+
+/** A sampling checksum is taken to read every sixteenth word, 256 of 4096 bytes: UKSM's default strength. */
+export const SAMPLE_STRIDE = 16
+
+/** Words of what similar pages are cut from, and where each has a part of its own. */
+const LIBRARY_WORDS = 65_536
+const CHUNK_WORDS = 16
+
+const NO_STREAM = 0xffff_ffff
+
+/** What the bytes depend on beside the content's name. */
+export interface Filling {
+  readonly seed: number
+  /** Words other than zero in a sparse page. */
+  readonly sparseWords: number
+  readonly nearWords: number
+  readonly nearAt: Position
+  readonly writeWords: number
+  readonly writeAt: Position
+}
+
+export class ContentFiller {
+  private readonly filling: Filling
+  private library: Uint32Array | undefined
+
+  constructor(filling: Filling) {
+    this.filling = filling
+  }
+
+  /** Writes one page's content into words [at, at + 1024). */
+  fill(words: Uint32Array, at: number, kind: number, id: number, patch: number): void {
+    const { seed } = this.filling
+    switch (kind) {
+      case KIND.zero:
+        words.fill(0, at, at + PAGE_WORDS)
+        break
+      case KIND['same-filled']:
+        words.fill(id, at, at + PAGE_WORDS)
+        break
+      case KIND.random:
+        fillRandom(words, at, at + PAGE_WORDS, seed, id)
+        words[at] = id
+        break
+      case KIND.text:
+        fillText(words, at, seed, id)
+        break
+      case KIND.pointers:
+        fillPointers(words, at, seed, id)
+        break
+      case KIND.sparse:
+        this.fillSparse(words, at, id)
+        break
+      case KIND.similar:
+        this.fillSimilar(words, at, id)
+        break
+      case KIND['collide-xxh64']:
+        fillRandom(words, at, at + PAGE_WORDS, seed, NO_STREAM)
+        collideXxh64(words, at, id)
+        break
+      case KIND['collide-xxh3']:
+        fillRandom(words, at, at + PAGE_WORDS, seed, NO_STREAM - 1)
+        collideXxh3(words, at, id)
+        break
+      default:
+        // demo, whose bytes never change.
+        fillXorshift(words, at, at + PAGE_WORDS, seed, id)
+        words[at] = id
+    }
+    if (patch !== 0) this.patch(words, at, patch)
+  }
+
+  private fillSparse(words: Uint32Array, at: number, id: number): void {
+    const next = decisions(this.filling.seed, id)
+    words.fill(0, at, at + PAGE_WORDS)
+    for (let i = 1; i < this.filling.sparseWords; i++) words[at + (next() % PAGE_WORDS)] = next()
+    words[at + (next() % PAGE_WORDS)] = mix(id)
+  }
+
+  /** A stretch of the library from a random place, whatever its alignment, with one chunk of its own. */
+  private fillSimilar(words: Uint32Array, at: number, id: number): void {
+    const { seed } = this.filling
+    if (this.library === undefined) {
+      this.library = new Uint32Array(LIBRARY_WORDS + PAGE_WORDS)
+      fillRandom(this.library, 0, this.library.length, seed, NO_STREAM - 2)
+    }
+    const from = mix(id ^ seed) % LIBRARY_WORDS
+    words.set(this.library.subarray(from, from + PAGE_WORDS), at)
+    const own = at + CHUNK_WORDS * (mix(id) % (PAGE_WORDS / CHUNK_WORDS))
+    fillRandom(words, own, own + CHUNK_WORDS, seed, id)
+    words[own] = id
+  }
+
+  /** Changes words so that the page differs from what it was, and from every other patch of the same. */
+  private patch(words: Uint32Array, at: number, patch: number): void {
+    const { filling } = this
+    const near = patch >= NEAR_PATCH
+    const count = near ? filling.nearWords : filling.writeWords
+    const law = near ? filling.nearAt : filling.writeAt
+    const start = mix(patch)
+    for (let i = 0; i < count; i++) {
+      const word = at + positionOf(law, start, i)
+      words[word] = words[word]! ^ (i === 0 ? start : mix((start + i) | 1))
+    }
+  }
+}
+
+/** The i-th word that a small change touches; all of one change are different words. */
+function positionOf(law: Position, start: number, i: number): number {
+  if (law === 'first') return i % PAGE_WORDS
+  if (law === 'last') return PAGE_WORDS - 1 - (i % PAGE_WORDS)
+  if (law === 'uniform') return (start + i * 389) % PAGE_WORDS
+  const unsampled = (start + i * 389) % ((PAGE_WORDS / SAMPLE_STRIDE) * (SAMPLE_STRIDE - 1))
+  return Math.floor(unsampled / (SAMPLE_STRIDE - 1)) * SAMPLE_STRIDE + 1 + (unsampled % (SAMPLE_STRIDE - 1))
+}
+
+/** Letters a to p and spaces, four at a time; the number is in the first eight letters. */
+function fillText(words: Uint32Array, at: number, seed: number, id: number): void {
+  fillRandom(words, at, at + PAGE_WORDS, seed, id)
+  for (let i = at; i < at + PAGE_WORDS; i++) {
+    const random = words[i]!
+    const letters = 0x61616161 + (random & 0x0f0f0f0f)
+    // A byte becomes a space where three of its bits are 0: their sum with 0x7f does not reach the top bit.
+    const spaces = (~(((random >>> 4) & 0x07070707) + 0x7f7f7f7f) & 0x80808080) >>> 7
+    const mask = Math.imul(spaces, 0xff)
+    words[i] = (letters & ~mask) | (0x20202020 & mask)
+  }
+  words[at] = lettersOf(id & 0xffff)
+  words[at + 1] = lettersOf(id >>> 16)
+}
+
+function lettersOf(half: number): number {
+  return 0x61616161 + ((half & 15) | ((half & 0xf0) << 4) | ((half & 0xf00) << 8) | ((half & 0xf000) << 12))
+}
+
+/** Eight-byte words that look like addresses of one heap: aligned, their high halves nearly all the same. */
+function fillPointers(words: Uint32Array, at: number, seed: number, id: number): void {
+  fillRandom(words, at, at + PAGE_WORDS, seed, id)
+  for (let i = at; i < at + PAGE_WORDS; i += 2) {
+    words[i + 1] = 0x5500 | (words[i]! & 7)
+    words[i] = words[i]! & ~7
+  }
+  words[at] = id << 3
+  words[at + 1] = 0x5500 | (id >>> 29)
+}

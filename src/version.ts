@@ -1,0 +1,3 @@
+// The version of pagefold, for results that are kept.
+
+export const VERSION = '0.1.0'

@@ -1,0 +1,117 @@
+// What the bench makes of its measurements: figures read off a curve, and two runs compared.
+
+import { describe, expect, it } from 'vitest'
+import { compare, NotComparable } from '../../bench/macro/baseline.ts'
+import type { BenchResult } from '../../bench/macro/bench.ts'
+import { type CurvePoint, curveResult, figuresOf } from '../../bench/macro/curve.ts'
+import { bestPossible, synthImages, synthTruth } from '../../src/index.ts'
+
+describe('a curve', () => {
+  const points: CurvePoint[] = [
+    [0, 0, 0],
+    [100, 10, 0],
+    [150, 17, 50],
+    [200, 20, 95],
+    [300, 21, 95],
+  ]
+
+  it('says when nine tenths were there', () => {
+    expect(figuresOf(points, 100, 300)).toMatchObject({ scanned_bytes_to_90: 200, cpu_ms_to_90: 20 })
+    expect(figuresOf(points, 200, 300)).toMatchObject({ scanned_bytes_to_90: null, cpu_ms_to_90: null })
+  })
+
+  it('has an area, of the best possible all the time', () => {
+    // 50 x 25 + 50 x 72.5 + 100 x 95, of 300 x 100.
+    expect(figuresOf(points, 100, 300).area).toBeCloseTo((1250 + 3625 + 9500) / 30_000, 12)
+    // Where a scan passes over what is merged already, the rest of the horizon counts as it ended.
+    expect(figuresOf(points, 100, 400).area).toBeCloseTo((1250 + 3625 + 9500 + 9500) / 40_000, 12)
+    expect(figuresOf([[0, 0, 0]], 0, 300).area).toBe(0)
+  })
+})
+
+describe('the best possible', () => {
+  it.each(['vm-hetero', 'server-zswap', 'adversarial'])('of %s is what its truth says', (preset) => {
+    const options = { preset, pages: 300, images: 2 }
+    const [{ best, contents, zero_pages }] = synthTruth(options).moments as [
+      ReturnType<typeof synthTruth>['moments'][0],
+    ]
+    expect(bestPossible(synthImages(options))).toEqual({
+      pages: 600,
+      contents,
+      zero_pages,
+      bytes_saved: best.bytes_saved,
+      bytes_saved_without_zero_pages: best.bytes_saved_without_zero_pages,
+    })
+  })
+})
+
+describe('two runs', () => {
+  const result = (ours: number[], theirs: number[] | undefined, digest = 'd'): BenchResult => {
+    const peer = (times: number[]) => ({
+      converge_ns_per_page: 0,
+      rescan_ns_per_page: 0,
+      samples: times.map((time) => ({ converge_ns_per_page: time, rescan_ns_per_page: 100 })),
+    })
+    const curve = curveResult(
+      ours.map((cpu) => ({
+        points: [
+          [0, 0, 0],
+          [4096, cpu, 4096],
+        ],
+        bytes_saved: 4096,
+        metadata: { total: 10 } as never,
+        rescan_cpu_ms: 1,
+      })),
+      { pages: 2, contents: 1, zero_pages: 0, bytes_saved: 4096, bytes_saved_without_zero_pages: 4096 },
+    )
+    return {
+      pages: 2,
+      input_digest: 'i',
+      digest,
+      index: 'hash',
+      checksum: 'xxh3',
+      peers: { pagefold: peer(ours), native: theirs ? peer(theirs) : { unavailable: 'no compiler' } },
+      curve,
+    } as unknown as BenchResult
+  }
+  const verdict = (before: BenchResult, after: BenchResult) =>
+    compare(before, after).find(({ metric }) => metric === 'converge_ns_per_page')!
+
+  it('are the same within their spread, and however steady within 2 %', () => {
+    expect(verdict(result([10, 11, 14], [10, 10, 10]), result([13, 14, 15], [10, 10, 10])).verdict).toBe(
+      'same',
+    )
+    expect(verdict(result([100, 100, 100], [9, 9, 9]), result([101, 101, 101], [9, 9, 9])).verdict).toBe(
+      'same',
+    )
+  })
+
+  it('differ where every trial of one is beyond every trial of the other', () => {
+    const slow = verdict(result([10, 11, 12], [10, 10, 10]), result([13, 14, 15], [10, 10, 10]))
+    expect(slow).toMatchObject({
+      verdict: 'slower',
+      over: 'native',
+      before: { median: 1.1, min: 1, max: 1.2 },
+    })
+    expect(slow.change).toBeCloseTo(14 / 11 - 1, 12)
+    expect(verdict(result([13, 14, 15], [10, 10, 10]), result([10, 11, 12], [10, 10, 10])).verdict).toBe(
+      'faster',
+    )
+  })
+
+  it('are compared as multiples of a peer, so that a slower machine is no slower program', () => {
+    expect(verdict(result([10, 11, 12], [10, 10, 10]), result([20, 22, 24], [20, 20, 20])).verdict).toBe(
+      'same',
+    )
+    const plain = verdict(result([10, 11, 12], undefined), result([20, 22, 24], [20, 20, 20]))
+    expect(plain).toMatchObject({ verdict: 'slower', over: null })
+  })
+
+  it('say nothing after two trials', () => {
+    expect(verdict(result([10, 10], [1, 1]), result([90, 90], [1, 1])).verdict).toBe('too few trials')
+  })
+
+  it('are not compared if they merged other pages', () => {
+    expect(() => compare(result([1], [1]), result([1], [1], 'other'))).toThrow(NotComparable)
+  })
+})

@@ -37,11 +37,9 @@ export function chooseDup(ksm: KsmState, chain: number, mayPrune: boolean): numb
   const { nodes, frames } = ksm
   const prune = mayPrune && pruneDue(ksm, chain)
   let chosen = 0
-  let live = 0
   for (let dup = nodes.first(chain); dup !== 0; ) {
     const next = nodes.dupNext(dup)
     if (getKsmPage(ksm, dup) > 0) {
-      live++
       if (chosen === 0 || isBetter(ksm, dup, chosen)) {
         if (chosen !== 0) frames.put(nodes.pfn(chosen))
         chosen = dup
@@ -54,7 +52,7 @@ export function chooseDup(ksm: KsmState, chain: number, mayPrune: boolean): numb
   }
   if (chosen === 0) {
     freeChain(ksm, chain)
-  } else if (prune && live === 1) {
+  } else if (nodes.first(chain) === chosen && nodes.dupNext(chosen) === 0) {
     collapse(ksm, chain, chosen)
   } else if (nodes.first(chain) !== chosen && hasRoom(ksm, chosen, 1)) {
     // It can take one more after this one: in front it is found sooner.

@@ -1,7 +1,7 @@
 // Swap-out: giving up a frame whose content is kept elsewhere, and taking a store out of use again.
 // Linux: shrink_folio_list(), try_to_unuse()
 
-import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_PINNED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import { VPN_LIMIT } from './address.ts'
 import type { Memory } from './memory.ts'
@@ -15,7 +15,8 @@ export type ReclaimFailure = 'locked' | 'no swap' | 'still mapped' | 'referenced
 
 /**
  * Tries to free a frame by putting its content into swap. A page that somebody holds a reference on is unmapped all
- * the same, and stays in the swap cache. Linux: shrink_folio_list() for one anonymous page
+ * the same, and stays in the swap cache; one that is pinned is left alone. Linux: shrink_folio_list() for one anonymous
+ * page
  */
 export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undefined {
   const { frames, swap } = memory
@@ -31,7 +32,9 @@ export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undef
 
 function swapOut(memory: Memory, pfn: number): ReclaimFailure | undefined {
   const { frames, swap } = memory
-  const entry = frames.hasFlag(pfn, FRAME_SWAPCACHE) ? swap.entryOf(pfn) : swap.addToCache(pfn)
+  const cached = frames.hasFlag(pfn, FRAME_SWAPCACHE)
+  if (!cached && frames.hasFlag(pfn, FRAME_PINNED)) return 'referenced'
+  const entry = cached ? swap.entryOf(pfn) : swap.addToCache(pfn)
   if (entry === undefined) return 'no swap'
   if (!unmapToSwap(memory, pfn, entry)) return 'still mapped'
   if (frames.hasFlag(pfn, FRAME_DIRTY) && !swap.writeOut(pfn)) return 'cannot write'

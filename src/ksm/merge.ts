@@ -13,7 +13,7 @@ import { findMergeableVma, presentPage } from './mergeable.ts'
 import { replacePage, writeProtectPage } from './replace.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
 import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
-import { stableTreeAppend } from './stable-node.ts'
+import { hasNode, stableTreeAppend } from './stable-node.ts'
 import type { KsmState, Trees } from './state.ts'
 import { breakCow } from './unmerge.ts'
 import { unstableTreeSearchInsert } from './unstable.ts'
@@ -42,7 +42,7 @@ export function visitWindow(ksm: KsmState, count: number): void {
       pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
       if (pfn === 0) continue
       if (pfn !== window.pfn(i)) {
-        window.set(i, item, pfn, isKsm(memory, pfn))
+        window.set(i, item, pfn, hasNode(ksm, pfn))
         core.hashWindow(i, 1, stableRoots, unstableRoots)
       }
     }

@@ -10,6 +10,7 @@ import { VM_MERGEABLE } from '../mm/vma.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { shouldSkipRmapItem } from './smart-scan.ts'
+import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeReset } from './unstable.ts'
 
@@ -104,7 +105,7 @@ function pagesOfMm(ksm: KsmState, wanted: number): number {
       cursor.vpn = vpn + 1
       cursor.item = item
       if (shouldSkipRmapItem(ksm, item, merged)) continue
-      window.set(count++, item, pfn, merged)
+      window.set(count++, item, pfn, hasNode(ksm, pfn))
       if (count === wanted) return count
     }
   }

@@ -59,7 +59,10 @@ export function handleMmFault(mm: MmStruct, vpn: number, kind: FaultKind): Errno
     if (!handleUserfault(mm, vma, vpn)) return 'EAGAIN'
     pte = mm.memory.pageTables.get(mm.pgd, vpn)
   }
-  if (kind === 'write' && (pte & PTE_WRITE) !== 0) return undefined
+  if (kind === 'write' && (pte & PTE_WRITE) !== 0) {
+    mm.memory.pageTables.set(mm.pgd, vpn, pte | PTE_DIRTY)
+    return undefined
+  }
   return doWpPage(mm, vma, vpn, pte, kind)
 }
 
@@ -131,12 +134,20 @@ function accessBits(vma: Vma, kind: FaultKind): number {
   return vma.has(VM_WRITE) ? PTE_PRESENT | PTE_WRITE | PTE_DIRTY : PTE_PRESENT | PTE_DIRTY
 }
 
-/** May this access go through the pte as it is? Linux: can_follow_write_pte() */
+/**
+ * May this access go through the pte as it is? A writable one that is clean must become dirty first, which a processor
+ * does by itself. Linux: can_follow_write_pte()
+ */
 export function allows(mm: MmStruct, vma: Vma, pte: number, kind: FaultKind): boolean {
   if ((pte & PTE_PRESENT) === 0) return false
   if (kind === 'read') return vma.has(VM_READ)
-  if ((pte & PTE_WRITE) !== 0) return kind === 'force' || vma.has(VM_WRITE)
+  if (isWritable(pte)) return kind === 'force' || vma.has(VM_WRITE)
   const forced = PTE_PRESENT | PTE_DIRTY
   if (kind !== 'force' || (pte & (forced | PTE_SPECIAL)) !== forced) return false
   return mm.memory.frames.hasFlag(pte >>> PAGE_SHIFT, FRAME_EXCLUSIVE)
+}
+
+/** Can it be written through without a fault? */
+export function isWritable(pte: number): boolean {
+  return (pte & (PTE_WRITE | PTE_DIRTY)) === (PTE_WRITE | PTE_DIRTY)
 }

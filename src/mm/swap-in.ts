@@ -8,7 +8,6 @@ import {
   FRAME_LOCKED,
   FRAME_NOT_UPTODATE,
   FRAME_POISONED,
-  PTE_DIRTY,
   PTE_EXCLUSIVE,
   PTE_PRESENT,
   PTE_UFFD_WP,
@@ -74,7 +73,8 @@ function mapLocked(
   }
   if (copied) addNewAnonRmap(memory, pfn, vma, vpn)
   else mapCached(memory, pfn, vma, vpn, exclusive)
-  const flags = PTE_PRESENT | (pte & PTE_UFFD_WP) | (writable ? PTE_WRITE | PTE_DIRTY : 0)
+  // Writable, but clean until it is written to: swap has the same content.
+  const flags = PTE_PRESENT | (pte & PTE_UFFD_WP) | (writable ? PTE_WRITE : 0)
   pageTables.set(mm.pgd, vpn, makePte(pfn, flags))
   memory.race?.('swap-in: after add_rmap')
   swap.free(entry)

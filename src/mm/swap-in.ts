@@ -65,7 +65,7 @@ function mapLocked(
   if (pfn === 0) return 'ENOMEM'
   const copied = pfn !== cached
   // A merged page is nobody's alone; a copy just made is.
-  const exclusive = copied || (!isKsm(memory, pfn) && mayBeExclusive(memory, pte, pfn))
+  const exclusive = copied || (!isKsm(memory, pfn) && isExclusive(memory, pte, pfn))
   const writable = exclusive && vma.has(VM_WRITE) && (pte & PTE_UFFD_WP) === 0
   if (pageTables.get(mm.pgd, vpn) !== pte) {
     if (copied) frames.put(pfn)
@@ -88,16 +88,13 @@ function mapCached(memory: Memory, pfn: number, vma: Vma, vpn: number, exclusive
   addAnonRmap(memory, pfn, vma, vpn, exclusive)
 }
 
-/** Asked before the slot is given up: the page is counted as swapped out, not yet as mapped. */
-function mayBeExclusive(memory: Memory, pte: number, pfn: number): boolean {
+/**
+ * Asked before the slot is given up: the page is counted as swapped out, not yet as mapped. One that turns out to be
+ * nobody else's is marked so when it is written to.
+ */
+function isExclusive(memory: Memory, pte: number, pfn: number): boolean {
   if (memory.cowPolicy === 'mapcount+swapcount') return canShareSwapPage(memory, pfn)
-  if (memory.cowPolicy === 'page_count') return false
-  return (pte & PTE_EXCLUSIVE) !== 0 || (canShareSwapPage(memory, pfn) && onlyOurs(memory, pfn))
-}
-
-/** Beside the swap cache and the fault itself nobody holds it. */
-function onlyOurs(memory: Memory, pfn: number): boolean {
-  return memory.frames.refcount(pfn) === 2
+  return memory.cowPolicy === 'anon_exclusive' && (pte & PTE_EXCLUSIVE) !== 0
 }
 
 /** The page of a slot, from the cache or read in, with a reference for the caller; 0 when out of memory. */

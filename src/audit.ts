@@ -30,7 +30,7 @@ import type { Memory } from './mm/memory.ts'
 import type { MmStruct } from './mm/mm-struct.ts'
 import { isSwapPte, ptePfn, type SwapEntry, swapEntryOf } from './mm/pte.ts'
 import { isKsm } from './mm/rmap.ts'
-import { VM_MERGEABLE, VM_SHARED, VM_WRITE, type Vma } from './mm/vma.ts'
+import { VM_SHARED, VM_WRITE, type Vma } from './mm/vma.ts'
 
 /** Notes what differs from what it should be. */
 class Complaints {
@@ -133,11 +133,6 @@ function auditPte(mm: MmStruct, vma: Vma, pte: number, complaints: Complaints, w
   complaints.unless(
     !frames.hasFlag(pfn, FRAME_EXCLUSIVE),
     () => `${where()}: merged frame ${pfn} is marked exclusive`,
-  )
-  complaints.unless(
-    // Linux too brings a merged page back from swap to where merging is no longer allowed.
-    vma.has(VM_MERGEABLE) || memory.swap.usage.total > 0,
-    () => `${where()}: merged, but may not be`,
   )
 }
 

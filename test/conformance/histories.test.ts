@@ -11,7 +11,7 @@ import { differenceBeforeChains, firstDifference } from '../support/compare-rows
 import { runHistory } from '../support/history.ts'
 import { kernelUnavailable, runOnKernel, withSwapFile, withWorker } from '../support/kernel-history.ts'
 import { randomProgram } from '../support/random-program.ts'
-import { parseRecording } from '../support/recording.ts'
+import { formatRecording, parseRecording } from '../support/recording.ts'
 import { shrink } from '../support/shrink.ts'
 
 const RECORDED = new URL('recorded/histories/', import.meta.url)
@@ -37,6 +37,40 @@ describe.each(INDEX_NAMES)('recorded histories, index %s', (index) => {
     } else {
       expect(firstDifference(rows, counted, index)).toBeUndefined()
     }
+  })
+})
+
+describe('the recorded histories', () => {
+  it('are at least 30, of a Linux, and do everything a history can', () => {
+    const all = NAMES.map(recording)
+    expect(all.length).toBeGreaterThanOrEqual(30)
+    for (const { kernel } of all) expect(kernel).toMatch(/^Linux \d+\.\d+/)
+    const done = new Set(all.flatMap(({ program }) => program.ops.map(([op]) => op)))
+    const every =
+      'spawn fork exec exit map unmap mergeable unmergeable dontneed write poke read mprotect mremap'
+    expect([...done].sort()).toEqual(
+      `${every} pin dma_pin unpin pageout merge_any knob run scan`.split(' ').sort(),
+    )
+  })
+
+  it('are written as they are read', () => {
+    for (const name of NAMES) {
+      expect(formatRecording(recording(name))).toBe(readFileSync(new URL(name, RECORDED), 'utf8'))
+    }
+  })
+
+  it('are told apart from what only looks like them', () => {
+    const { rows } = recording(NAMES.find((name) => recording(name).rows.length > 3)!)
+    expect(firstDifference(rows, rows, 'content')).toBeUndefined()
+    const last = rows.at(-1)!
+    const wrong = [...rows.slice(0, -1), { ...last, pages_shared: last.pages_shared + 1 }]
+    expect(firstDifference(rows, wrong, 'content')).toContain('pages_shared')
+    expect(firstDifference(rows, rows.slice(0, -1), 'content')).toContain('no more')
+    const p = Object.keys(last.mms)[0]!
+    const mms = { ...last.mms, [p]: { ...last.mms[p], ksm_rmap_items: -1 } }
+    expect(firstDifference(rows, [...rows.slice(0, -1), { ...last, mms }], 'hash')).toContain(
+      'ksm_rmap_items',
+    )
   })
 })
 

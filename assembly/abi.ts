@@ -57,7 +57,7 @@ export const STRATEGY_BYTES: u32 = 32
 // The scan takes pages by the handful. First the bytes of all of them are read, one page after another, which is the
 // order the processor's prefetching foresees; then each is dealt with, which jumps about.
 //
-//   0 rmap item | 4 pfn, WINDOW_MERGED if the page is merged already and no checksum wanted | 8 checksum, 64 bits
+//   0 rmap item | 4 pfn, WINDOW_MERGED if the page has a stable node and no checksum is wanted | 8 checksum, 64 bits
 export const WINDOW_ENTRY_BYTES: u32 = 16
 export const WINDOW_ITEM: u32 = 0
 export const WINDOW_PFN: u32 = 4

@@ -29,13 +29,20 @@ const LOCK_TIMEOUT_MS = 600_000
 /** Scans whole, and only when told to: a batch never crosses the end of a full scan, and ksmd sleeps between two. */
 const STEPPING = { pages_to_scan: 2 ** 30, sleep_millisecs: 600_000, smart_scan: 0, use_zero_pages: 0 }
 
-/** Why ksmd cannot be asked here, or undefined if it can. */
-export function ksmdUnavailable(): string | undefined {
+/** Why ksmd cannot be told what to do here, or undefined if it can. */
+export function sysfsUnavailable(): string | undefined {
   try {
     accessSync(join(SYSFS, 'run'), constants.W_OK)
+    return undefined
   } catch {
     return `${SYSFS} is not there or not writable: Linux with KSM and root needed`
   }
+}
+
+/** Why ksmd cannot be asked about memory of this process, or undefined if it can. */
+export function ksmdUnavailable(): string | undefined {
+  const why = sysfsUnavailable()
+  if (why !== undefined) return why
   try {
     loadLibc()
   } catch (error) {

@@ -182,6 +182,11 @@ export class Arena {
     return block + slot * 4
   }
 
+  /** The node at the top of one root slot's tree, 0 if it is empty. */
+  topNode(block: number, slot: number): number {
+    return this.u32[this.rootSlot(block, slot) >>> 2]!
+  }
+
   private get rootPages(): number {
     return Math.ceil((this.rootSlots * 4) / PAGE_SIZE)
   }

@@ -243,11 +243,11 @@ export class Window {
     this.u32 = arena.u32
   }
 
-  /** A merged page, one with a stable node, need not be hashed. */
-  set(entry: number, item: number, pfn: number, merged: boolean): void {
+  /** A page with a stable node need not be hashed. */
+  set(entry: number, item: number, pfn: number, hasNode: boolean): void {
     const at = (HEADER_WINDOW + entry * WINDOW_ENTRY_BYTES) >>> 2
     this.u32[at + WINDOW_ITEM / 4] = item
-    this.u32[at + WINDOW_PFN / 4] = merged ? pfn | WINDOW_MERGED : pfn
+    this.u32[at + WINDOW_PFN / 4] = hasNode ? pfn | WINDOW_MERGED : pfn
   }
 
   item(entry: number): number {

@@ -56,7 +56,7 @@ export function chooseDup(ksm: KsmState, chain: number, mayPrune: boolean): numb
   if (chosen === 0) {
     if (live > 0) return BUSY
     freeChain(ksm, chain)
-  } else if (nodes.dupNext(nodes.first(chain)) === 0) {
+  } else if (nodes.first(chain) === chosen && nodes.dupNext(chosen) === 0) {
     collapse(ksm, chain, chosen)
   } else if (nodes.first(chain) !== chosen && hasRoom(ksm, chosen, 1)) {
     // It can take one more after this one: in front it is found sooner.

@@ -13,7 +13,7 @@ import { findMergeableVma, presentPage } from './mergeable.ts'
 import { replacePage, writeProtectPage } from './replace.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
 import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
-import { stableTreeAppend } from './stable-node.ts'
+import { hasNode, stableTreeAppend } from './stable-node.ts'
 import type { KsmState, Trees } from './state.ts'
 import { breakCow } from './unmerge.ts'
 import { unstableTreeRemove, unstableTreeSearchInsert } from './unstable.ts'
@@ -48,7 +48,7 @@ export function visitWindow(ksm: KsmState, count: number): void {
     }
     if (!settled) {
       // Whoever was called back during a merge may have changed what the cursor saw, and the bytes themselves.
-      window.set(i, item, pfn, StableNodes.ofMapping(frames.mapping(pfn)) !== 0)
+      window.set(i, item, pfn, hasNode(ksm, pfn))
       core.hashWindow(i, 1, stableRoots, unstableRoots)
     }
     if (isCandidate(ksm, i, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)

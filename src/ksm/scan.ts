@@ -5,12 +5,12 @@
 // Linux: scan_get_next_rmap_item()
 
 import { COUNTER_RMAP_ITEMS, PAGE_SHIFT, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
-import { StableNodes } from '../core/views.ts'
 import { isKsm } from '../mm/rmap.ts'
 import { VM_MERGEABLE } from '../mm/vma.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { shouldSkipRmapItem } from './smart-scan.ts'
+import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeReset } from './unstable.ts'
 
@@ -105,8 +105,7 @@ function pagesOfMm(ksm: KsmState, wanted: number): number {
       cursor.vpn = vpn + 1
       cursor.item = item
       if (shouldSkipRmapItem(ksm, item, merged)) continue
-      // A merged page without a node, which a merge taken back can leave in a fork, is hashed like any other.
-      window.set(count++, item, pfn, StableNodes.ofMapping(memory.frames.mapping(pfn)) !== 0)
+      window.set(count++, item, pfn, hasNode(ksm, pfn))
       if (count === wanted) return count
     }
   }

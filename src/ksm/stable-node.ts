@@ -10,7 +10,16 @@ import {
   RMAP_STABLE,
   RMAP_VOLATILE,
 } from '../../assembly/abi.ts'
+import { StableNodes } from '../core/views.ts'
 import type { KsmState } from './state.ts'
+
+/**
+ * Is there a stable node for a page? A merged page has none if its merge went wrong half way; unless it is broken up
+ * it is searched for like any other.
+ */
+export function hasNode(ksm: KsmState, pfn: number): boolean {
+  return StableNodes.ofMapping(ksm.frames.mapping(pfn)) !== 0
+}
 
 /** May another item join? With `more`, also that many after it. Linux: __is_page_sharing_candidate() */
 export function hasRoom(ksm: KsmState, node: number, more = 0): boolean {

@@ -84,12 +84,12 @@ export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
  * has not dropped its mappings yet. Linux: remove_all_stable_nodes()
  */
 export function removeAllStableNodes(ksm: KsmState): boolean {
-  const { core, memory } = ksm
+  const { arena } = ksm.memory
   let allGone = true
   for (const roots of [...ksm.allTrees()].flatMap(({ stable }) => stable)) {
-    for (let slot = 0; slot < memory.arena.rootSlots; slot++) {
-      const link = memory.arena.rootSlot(roots, slot)
-      for (let node = core.first(link); node !== 0; node = core.first(link)) {
+    for (let slot = 0; slot < arena.rootSlots; slot++) {
+      // From the top, as Linux does: where one cannot be removed the rest of the tree stays.
+      for (let node = arena.topNode(roots, slot); node !== 0; node = arena.topNode(roots, slot)) {
         if (removeWithDups(ksm, node)) continue
         allGone = false
         break

@@ -72,7 +72,10 @@ export function handleMmFault(
     const asked = tries > 0 && handleUserfault(mm, vma, vpn)
     return asked ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
   }
-  if (kind === 'write' && (pte & PTE_WRITE) !== 0) return undefined
+  if (kind === 'write' && (pte & PTE_WRITE) !== 0) {
+    mm.memory.pageTables.set(mm.pgd, vpn, pte | PTE_DIRTY)
+    return undefined
+  }
   return doWpPage(mm, vma, vpn, pte, kind)
 }
 
@@ -150,12 +153,20 @@ function accessBits(vma: Vma, kind: FaultKind): number {
   return vma.has(VM_WRITE) ? PTE_PRESENT | PTE_WRITE | PTE_DIRTY : PTE_PRESENT | PTE_DIRTY
 }
 
-/** May this access go through the pte as it is? Linux: can_follow_write_pte() */
+/**
+ * May this access go through the pte as it is? A writable one that is clean must become dirty first, which a processor
+ * does by itself. Linux: can_follow_write_pte()
+ */
 export function allows(mm: MmStruct, vma: Vma, pte: number, kind: FaultKind): boolean {
   if ((pte & PTE_PRESENT) === 0) return false
   if (kind === 'read') return vma.has(VM_READ)
-  if ((pte & PTE_WRITE) !== 0) return kind === 'force' || vma.has(VM_WRITE)
+  if (isWritable(pte)) return kind === 'force' || vma.has(VM_WRITE)
   const forced = PTE_PRESENT | PTE_DIRTY
   if (kind !== 'force' || (pte & (forced | PTE_SPECIAL | PTE_UFFD_WP)) !== forced) return false
   return mm.memory.frames.hasFlag(pte >>> PAGE_SHIFT, FRAME_EXCLUSIVE)
+}
+
+/** Can it be written through without a fault? */
+export function isWritable(pte: number): boolean {
+  return (pte & (PTE_WRITE | PTE_DIRTY)) === (PTE_WRITE | PTE_DIRTY)
 }

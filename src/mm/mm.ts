@@ -121,7 +121,8 @@ export class Mm extends MmStruct {
 
   /**
    * Resizes a mapping, or moves it; returns its address. A range that moves is unmerged first. Throws EFAULT if it is
-   * not one mapping, ENOMEM if there is no room, or no memory to unmerge.
+   * not one mapping (several, with holes between, can be moved to an address but not resized), ENOMEM if there is no room,
+   * or no memory to unmerge.
    */
   mremap(address: number, oldLength: number, newLength: number, options: MremapOptions = {}): number {
     this.expectAlive()

@@ -5,12 +5,13 @@ import type { Errno } from '../errors.ts'
 import { type PageRange, VPN_LIMIT } from './address.ts'
 import type { MmStruct } from './mm-struct.ts'
 import { removeVma, unmapRange } from './unmap.ts'
-import { VM_MERGEABLE, Vma } from './vma.ts'
+import { VM_HUGETLB, VM_MERGEABLE, VM_UFFD_WP, Vma } from './vma.ts'
 import { mergeWithNeighbours, splitAt } from './vma-edit.ts'
 
 /**
  * Gives a range another length, and another place: `target`, or one that is found if it `mayMove` and cannot grow where
- * it is. Returns the virtual page it begins at. EFAULT if it is not one mapping, ENOMEM if there is no room or no memory.
+ * it is. Returns the virtual page it begins at. EFAULT if it is not one mapping (as it must be unless it only moves),
+ * ENOMEM if there is no room or no memory.
  */
 export function mremap(
   mm: MmStruct,
@@ -19,6 +20,7 @@ export function mremap(
   target: number | undefined,
   mayMove: boolean,
 ): number | Errno {
+  if (target !== undefined && pages === old.end - old.start) return moveAll(mm, old, target)
   const vma = mm.vmas.at(old.start)
   if (vma === undefined || vma.end < old.end) return 'EFAULT'
   const end = old.start + pages
@@ -37,6 +39,25 @@ export function mremap(
   const behind = place + kept - old.start
   if (place + pages > behind) growInPlace(mm, mm.vmas.at(place)!, behind, place + pages)
   return place
+}
+
+/**
+ * Moves every mapping in a range, with the holes between them: what lies at `target` goes, but not behind a hole. On an
+ * error those before have moved. Linux: remap_move(), since 6.17
+ */
+function moveAll(mm: MmStruct, { start, end }: PageRange, target: number): number | Errno {
+  const vmas = mm.vmas.within(start, end)
+  if (vmas.length === 0 || vmas[0]!.start > start) return 'EFAULT'
+  for (const [i, vma] of vmas.entries()) {
+    const from = Math.max(vma.start, start)
+    const to = Math.min(vma.end, end)
+    if (vma.has(VM_HUGETLB | VM_UFFD_WP) && (i > 0 || to < end)) return 'EFAULT'
+    const place = target + from - start
+    unmapRange(mm, place, place + to - from)
+    const errno = moveRange(mm, from, to, place)
+    if (errno !== undefined) return errno
+  }
+  return target
 }
 
 function growInPlace(mm: MmStruct, vma: Vma, oldEnd: number, newEnd: number): boolean {

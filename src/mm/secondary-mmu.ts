@@ -3,10 +3,10 @@
 //
 // Linux: the retry protocol of mmu_interval_read_begin() and of KVM's mmu_invalidate_retry()
 
-import { PAGE_SIZE, PTE_WRITE } from '../../assembly/abi.ts'
+import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { PagefoldError } from '../errors.ts'
 import { hex } from './address.ts'
-import { allows, handleMmFault } from './fault.ts'
+import { allows, handleMmFault, isWritable } from './fault.ts'
 import type { MmStruct } from './mm-struct.ts'
 import type { Notifier, NotifierRange } from './notifier.ts'
 import { ptePfn } from './pte.ts'
@@ -103,7 +103,7 @@ export class SecondaryMmu implements Notifier {
   }
 
   private mirror(vpn: number, pte: number): number {
-    const translation = { pfn: ptePfn(pte), writable: (pte & PTE_WRITE) !== 0 }
+    const translation = { pfn: ptePfn(pte), writable: isWritable(pte) }
     this.translations.set(vpn, translation)
     return translation.pfn
   }

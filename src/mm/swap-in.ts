@@ -9,7 +9,6 @@ import {
   FRAME_NOT_UPTODATE,
   FRAME_POISONED,
   FRAME_SWAPCACHE,
-  PTE_DIRTY,
   PTE_EXCLUSIVE,
   PTE_PRESENT,
   PTE_UFFD_WP,
@@ -70,11 +69,12 @@ function mapLocked(
   if (pfn === 0) return 'ENOMEM'
   const copied = pfn !== cached
   // A merged page is nobody's alone; a copy just made is.
-  const exclusive = copied || (!isKsm(memory, pfn) && mayBeExclusive(memory, pte, pfn))
+  const exclusive = copied || (!isKsm(memory, pfn) && isExclusive(memory, pte, pfn))
   const writable = exclusive && vma.has(VM_WRITE) && (pte & PTE_UFFD_WP) === 0
   if (copied) addNewAnonRmap(memory, pfn, vma, vpn)
   else mapCached(memory, pfn, vma, vpn, exclusive)
-  const flags = PTE_PRESENT | (pte & PTE_UFFD_WP) | (writable ? PTE_WRITE | PTE_DIRTY : 0)
+  // Writable, but clean until it is written to: swap has the same content.
+  const flags = PTE_PRESENT | (pte & PTE_UFFD_WP) | (writable ? PTE_WRITE : 0)
   pageTables.set(mm.pgd, vpn, makePte(pfn, flags))
   memory.race?.('swap-in: after add_rmap', mm)
   swap.free(entry)
@@ -88,16 +88,13 @@ function mapCached(memory: Memory, pfn: number, vma: Vma, vpn: number, exclusive
   addAnonRmap(memory, pfn, vma, vpn, exclusive)
 }
 
-/** Asked before the slot is given up: the page is counted as swapped out, not yet as mapped. */
-function mayBeExclusive(memory: Memory, pte: number, pfn: number): boolean {
+/**
+ * Asked before the slot is given up: the page is counted as swapped out, not yet as mapped. One that turns out to be
+ * nobody else's is marked so when it is written to.
+ */
+function isExclusive(memory: Memory, pte: number, pfn: number): boolean {
   if (memory.cowPolicy === 'mapcount+swapcount') return canShareSwapPage(memory, pfn)
-  if (memory.cowPolicy === 'page_count') return false
-  return (pte & PTE_EXCLUSIVE) !== 0 || (canShareSwapPage(memory, pfn) && onlyOurs(memory, pfn))
-}
-
-/** Beside the swap cache and the fault itself nobody holds it. */
-function onlyOurs(memory: Memory, pfn: number): boolean {
-  return memory.frames.refcount(pfn) === 2
+  return memory.cowPolicy === 'anon_exclusive' && (pte & PTE_EXCLUSIVE) !== 0
 }
 
 /** The page of a slot, from the cache or read in, with a reference for the caller; 0 when out of memory. */

@@ -1,7 +1,7 @@
 // Swap-out: giving up a frame whose content is kept elsewhere, and taking a store out of use again.
 // Linux: shrink_folio_list(), try_to_unuse()
 
-import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE, PTE_POISON } from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_PINNED, FRAME_SWAPCACHE, PTE_POISON } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import { VPN_LIMIT } from './address.ts'
 import type { Memory } from './memory.ts'
@@ -44,13 +44,17 @@ function swapOut(memory: Memory, pfn: number): ReclaimFailure | undefined {
   return undefined
 }
 
-/** Reclaims the pages of [start, end) that only this mm maps. Linux: MADV_PAGEOUT */
+/**
+ * Reclaims the pages of [start, end) that only this mm maps, but not pinned ones, whose frames would not come free.
+ * Linux: MADV_PAGEOUT, folio_maybe_dma_pinned() in shrink_folio_list()
+ */
 export function pageOut(mm: MmStruct, start: number, end: number): void {
   const { memory } = mm
   const { frames, pageTables } = memory
   for (let vpn = pageTables.next(mm.pgd, start, end, true); vpn < end; ) {
     const pfn = ptePfn(pageTables.found)
-    if (frames.isAnon(pfn) && frames.mapcount(pfn) === 1) reclaimPage(memory, pfn)
+    const pinned = frames.hasFlag(pfn, FRAME_PINNED) && !frames.hasFlag(pfn, FRAME_SWAPCACHE)
+    if (frames.isAnon(pfn) && frames.mapcount(pfn) === 1 && !pinned) reclaimPage(memory, pfn)
     vpn = pageTables.next(mm.pgd, vpn + 1, end, true)
   }
 }

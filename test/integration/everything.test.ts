@@ -29,7 +29,12 @@ interface Guest {
 class Machine {
   readonly host: Host
   readonly guests: Guest[] = []
-  readonly held: { readonly pin: Pin; readonly guest: Guest; readonly page: number }[] = []
+  readonly held: {
+    readonly pin: Pin
+    readonly guest: Guest
+    readonly page: number
+    readonly write: boolean
+  }[] = []
   private readonly random: Random
   private store = memorySwapStore(24)
   private away: { start: number; end: number } | undefined
@@ -182,13 +187,14 @@ class Machine {
     const pin = pinned
       ? guest.mm.pin(AT + page * PAGE, PAGE, { write })
       : guest.mm.get(AT + page * PAGE, PAGE)
-    this.held.push({ pin, guest, page })
+    this.held.push({ pin, guest, page, write: pinned && write })
   }
 
   /** A device writes to a page that it pinned and that is still where it was: the guest sees it. */
   private deviceWrite(): void {
     const writable = this.held.filter(
-      ({ pin, guest, page }) =>
+      ({ pin, guest, page, write }) =>
+        write &&
         guest.mm.users > 0 &&
         this.host.memory.frames.isFrame(pin.pfns[0]!) &&
         guest.mm.pfn(AT + page * PAGE) === pin.pfns[0] &&

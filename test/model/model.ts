@@ -212,8 +212,13 @@ export class Model {
     return null
   }
 
+  /** The references that a process took, through its pipes, go with it. */
   exit(p: number): Errno {
     const mm = this.#mm(p)
+    for (const name of [...this.#pins.keys()]) {
+      const [owner, r, page] = name.split(' ').map(Number)
+      if (owner === p) this.unpin(p, r!, page!)
+    }
     for (const page of mm.pages.values()) this.#memory.zap(page)
     mm.exited = true
     this.#processes.delete(p)

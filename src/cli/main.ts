@@ -3,19 +3,32 @@
 // that was asked for did not hold. 2: bad usage or bad input.
 
 import { PagefoldError } from '../errors.ts'
-import * as bench from './commands/bench.ts'
-import * as hash from './commands/hash.ts'
-import * as scan from './commands/scan.ts'
-import * as synth from './commands/synth.ts'
 import { UsageError } from './usage.ts'
 
 interface Command {
-  readonly summary: string
   readonly help: string
   run(args: string[]): Promise<number>
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = { scan, bench, hash, synth }
+/** Each is loaded when it is asked for: what one needs should not make the others start later. */
+const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Promise<Command> }>> = {
+  scan: {
+    summary: 'merge the pages of memory images as ksmd would',
+    load: () => import('./commands/scan.ts'),
+  },
+  bench: {
+    summary: 'merge throughput beside its peers: the same bytes in the same run',
+    load: () => import('./commands/bench.ts'),
+  },
+  hash: {
+    summary: 'compare checksums and indexes: cost, collisions, changes missed, time to converge',
+    load: () => import('./commands/hash.ts'),
+  },
+  synth: {
+    summary: 'write synthetic guests, and the truth about what merging can save on them',
+    load: () => import('./commands/synth.ts'),
+  },
+}
 
 const HELP = `usage: pagefold COMMAND [arguments]
 
@@ -34,10 +47,11 @@ async function main([name, ...args]: string[]): Promise<number> {
     console.log(HELP)
     return 0
   }
-  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name]! : undefined
-  if (command === undefined) {
+  const found = Object.hasOwn(COMMANDS, name) ? COMMANDS[name]! : undefined
+  if (found === undefined) {
     throw new UsageError(`no command "${name}"; there are: ${names}`)
   }
+  const command = await found.load()
   if (args.includes('--help') || args.includes('-h')) {
     console.log(command.help)
     return 0

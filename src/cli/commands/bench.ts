@@ -13,8 +13,6 @@ const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold
 const DEFAULT_TRIALS = 5
 const DEFAULT_SOURCE = 'synth:demo,pages=16384'
 
-export const summary = 'merge throughput beside its peers: the same bytes in the same run'
-
 export const help = `usage: pagefold bench [SOURCE...] [options]
 
 Merges the same pages with pagefold and its peers, each trial in a process of its own, in turns, and compares the time

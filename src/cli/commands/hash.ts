@@ -30,8 +30,6 @@ const DEFAULT_SOURCE = 'synth:demo'
 const QUICK = { seconds: 0.1, pages: 4096, rounds: 3 }
 const THOROUGH = { seconds: 1, pages: 49_152, rounds: 9 }
 
-export const summary = 'compare checksums and indexes: cost, collisions, changes missed, time to converge'
-
 export const help = `usage: pagefold hash [SOURCE...] [options]
 
 Compares every checksum and every index: what a page's checksum costs in the cache and out of it; which different pages

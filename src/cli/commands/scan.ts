@@ -25,8 +25,6 @@ import { bold, bytes, type Column, count, percent, plural, table } from '../form
 import { Progress } from '../progress.ts'
 import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
 
-export const summary = 'merge the pages of memory images as ksmd would'
-
 export const help = `usage: pagefold scan SOURCE... [--then SOURCE...] [options]
 
 Merges the pages of one or more memory images as Linux's ksmd would, and prints what it counts after every full scan.

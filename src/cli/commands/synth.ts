@@ -14,8 +14,6 @@ import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
 import { expectNumber, parse, UsageError } from '../usage.ts'
 
-export const summary = 'write synthetic guests, and the truth about what merging can save on them'
-
 const PRESET_LINES = Object.entries(SYNTH_PRESETS).map(
   ([name, { summary, images, pages }]) => `  ${name.padEnd(18)} ${summary} (${images} x ${pages} pages)`,
 )

@@ -21,7 +21,7 @@ if (what === 'micro') {
     `pagefold scan ${pagefold_ms.toFixed(0)} ms, native ${native_ms.toFixed(0)} ms, ratio ${ratio.toFixed(2)}`,
   )
 } else if (what === 'memory') {
-  const { sum, compare, checksums } = await memorySpeed(smoke ? 1 : 9)
+  const { sum, compare, checksums } = await memorySpeed(smoke)
   console.log(`adding up a cold page, in C      ${sum.toFixed(0)} ns`)
   for (const [name, ns] of Object.entries(checksums)) {
     console.log(`${name.padEnd(32)} ${ns.toFixed(0)} ns, ${((100 * sum) / ns).toFixed(0)} % of that speed`)

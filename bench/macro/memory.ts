@@ -9,12 +9,13 @@ import { join } from 'node:path'
 import { systemClock } from '../../src/index.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { median } from '../../src/lab/median.ts'
-import { CHECKSUM_NAMES, CHECKSUM_TRAITS, type ChecksumName } from '../../src/options.ts'
+import { CHECKSUM_NAMES, type ChecksumName } from '../../src/options.ts'
 import { buildC } from '../peers/native.ts'
 
 /** 128 MiB: more than any cache here holds. */
-const PAGES = 32_768
-const HALF = PAGES / 2
+const COLD_PAGES = 32_768
+/** To see that nothing has rotted. */
+const SMOKE_PAGES = 256
 
 export interface MemoryResult {
   /** Nanoseconds a page, medians. */
@@ -24,25 +25,26 @@ export interface MemoryResult {
   readonly checksums: Readonly<Record<string, number>>
 }
 
-/** Medians of `rounds` turns. Throws if there is no C compiler. */
-export async function memorySpeed(rounds: number): Promise<MemoryResult> {
+/** Medians of nine turns, or with `smoke` one on few pages. Throws if there is no C compiler. */
+export async function memorySpeed(smoke: boolean): Promise<MemoryResult> {
+  const [rounds, count] = smoke ? [1, SMOKE_PAGES] : [9, COLD_PAGES]
+  const half = count / 2
   const dir = mkdtempSync(join(tmpdir(), 'pagefold-memory-'))
   try {
     const native = buildC(dir, 'memory', [[]])
     if (native === undefined) throw new Error('no C compiler (cc) on this machine')
-    const pages = await Pages.ofFamily('random', PAGES, 1)
+    const pages = await Pages.ofFamily('random', count, 1)
     const { arena } = pages
     const start = arena.firstPfn * 4096
-    arena.u8.copyWithin(start + HALF * 4096, start, start + HALF * 4096)
-    const names = CHECKSUM_NAMES.filter((name) => CHECKSUM_TRAITS[name].whole)
+    arena.u8.copyWithin(start + half * 4096, start, start + half * 4096)
     const sums: number[] = []
     const native_compares: number[] = []
     const compares: number[] = []
-    const hashes = new Map<ChecksumName, number[]>(names.map((name) => [name, []]))
+    const hashes = new Map<ChecksumName, number[]>(CHECKSUM_NAMES.map((name) => [name, []]))
     for (let round = 0; round <= rounds; round++) {
-      const { sum, compare } = runNative(native)
+      const { sum, compare } = runNative(native, count)
       const ours = comparePairs(pages)
-      const times = names.map((name) => [name, hashAll(pages, name)] as const)
+      const times = CHECKSUM_NAMES.map((name) => [name, hashAll(pages, name)] as const)
       if (round === 0) continue // the compiler's
       sums.push(sum)
       native_compares.push(compare)
@@ -60,20 +62,21 @@ export async function memorySpeed(rounds: number): Promise<MemoryResult> {
 }
 
 /** A process of its own, its last round: the first has page faults in it. */
-function runNative(program: string): { sum: number; compare: number } {
-  const { status, stdout } = spawnSync(program, [String(PAGES), '3'], { encoding: 'utf8' })
+function runNative(program: string, pages: number): { sum: number; compare: number } {
+  const { status, stdout } = spawnSync(program, [String(pages), '3'], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`${program} failed`)
   return (JSON.parse(stdout) as { rounds: { sum: number; compare: number }[] }).rounds.at(-1)!
 }
 
-function comparePairs({ arena }: Pages): number {
+function comparePairs({ arena, count }: Pages): number {
+  const half = count / 2
   const { core, firstPfn } = arena
   const start = systemClock.cpu()
   let different = 0
-  for (let page = 0; page < HALF; page++)
-    different |= core.comparePages(firstPfn + page, firstPfn + HALF + page)
+  for (let page = 0; page < half; page++)
+    different |= core.comparePages(firstPfn + page, firstPfn + half + page)
   if (different !== 0) throw new Error('equal pages compare different')
-  return ((systemClock.cpu() - start) * 1e6) / HALF
+  return ((systemClock.cpu() - start) * 1e6) / half
 }
 
 function hashAll(pages: Pages, checksum: ChecksumName): number {
@@ -81,7 +84,7 @@ function hashAll(pages: Pages, checksum: ChecksumName): number {
   const hash = pages.hasher()
   const start = systemClock.cpu()
   let all = 0
-  for (let page = 0; page < PAGES; page++) all ^= hash(page)
+  for (let page = 0; page < pages.count; page++) all ^= hash(page)
   if (all !== 0) throw new Error('pairs of equal pages have different checksums')
-  return ((systemClock.cpu() - start) * 1e6) / PAGES
+  return ((systemClock.cpu() - start) * 1e6) / pages.count
 }

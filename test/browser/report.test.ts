@@ -176,7 +176,11 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
       box.y + (row + 0.5) * dot,
     ]
     await page.mouse.move(...at(5, 0))
-    expect(await panelOf(page)).toMatchObject({ Image: 'synth:demo,image=1', Page: '5', Address: '0x5000' })
+    expect(await panelOf(page)).toMatchObject({
+      Image: 'synth:demo,pages=512,image=1',
+      Page: '5',
+      Address: '0x5000',
+    })
     await page.mouse.click(...at(7, 0))
     await page.mouse.move(...at(9, 0))
     expect((await panelOf(page)).Page).toBe('9')
@@ -188,7 +192,7 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     const { page } = await openScan(DEMO)
     await page.locator('.legend button', { hasText: 'shared between images' }).click()
     const { Sharers, answer } = await panelOf(page)
-    expect(Sharers).toBe('2: 1 in synth:demo,image=1, 1 in synth:demo,image=2')
+    expect(Sharers).toBe('2: 1 in synth:demo,pages=512,image=1, 1 in synth:demo,pages=512,image=2')
     expect(answer).toBe('Merged: it shares a frame with 2 other pages, of 3 images.')
   })
 
@@ -221,8 +225,8 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     const { answer } = await panelOf(page)
     const said = page.locator('.map-section [aria-live=polite]')
     expect(await said.textContent()).toContain(answer)
-    expect(await said.textContent()).toContain('page 0 of synth:demo,image=0, at 0x0')
-    expect(await area.getAttribute('aria-label')).toBe('synth:demo,image=0, 512 pages')
+    expect(await said.textContent()).toContain('page 0 of synth:demo,pages=512,image=0, at 0x0')
+    expect(await area.getAttribute('aria-label')).toBe('synth:demo,pages=512,image=0, 512 pages')
     expect(await area.evaluate((shown) => getComputedStyle(shown).outlineStyle)).toBe('solid')
 
     const chart = page.locator('.lines-section .chart').first()
@@ -252,13 +256,13 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     const { page } = await openScan([...DEMO, '--knob', 'max_page_sharing=3'])
     const input = page.getByLabel('Address or page number')
     const image = page.getByLabel('Image', { exact: true })
-    const find = async (text: string, where = 'synth:demo,image=0'): Promise<void> => {
+    const find = async (text: string, where = 'synth:demo,pages=512,image=0'): Promise<void> => {
       await image.selectOption({ label: where })
       await input.fill(text)
       await input.press('Enter')
     }
-    await find('0x1fff', 'synth:demo,image=2')
-    expect(await panelOf(page)).toMatchObject({ Image: 'synth:demo,image=2', Page: '1' })
+    await find('0x1fff', 'synth:demo,pages=512,image=2')
+    expect(await panelOf(page)).toMatchObject({ Image: 'synth:demo,pages=512,image=2', Page: '1' })
     await page.locator('.legend button', { hasText: 'over the sharing limit' }).click()
     const over = await panelOf(page)
     await find('0')

@@ -378,6 +378,8 @@ describe('the benches', () => {
     for (const name of ['comparePages, cold', 'xxh3, cached', 'insert and erase', 'call into the core']) {
       expect(stdout).toContain(name)
     }
+    const memory = spawnSync(process.execPath, [bench, 'memory', '--smoke'], { encoding: 'utf8' })
+    expect(memory.stdout + memory.stderr).toMatch(/comparePages +\d+ ns|no C compiler/)
     expect(spawnSync(process.execPath, [bench, 'cold', file('a.raw', pages(8))]).status).toBeTypeOf('number')
   })
 })

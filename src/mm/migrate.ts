@@ -25,7 +25,7 @@ export function migratePage(memory: Memory, pfn: number, nid: number): number | 
   if (anonVma !== undefined) anonVmas.get(anonVma)
 
   const moved = unmapToMigrate(memory, pfn) && movePage(memory, pfn, fresh)
-  removeMigrationPtes(memory, pfn, moved ? fresh : pfn)
+  removeMigrationPtes(memory, pfn, moved ? fresh : pfn, anonVma)
 
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.clearFlag(fresh, FRAME_LOCKED)

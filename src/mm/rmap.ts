@@ -25,9 +25,14 @@ export function isKsm(memory: Memory, pfn: number): boolean {
   return (memory.frames.mapping(pfn) & MAPPING_TAG) === MAPPING_KSM
 }
 
-/** The anon_vma of an ordinary anonymous page; undefined of any other. Linux: folio_anon_vma() */
+/**
+ * The anon_vma of an ordinary anonymous page; undefined of any other, and of one that nobody maps: its anon_vma may have
+ * gone before it. Linux: folio_get_anon_vma()
+ */
 export function anonVmaOf(memory: Memory, pfn: number): AnonVma | undefined {
-  return isPlainAnon(memory, pfn) ? memory.anonVmas.of(memory.frames.mapping(pfn) >>> 2) : undefined
+  return isPlainAnon(memory, pfn) && memory.frames.mapcount(pfn) > 0
+    ? memory.anonVmas.of(memory.frames.mapping(pfn) >>> 2)
+    : undefined
 }
 
 /** A fresh page is mapped for the first time, by this vma alone. Linux: folio_add_new_anon_rmap() */
@@ -79,19 +84,25 @@ export function anonMapping(anonVmaId: number): number {
  * anon_vma to ask: -1. Linux: page_address_in_vma()
  */
 export function pageAddressInVma(memory: Memory, pfn: number, vma: Vma): number {
-  const mapping = memory.frames.mapping(pfn)
-  if ((mapping & MAPPING_TAG) !== MAPPING_ANON || vma.anonVma === undefined) return -1
-  if (memory.anonVmas.of(mapping >>> 2).root !== vma.anonVma.root) return -1
+  const anonVma = anonVmaOf(memory, pfn)
+  if (anonVma === undefined || anonVma.root !== vma.anonVma?.root) return -1
   return vma.vpnOf(memory.frames.index(pfn))
 }
 
-/** Visits every place that may map a page, merged or not. Linux: rmap_walk() */
-export function rmapWalk(memory: Memory, pfn: number, visit: RmapVisitor): void {
+/**
+ * Visits every place that may map a page, merged or not. For an ordinary page that nobody maps `anonVma` says whose it
+ * is: the caller holds a reference on it. Linux: rmap_walk()
+ */
+export function rmapWalk(
+  memory: Memory,
+  pfn: number,
+  visit: RmapVisitor,
+  anonVma = anonVmaOf(memory, pfn),
+): void {
   if (isKsm(memory, pfn)) {
     memory.ksm.rmapWalk(pfn, visit)
     return
   }
-  const anonVma = anonVmaOf(memory, pfn)
   if (anonVma === undefined) return
   const index = memory.frames.index(pfn)
   // A copy: a visitor may fork or unmap.

@@ -17,9 +17,10 @@ import {
   PTE_WRITE,
 } from '../../assembly/abi.ts'
 import type { Memory } from './memory.ts'
+import type { AnonVma } from './anon-vma.ts'
 import type { MmStruct } from './mm-struct.ts'
 import { makePte, makeSwapPte, ptePfn, type SwapEntry } from './pte.ts'
-import { addRmap, rmapWalk } from './rmap.ts'
+import { addRmap, type RmapVisitor, rmapWalk } from './rmap.ts'
 
 /** Where a page was mapped. */
 export interface Mapping {
@@ -51,10 +52,18 @@ export function unmapToPoison(memory: Memory, pfn: number): Mapping[] {
   return replacePtes(memory, pfn, () => PTE_POISON)
 }
 
-/** Turns the migration entries that name `fromPfn` into ptes of `toPfn`. Linux: remove_migration_ptes() */
-export function removeMigrationPtes(memory: Memory, fromPfn: number, toPfn: number): void {
+/**
+ * Turns the migration entries that name `fromPfn` into ptes of `toPfn`. `anonVma` is the page's, if it is an ordinary
+ * one. Linux: remove_migration_ptes()
+ */
+export function removeMigrationPtes(
+  memory: Memory,
+  fromPfn: number,
+  toPfn: number,
+  anonVma: AnonVma | undefined,
+): void {
   const { frames, pageTables } = memory
-  rmapWalk(memory, toPfn, (mm, _, vpn) => {
+  const restore: RmapVisitor = (mm, _, vpn) => {
     const pte = pageTables.get(mm.pgd, vpn)
     if ((pte & (PTE_PRESENT | PTE_MIGRATION)) !== PTE_MIGRATION || ptePfn(pte) !== fromPfn) return true
     frames.get(toPfn)
@@ -62,7 +71,8 @@ export function removeMigrationPtes(memory: Memory, fromPfn: number, toPfn: numb
     if ((pte & PTE_EXCLUSIVE) !== 0) frames.setFlag(toPfn, FRAME_EXCLUSIVE)
     pageTables.set(mm.pgd, vpn, makePte(toPfn, (pte & (PTE_WRITE | PTE_DIRTY | PTE_UFFD_WP)) | PTE_PRESENT))
     return true
-  })
+  }
+  rmapWalk(memory, toPfn, restore, anonVma)
 }
 
 function replacePtes(

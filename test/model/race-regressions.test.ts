@@ -1,0 +1,33 @@
+// Programs of the race tests that once went wrong, shrunk to what it takes.
+
+import { describe, it } from 'vitest'
+import { type Action, type RaceProgram, runRace, type Step } from './race-world.ts'
+
+interface Regression {
+  readonly options?: Partial<RaceProgram['options']>
+  readonly steps: readonly Step[]
+  readonly actions?: readonly Action[]
+}
+
+const guest = (slot: number): Step[] => [
+  ['spawn', slot, 0],
+  ['map', slot, 0, 0, 6, 0, 0],
+  ['mergeable', slot, 0, 0, 6, 0],
+]
+
+const PROGRAMS: Record<string, Regression> = {
+  'a pinned page outlives its anon_vma, and is not moved': {
+    steps: [...guest(0), ['pin', 0, 0, 0, 1, 1, 0], ['exit', 0], ['offline', 0]],
+  },
+}
+
+describe('what went wrong once', () => {
+  it.each(Object.entries(PROGRAMS))('%s', async (_, { options, steps, actions }) => {
+    await runRace({
+      options: { frames: 64, numaNodes: 1, index: 'content', ...options },
+      steps,
+      actions: actions ?? [],
+      failures: [],
+    })
+  })
+})

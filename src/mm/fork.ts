@@ -21,7 +21,7 @@ import { exitMm } from './exit.ts'
 import type { MmStruct } from './mm-struct.ts'
 import { isSwapPte, makePte, ptePfn, swapEntryOf } from './pte.ts'
 import { addNewAnonRmap, addRmap } from './rmap.ts'
-import { VM_PFNMAP, VM_SHARED, VM_UFFD_WP, Vma } from './vma.ts'
+import { VM_PFNMAP, VM_SHARED, VM_UFFD_WP, VM_WRITE, Vma } from './vma.ts'
 
 /** Fills an empty mm with a copy of another. On ENOMEM the child has been taken apart again. */
 export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
@@ -108,7 +108,8 @@ function copyPinnedPage(child: MmStruct, copy: Vma, vpn: number, pfn: number): E
   if (fresh === 0) return 'ENOMEM'
   memory.arena.core.copyPage(fresh, pfn)
   addNewAnonRmap(memory, fresh, copy, vpn)
-  memory.pageTables.set(child.pgd, vpn, makePte(fresh, PTE_PRESENT | PTE_DIRTY | PTE_WRITE))
+  const write = copy.has(VM_WRITE) ? PTE_WRITE : 0
+  memory.pageTables.set(child.pgd, vpn, makePte(fresh, PTE_PRESENT | PTE_DIRTY | write))
   return undefined
 }
 

@@ -45,7 +45,8 @@ const POLICIES: Record<CowPolicy, (memory: Memory, pfn: number) => boolean> = {
     return frames.refcount(pfn) === 1 && frames.mapcount(pfn) === 1 && !frames.hasFlag(pfn, FRAME_LOCKED)
   },
 
-  'mapcount+swapcount': (memory, pfn) => canShareSwapPage(memory, pfn),
+  'mapcount+swapcount': (memory, pfn) =>
+    !memory.frames.hasFlag(pfn, FRAME_LOCKED) && canShareSwapPage(memory, pfn),
 }
 
 /**

@@ -19,6 +19,11 @@ const PROGRAMS: Record<string, Regression> = {
   'a pinned page outlives its anon_vma, and is not moved': {
     steps: [...guest(0), ['pin', 0, 0, 0, 1, 1, 0], ['exit', 0], ['offline', 0]],
   },
+  'a page that a merge has locked is not taken for the only copy': {
+    options: { cowPolicy: 'mapcount+swapcount' },
+    steps: [...guest(0), ['write', 0, 0, 0, 1], ['write', 0, 0, 1, 1], ['scan', 2]],
+    actions: [{ after: 11, step: ['write', 0, 0, 1, 1] }],
+  },
   'a pinned page is copied for a child as the range allows': {
     steps: [...guest(0), ['pin', 0, 0, 0, 1, 0, 0], ['mprotect', 0, 0, 0, 1, 0], ['fork', 0, 1]],
   },

@@ -55,9 +55,9 @@ export function handleMmFault(mm: MmStruct, vpn: number, kind: FaultKind): Errno
     pte = mm.memory.pageTables.get(mm.pgd, vpn)
   }
   if (kind === 'read') return undefined
-  if (kind === 'write' && (pte & PTE_UFFD_WP) !== 0) {
-    if (!handleUserfault(mm, vma, vpn)) return 'EAGAIN'
-    pte = mm.memory.pageTables.get(mm.pgd, vpn)
+  if (kind !== 'unshare' && (pte & PTE_UFFD_WP) !== 0) {
+    // A handler may have done anything to the page: from the start.
+    return handleUserfault(mm, vma, vpn) ? handleMmFault(mm, vpn, kind) : 'EAGAIN'
   }
   if (kind === 'write' && (pte & PTE_WRITE) !== 0) return undefined
   return doWpPage(mm, vma, vpn, pte, kind)
@@ -137,6 +137,6 @@ export function allows(mm: MmStruct, vma: Vma, pte: number, kind: FaultKind): bo
   if (kind === 'read') return vma.has(VM_READ)
   if ((pte & PTE_WRITE) !== 0) return kind === 'force' || vma.has(VM_WRITE)
   const forced = PTE_PRESENT | PTE_DIRTY
-  if (kind !== 'force' || (pte & (forced | PTE_SPECIAL)) !== forced) return false
+  if (kind !== 'force' || (pte & (forced | PTE_SPECIAL | PTE_UFFD_WP)) !== forced) return false
   return mm.memory.frames.hasFlag(pte >>> PAGE_SHIFT, FRAME_EXCLUSIVE)
 }

@@ -230,11 +230,20 @@ export class Mm extends MmStruct {
     }
   }
 
-  /** Protects the present pages of a range, or with `on` false lets them go. Linux: UFFDIO_WRITEPROTECT */
+  /**
+   * Protects the present pages of a range, or with `on` false lets them go. Throws ENOMEM if part of the range is not
+   * mapped, ENOENT if nobody would be told of writes to it. Linux: UFFDIO_WRITEPROTECT
+   */
   userfaultWriteProtect(address: number, length: number, on: boolean): void {
     this.expectAlive()
     const { start, end } = pageRange(address, length)
     this.expectMapped(start, end)
+    if (this.vmas.within(start, end).some((vma) => !vma.has(VM_UFFD_WP))) {
+      throw new PagefoldError(
+        'ENOENT',
+        `${this.name}: ${hex(address)}+${length} is not registered: registerUserfault first`,
+      )
+    }
     changeWriteProtection(this, start, end, on)
   }
 

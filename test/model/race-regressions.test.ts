@@ -19,6 +19,18 @@ const PROGRAMS: Record<string, Regression> = {
   'a pinned page outlives its anon_vma, and is not moved': {
     steps: [...guest(0), ['pin', 0, 0, 0, 1, 1, 0], ['exit', 0], ['offline', 0]],
   },
+  'protection is refused where nobody would hear of writes': {
+    steps: [...guest(0), ['write', 0, 0, 1, 1], ['writeProtect', 0, 0, 0, 2, 1], ['write', 0, 0, 1, 0]],
+  },
+  'a forced write is reported too, and does not take the protection away': {
+    steps: [
+      ...guest(0),
+      ['write', 0, 0, 1, 1],
+      ['userfault', 0, 0, 0, 6],
+      ['writeProtect', 0, 0, 0, 6, 1],
+      ['force', 0, 0, 1, 2],
+    ],
+  },
   'a page that a merge has locked is not taken for the only copy': {
     options: { cowPolicy: 'mapcount+swapcount' },
     steps: [...guest(0), ['write', 0, 0, 0, 1], ['write', 0, 0, 1, 1], ['scan', 2]],

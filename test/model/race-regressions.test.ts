@@ -36,6 +36,10 @@ const PROGRAMS: Record<string, Regression> = {
     steps: [...guest(0), ['write', 0, 0, 0, 1], ['write', 0, 0, 1, 1], ['scan', 2]],
     actions: [{ after: 11, step: ['write', 0, 0, 1, 1] }],
   },
+  'a page swapped in may be swapped out again before the fault goes on': {
+    steps: [['swapOn'], ...guest(0), ['write', 0, 0, 0, 1], ['reclaim', 0, 0, 0], ['get', 0, 0, 0, 1]],
+    actions: [{ after: 3, step: ['reclaim', 0, 0, 0] }],
+  },
   'a pinned page is copied for a child as the range allows': {
     steps: [...guest(0), ['pin', 0, 0, 0, 1, 0, 0], ['mprotect', 0, 0, 0, 1, 0], ['fork', 0, 1]],
   },

@@ -45,6 +45,8 @@ export function handleMmFault(mm: MmStruct, vpn: number, kind: FaultKind): Errno
   if (vma === undefined || vma.has(VM_PFNMAP)) return 'EFAULT'
   if (kind === 'write' && !vma.has(VM_WRITE)) return 'EFAULT'
   if (kind === 'read' && !vma.has(VM_READ)) return 'EFAULT'
+  // Force makes a private copy where there is none to write to; what is shared stays as it is.
+  if (kind === 'force' && vma.has(VM_SHARED) && !vma.has(VM_WRITE)) return 'EFAULT'
   let pte = mm.memory.pageTables.get(mm.pgd, vpn)
   if (pte === 0) return doMissingPage(mm, vma, vpn, kind)
   if ((pte & PTE_PRESENT) === 0) {

@@ -40,6 +40,14 @@ const PROGRAMS: Record<string, Regression> = {
     steps: [['swapOn'], ...guest(0), ['write', 0, 0, 0, 1], ['reclaim', 0, 0, 0], ['get', 0, 0, 0, 1]],
     actions: [{ after: 3, step: ['reclaim', 0, 0, 0] }],
   },
+  'what is shared and not writable cannot be written to by force': {
+    steps: [
+      ['spawn', 0, 0],
+      ['map', 0, 0, 0, 2, 1, 0],
+      ['mprotect', 0, 0, 0, 2, 1],
+      ['force', 0, 0, 0, 1],
+    ],
+  },
   'a pinned page is copied for a child as the range allows': {
     steps: [...guest(0), ['pin', 0, 0, 0, 1, 0, 0], ['mprotect', 0, 0, 0, 1, 0], ['fork', 0, 1]],
   },

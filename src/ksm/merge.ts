@@ -41,7 +41,10 @@ export function visitWindow(ksm: KsmState, count: number): void {
       memory.race?.('scan: between cursor and merge')
       // Whoever was called back during a merge may have changed what the cursor saw, and the bytes themselves.
       pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
-      if (pfn === 0) continue
+      if (pfn === 0) {
+        removeRmapItemFromTree(ksm, item)
+        continue
+      }
       window.set(i, item, pfn, StableNodes.ofMapping(frames.mapping(pfn)) !== 0)
       core.hashWindow(i, 1, stableRoots, unstableRoots)
     }

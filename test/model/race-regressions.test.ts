@@ -40,6 +40,10 @@ const PROGRAMS: Record<string, Regression> = {
     steps: [['swapOn'], ...guest(0), ['write', 0, 0, 0, 1], ['reclaim', 0, 0, 0], ['get', 0, 0, 0, 1]],
     actions: [{ after: 3, step: ['reclaim', 0, 0, 0] }],
   },
+  'an item whose page went before its visit leaves the unstable tree': {
+    steps: [['swapOn'], ...guest(0), ['write', 0, 0, 0, 1], ['scan', 2], ['scan', 2]],
+    actions: [{ after: 9, step: ['reclaim', 0, 0, 0] }],
+  },
   'what is shared and not writable cannot be written to by force': {
     steps: [
       ['spawn', 0, 0],

@@ -48,11 +48,10 @@ export function visitWindow(ksm: KsmState, count: number): void {
       window.set(i, item, pfn, StableNodes.ofMapping(frames.mapping(pfn)) !== 0)
       core.hashWindow(i, 1, stableRoots, unstableRoots)
     }
-    if (isCandidate(ksm, i, item, pfn)) {
-      frames.get(pfn)
-      cmpAndMergePage(ksm, trees, item, pfn)
-      frames.put(pfn)
-    }
+    // Held from here on: what happens while a stale node is looked at may take its last mapping.
+    frames.get(pfn)
+    if (isCandidate(ksm, i, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)
+    frames.put(pfn)
     memory.race?.('scan: between pages')
   }
 }

@@ -44,6 +44,23 @@ const PROGRAMS: Record<string, Regression> = {
     steps: [['swapOn'], ...guest(0), ['write', 0, 0, 0, 1], ['scan', 2], ['scan', 2]],
     actions: [{ after: 9, step: ['reclaim', 0, 0, 0] }],
   },
+  'a page is held while a stale node of its item is looked at': {
+    steps: [
+      ['swapOn'],
+      ...guest(0),
+      ['write', 0, 0, 0, 0],
+      ['write', 0, 0, 1, 1],
+      ['write', 0, 0, 3, 0],
+      ['scan', 1],
+      ['scanPages', 1],
+      ['scan', 1],
+    ],
+    actions: [
+      { after: 14, step: ['poke', 0, 0, 0, 0, 0] },
+      { after: 8, step: ['write', 0, 0, 0, 0] },
+      { after: 6, step: ['reclaim', 0, 0, 0] },
+    ],
+  },
   'what is shared and not writable cannot be written to by force': {
     steps: [
       ['spawn', 0, 0],

@@ -1,12 +1,13 @@
 // Taking a page out of every page table that maps it, found through the rmap walk: for swap, migration, and broken
-// memory. What stands in the ptes afterwards says where the page went. Whether somebody else holds a reference is not
-// asked: such a page is unmapped all the same, and can be mapped again.
+// memory. What stands in the ptes afterwards says where the page went. Whether somebody else holds a plain reference is
+// not asked: such a page is unmapped all the same, and can be mapped again.
 //
 // Linux: try_to_unmap(), try_to_migrate(), remove_migration_ptes()
 
 import {
   FRAME_DIRTY,
   FRAME_EXCLUSIVE,
+  FRAME_PINNED,
   PTE_DIRTY,
   PTE_EXCLUSIVE,
   PTE_MIGRATION,
@@ -16,8 +17,8 @@ import {
   PTE_UFFD_WP,
   PTE_WRITE,
 } from '../../assembly/abi.ts'
-import type { Memory } from './memory.ts'
 import type { AnonVma } from './anon-vma.ts'
+import type { Memory } from './memory.ts'
 import type { MmStruct } from './mm-struct.ts'
 import { makePte, makeSwapPte, ptePfn, type SwapEntry } from './pte.ts'
 import { addRmap, type RmapVisitor, rmapWalk } from './rmap.ts'
@@ -28,8 +29,13 @@ export interface Mapping {
   readonly vpn: number
 }
 
-/** Replaces every pte of a page by its swap entry. True if none is left. Linux: try_to_unmap() */
+/**
+ * Replaces every pte of a page by its swap entry. True if none is left. A page pinned by the mm that has it alone stays: a
+ * fork could otherwise part the two (as it could before 5.18). Linux: try_to_unmap()
+ */
 export function unmapToSwap(memory: Memory, pfn: number, entry: SwapEntry): boolean {
+  const keepPinned = memory.cowPolicy === 'anon_exclusive' && memory.frames.hasFlag(pfn, FRAME_PINNED)
+  if (keepPinned && memory.frames.hasFlag(pfn, FRAME_EXCLUSIVE)) return false
   replacePtes(memory, pfn, (pte, exclusive) => {
     // Before the mapping goes: the sum of both must never be too small.
     memory.swap.duplicate(entry)

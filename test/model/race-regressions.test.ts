@@ -72,6 +72,17 @@ const PROGRAMS: Record<string, Regression> = {
   'a pinned page is copied for a child as the range allows': {
     steps: [...guest(0), ['pin', 0, 0, 0, 1, 0, 0], ['mprotect', 0, 0, 0, 1, 0], ['fork', 0, 1]],
   },
+  'a pinned page is not swapped out': {
+    steps: [
+      ['swapOn'],
+      ...guest(0),
+      ['write', 0, 0, 0, 1],
+      ['pin', 0, 0, 0, 1, 1, 0],
+      ['reclaim', 0, 0, 0],
+      ['fork', 0, 1],
+      ['write', 0, 0, 0, 2],
+    ],
+  },
 }
 
 describe('what went wrong once', () => {

@@ -125,11 +125,10 @@ export function ksmMightNeedToCopy(memory: Memory, pfn: number, vma: Vma, vpn: n
     if (memory.ksm.mayKeepMerged(pfn)) return pfn
   } else if (!frames.isAnon(pfn)) {
     return pfn
-  } else if (
-    memory.anonVmas.of(frames.mapping(pfn) >>> 2).root === vma.anonVma!.root &&
-    frames.index(pfn) === vma.indexOf(vpn)
-  ) {
-    return pfn
+  } else if (frames.index(pfn) === vma.indexOf(vpn)) {
+    // By number: while nobody maps the page its anon_vma may be gone.
+    const owner = frames.mapping(pfn) >>> 2
+    if (vma.anonVmaChain.some(({ id }) => id === owner)) return pfn
   }
   const copy = frames.alloc(vma.nid)
   if (copy === 0) return 0

@@ -36,6 +36,21 @@ const PROGRAMS: Record<string, Regression> = {
     steps: [...guest(0), ['write', 0, 0, 0, 1], ['write', 0, 0, 1, 1], ['scan', 2]],
     actions: [{ after: 11, step: ['write', 0, 0, 1, 1] }],
   },
+  'a page in the swap cache may outlive its anon_vma': {
+    steps: [
+      ['swapOn'],
+      ...guest(0),
+      ...guest(1),
+      ['write', 0, 0, 0, 1],
+      ['write', 1, 0, 0, 1],
+      ['scan', 2],
+      ['reclaim', 0, 0, 0],
+      ['read', 0, 0, 0],
+      ['exit', 0],
+      ['scan', 1],
+      ['read', 1, 0, 0],
+    ],
+  },
   'a page swapped in may be swapped out again before the fault goes on': {
     steps: [['swapOn'], ...guest(0), ['write', 0, 0, 0, 1], ['reclaim', 0, 0, 0], ['get', 0, 0, 0, 1]],
     actions: [{ after: 3, step: ['reclaim', 0, 0, 0] }],

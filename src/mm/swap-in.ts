@@ -42,7 +42,7 @@ export function doSwapPage(mm: MmStruct, vma: Vma, vpn: number, pte: number): Er
   const errno = mapLocked(mm, vma, vpn, pte, entry, cached)
   frames.clearFlag(cached, FRAME_LOCKED)
   memory.race?.('swap-in: after unlock', mm)
-  if (errno === undefined && frames.mapcount(cached) === 0) swap.tryToFree(cached)
+  if (frames.mapcount(cached) === 0) swap.tryToFree(cached)
   frames.put(cached)
   return errno
 }

@@ -1,8 +1,9 @@
 // Taking pages away from an mm: munmap, MADV_DONTNEED, exit. A frame is freed the instant its last mapping goes.
 
-import { PTE_DIRTY, PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
+import { FRAME_LOCKED, PTE_DIRTY, PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
+import type { Memory } from './memory.ts'
 import type { MmStruct } from './mm-struct.ts'
-import { isSwapPte, ptePfn, swapEntryOf } from './pte.ts'
+import { isSwapPte, ptePfn, type SwapEntry, swapEntryOf } from './pte.ts'
 import { removeRmap } from './rmap.ts'
 import { releaseShared } from './shared.ts'
 import type { Vma } from './vma.ts'
@@ -42,9 +43,18 @@ export function removeVma(mm: MmStruct, vma: Vma): void {
   if (vma.shared !== undefined) releaseShared(mm.memory, vma.shared)
 }
 
+/** With the last who had it swapped out a page leaves the swap cache too. Linux: free_swap_and_cache() */
+function freeSwapAndCache({ swap, frames }: Memory, entry: SwapEntry): void {
+  const cached = swap.cachedPage(entry)
+  swap.free(entry)
+  if (cached === 0 || frames.mapcount(cached) > 0) return
+  // Whoever has it locked does this when they let it go.
+  if (!frames.hasFlag(cached, FRAME_LOCKED)) swap.tryToFree(cached)
+}
+
 function zapPte(mm: MmStruct, pte: number): void {
   if ((pte & PTE_PRESENT) === 0) {
-    if (isSwapPte(pte)) mm.memory.swap.free(swapEntryOf(pte))
+    if (isSwapPte(pte)) freeSwapAndCache(mm.memory, swapEntryOf(pte))
     return
   }
   if ((pte & PTE_SPECIAL) === 0) removeRmap(mm.memory, ptePfn(pte))

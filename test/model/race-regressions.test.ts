@@ -98,6 +98,16 @@ const PROGRAMS: Record<string, Regression> = {
       ['write', 0, 0, 0, 2],
     ],
   },
+  'a page leaves the swap cache with the last who had it swapped out': {
+    steps: [
+      ['swapOn'],
+      ...guest(0),
+      ['write', 0, 0, 0, 1],
+      ['get', 0, 0, 0, 1],
+      ['reclaim', 0, 0, 0],
+      ['munmap', 0, 0, 0, 1],
+    ],
+  },
 }
 
 describe('what went wrong once', () => {

@@ -108,6 +108,18 @@ const PROGRAMS: Record<string, Regression> = {
       ['munmap', 0, 0, 0, 1],
     ],
   },
+  'a page frozen by a migration cannot be had from the swap cache': {
+    steps: [
+      ['swapOn'],
+      ...guest(0),
+      ['write', 0, 0, 0, 1],
+      ['fork', 0, 1],
+      ['reclaim', 0, 0, 0],
+      ['read', 0, 0, 0],
+      ['migrate', 0, 0, 0, 0],
+    ],
+    actions: [{ after: 7, step: ['read', 1, 0, 0] }],
+  },
 }
 
 describe('what went wrong once', () => {

@@ -31,6 +31,14 @@ const PROGRAMS: Record<string, Regression> = {
       ['force', 0, 0, 1, 2],
     ],
   },
+  'swapoff does not end while an exiting mm has pages there': {
+    steps: [['swapOn'], ...guest(0), ['write', 0, 0, 0, 1], ['reclaim', 0, 0, 0], ['exit', 0]],
+    actions: [{ after: 0, step: ['swapOff'] }],
+  },
+  'there is one swapoff at a time': {
+    steps: [['swapOn'], ...guest(0), ['write', 0, 0, 0, 1], ['reclaim', 0, 0, 0], ['swapOff']],
+    actions: [{ after: 1, step: ['swapOff'] }],
+  },
   'a page that a merge has locked is not taken for the only copy': {
     options: { cowPolicy: 'mapcount+swapcount' },
     steps: [...guest(0), ['write', 0, 0, 0, 1], ['write', 0, 0, 1, 1], ['scan', 2]],

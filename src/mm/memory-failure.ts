@@ -4,7 +4,7 @@
 //
 // Linux: memory_failure(), collect_procs_ksm()
 
-import { PAGE_SIZE } from '../../assembly/abi.ts'
+import { MAPPING_KSM, PAGE_SIZE } from '../../assembly/abi.ts'
 import type { Memory } from './memory.ts'
 import { isKsm } from './rmap.ts'
 import { unmapToPoison } from './unmap-page.ts'
@@ -25,6 +25,9 @@ export function memoryFailure(memory: Memory, pfn: number, recover: boolean): Me
   // Held while it is taken apart, so that it does not go back to the free ones.
   if (inUse) frames.get(pfn)
   const told = inUse ? unmapToPoison(memory, pfn) : []
+  // Swap may hold it for a while yet: nobody may find it by its content any more.
+  if (isKsm(memory, pfn)) frames.setMapping(pfn, MAPPING_KSM)
+  if (frames.mapcount(pfn) === 0) memory.swap.tryToFree(pfn)
   frames.poison(pfn)
   if (inUse) frames.put(pfn)
   return { told: told.map(({ mm, vpn }) => ({ mm: mm.name, address: vpn * PAGE_SIZE })), recovered }

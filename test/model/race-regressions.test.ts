@@ -95,6 +95,32 @@ const PROGRAMS: Record<string, Regression> = {
   'a pinned page is copied for a child as the range allows': {
     steps: [...guest(0), ['pin', 0, 0, 0, 1, 0, 0], ['mprotect', 0, 0, 0, 1, 0], ['fork', 0, 1]],
   },
+  'a broken page in the swap cache has no node': {
+    steps: [
+      ['swapOn'],
+      ...guest(0),
+      ['write', 0, 0, 1, 1],
+      ['advise', 0, 0, 0, 2, 3],
+      ['fork', 0, 1],
+      ['read', 1, 0, 1],
+      ['write', 1, 0, 0, 1],
+      ['scanPages', 3],
+      ['scanPages', 2],
+      ['memoryFailure', 1, 0, 0],
+      ['offline', 0],
+    ],
+  },
+  'a broken page gives its place in swap back': {
+    options: { cowPolicy: 'page_count' },
+    steps: [
+      ['swapOn'],
+      ...guest(0),
+      ['write', 0, 0, 0, 1],
+      ['reclaim', 0, 0, 0],
+      ['read', 0, 0, 0],
+      ['memoryFailure', 0, 0, 0],
+    ],
+  },
   'a pinned page is not swapped out': {
     steps: [
       ['swapOn'],

@@ -55,10 +55,10 @@ export function handleMmFault(mm: MmStruct, vpn: number, kind: FaultKind): Errno
     const errno = doSwapPage(mm, vma, vpn, pte)
     if (errno !== undefined) return errno
     pte = mm.memory.pageTables.get(mm.pgd, vpn)
-  }
-  if (kind === 'read') return undefined
     // Somebody has taken it away again already.
     if ((pte & PTE_PRESENT) === 0) return handleMmFault(mm, vpn, kind)
+  }
+  if (kind === 'read') return undefined
   if (kind !== 'unshare' && (pte & PTE_UFFD_WP) !== 0) {
     // A handler may have done anything to the page: from the start.
     return handleUserfault(mm, vma, vpn) ? handleMmFault(mm, vpn, kind) : 'EAGAIN'

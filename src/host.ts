@@ -219,12 +219,15 @@ export class Host {
 
   /**
    * Brings back everything a store holds and closes it. Throws EINVAL if it is not in use; ENOMEM or EIO if a page
-   * could not be brought back: it stays in use then.
+   * could not be brought back, EAGAIN if an mm that is just exiting has some there: it stays in use then.
    */
   swapOff(store: SwapStore): void {
     this.expectOpen()
     const device = this.memory.swap.find(store)
-    if (device === undefined) throw new PagefoldError('EINVAL', 'swapOff: the store is not in use')
+    // Linux too has a second swapoff find nothing while the first is at work.
+    if (device === undefined || !this.memory.swap.isWritable(device)) {
+      throw new PagefoldError('EINVAL', 'swapOff: the store is not in use')
+    }
     const errno = swapOff(this.memory, device)
     if (errno !== undefined) throw new PagefoldError(errno, 'swapOff: a page could not be brought back')
   }

@@ -77,10 +77,7 @@ function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma, vpn: nu
   const { pageTables } = memory
   if (!pageTables.reserve(child.pgd, vpn)) return 'ENOMEM'
   const pte = pageTables.get(parent.pgd, vpn)
-  if ((pte & PTE_PRESENT) === 0) {
-    copyNonPresentPte(child, parent, vpn, pte)
-    return undefined
-  }
+  if ((pte & PTE_PRESENT) === 0) return copyNonPresentPte(child, copy, parent, vpn, pte)
   if ((pte & PTE_SPECIAL) !== 0) {
     pageTables.set(child.pgd, vpn, pte & ~PTE_UFFD_WP)
     if ((pte & PTE_DIRTY) !== 0) memory.addKsmZeroPages(child, 1)
@@ -113,12 +110,27 @@ function copyPinnedPage(child: MmStruct, copy: Vma, vpn: number, pfn: number): E
   return undefined
 }
 
-/** Swapped out, on the move, or broken. Neither side has it alone any more. Linux: copy_nonpresent_pte() */
-function copyNonPresentPte(child: MmStruct, parent: MmStruct, vpn: number, pte: number): void {
-  const { pageTables, swap } = parent.memory
+/**
+ * Swapped out, on the move, or broken. Neither side has it alone any more; but a page that was swapped out while pinned
+ * stays the parent's, or the device and the parent would part. Linux: copy_nonpresent_pte()
+ */
+function copyNonPresentPte(
+  child: MmStruct,
+  copy: Vma,
+  parent: MmStruct,
+  vpn: number,
+  pte: number,
+): Errno | undefined {
+  const { pageTables, swap, frames } = parent.memory
+  if (isSwapPte(pte)) {
+    const cached = swap.cachedPage(swapEntryOf(pte))
+    const pinned = cached !== 0 && frames.hasFlag(cached, FRAME_PINNED)
+    if (pinned && (pte & PTE_EXCLUSIVE) !== 0) return copyPinnedPage(child, copy, vpn, cached)
+    swap.duplicate(swapEntryOf(pte))
+  }
   const shared = (pte & PTE_POISON) !== 0 ? pte : pte & ~(PTE_EXCLUSIVE | PTE_UFFD_WP)
   const kept = (pte & PTE_MIGRATION) !== 0 ? shared & ~PTE_WRITE : shared
-  if (isSwapPte(pte)) swap.duplicate(swapEntryOf(pte))
   pageTables.set(parent.pgd, vpn, (kept | (pte & PTE_UFFD_WP)) >>> 0)
   pageTables.set(child.pgd, vpn, kept >>> 0)
+  return undefined
 }

@@ -29,8 +29,10 @@ export function migratePage(memory: Memory, pfn: number, nid: number): number | 
 
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.clearFlag(fresh, FRAME_LOCKED)
+  // Who had it swapped out may have gone meanwhile.
+  const page = moved ? fresh : pfn
+  if (frames.mapcount(page) === 0) memory.swap.tryToFree(page)
   if (anonVma !== undefined) anonVmas.put(anonVma)
-  if (frames.mapcount(moved ? fresh : pfn) === 0) memory.swap.tryToFree(moved ? fresh : pfn)
   frames.put(pfn)
   frames.put(fresh) // if it was not taken into use, it is free again
   return moved ? fresh : 'EAGAIN'

@@ -92,9 +92,8 @@ export function anonMapping(anonVmaId: number): number {
  * anon_vma to ask: -1. Linux: page_address_in_vma()
  */
 export function pageAddressInVma(memory: Memory, pfn: number, vma: Vma): number {
-  const mapping = memory.frames.mapping(pfn)
-  if ((mapping & MAPPING_TAG) !== MAPPING_ANON || vma.anonVma === undefined) return -1
-  if (memory.anonVmas.of(mapping >>> 2).root !== vma.anonVma.root) return -1
+  const anonVma = anonVmaOf(memory, pfn)
+  if (anonVma === undefined || anonVma.root !== vma.anonVma?.root) return -1
   return vma.vpnOf(memory.frames.index(pfn))
 }
 

@@ -31,12 +31,11 @@ export function doSwapPage(mm: MmStruct, vma: Vma, vpn: number, pte: number): Er
   const { memory } = mm
   const { frames, swap } = memory
   const entry = swapEntryOf(pte)
+  const known = swap.cachedPage(entry)
+  // No reference before this is known: a migration may have frozen the page.
+  if (known !== 0 && frames.hasFlag(known, FRAME_LOCKED)) return 'EAGAIN'
   const cached = cachedOrRead(memory, entry, vma.nid)
   if (cached === 0) return 'ENOMEM'
-  if (frames.hasFlag(cached, FRAME_LOCKED)) {
-    frames.put(cached)
-    return 'EAGAIN'
-  }
   frames.setFlag(cached, FRAME_LOCKED)
   memory.race?.('swap-in: after lock', mm)
   const errno = mapLocked(mm, vma, vpn, pte, entry, cached)

@@ -59,21 +59,35 @@ export function pageOut(mm: MmStruct, start: number, end: number): void {
   }
 }
 
+/** A child that is born while its parent is gone through may need another pass. */
+const MAX_PASSES = 3
+
 /**
- * Brings everything on a device back, one pass over the mms, and takes it out of use. Returns ENOMEM or EIO if a page
- * could not be brought back; the device stays in use then. Linux: swapoff(), try_to_unuse()
+ * Brings everything on a device back and takes it out of use. Returns ENOMEM or EIO if a page could not be brought back,
+ * EAGAIN if an mm that is just exiting still has pages there or one is held; the device stays in use then. Linux: swapoff(),
+ * try_to_unuse()
  */
 export function swapOff(memory: Memory, device: number): Errno | undefined {
   const { swap } = memory
   swap.setWritable(device, false)
+  let errno: Errno | undefined
+  for (let pass = 0; pass < MAX_PASSES && errno === undefined; pass++) {
+    errno = unuseAll(memory, device)
+    if (errno !== undefined || swap.used(device) > 0) continue
+    swap.remove(device)
+    return undefined
+  }
+  swap.setWritable(device, true)
+  return errno ?? 'EAGAIN'
+}
+
+function unuseAll(memory: Memory, device: number): Errno | undefined {
+  const { swap } = memory
   for (const mm of memory.mms()) {
     const errno = mm.users === 0 ? undefined : unuseMm(mm, device)
-    if (errno === undefined) continue
-    swap.setWritable(device, true)
-    return errno
+    if (errno !== undefined) return errno
   }
   for (const [pfn, entry] of [...swap.cachedPages()]) if (entry.device === device) swap.tryToFree(pfn)
-  swap.remove(device)
   return undefined
 }
 

@@ -73,6 +73,11 @@ export class Swap {
     this.devices[device]!.writable = writable
   }
 
+  /** False while swapoff is at work on a device. */
+  isWritable(device: number): boolean {
+    return this.devices[device]!.writable
+  }
+
   /** Forgets a device whose slots are all free. */
   remove(device: number): void {
     const { store } = this.devices[device]!

@@ -20,6 +20,9 @@ const NAMES = readdirSync(RECORDED)
 /** With the hash index pages join other dups of a chain there than on Linux; the reason is in compare-rows.ts. */
 const OTHER_DUPS = ['shrunk-93.json', 'shrunk-203.json']
 
+/** More than any recorded history ever has in use: an audit after every operation looks at all of them. */
+const FRAMES = 512
+
 const LIVE_SEEDS = [1, 2, 3, 4, 5]
 const LIVE_OPS = 150
 
@@ -30,7 +33,7 @@ function recording(name: string) {
 describe.each(INDEX_NAMES)('recorded histories, index %s', (index) => {
   it.each(NAMES)('%s', async (name) => {
     const { program, rows } = recording(name)
-    const counted = await runHistory(program, { index }, (host) => host.audit())
+    const counted = await runHistory(program, { index, frames: FRAMES }, (host) => host.audit())
     if (index === 'hash' && OTHER_DUPS.includes(name)) {
       expect(differenceBeforeChains(rows, counted, index)).toBeUndefined()
       expect(firstDifference(rows, counted, index)).toBeDefined()

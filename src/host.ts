@@ -166,7 +166,6 @@ export class Host {
   /** Makes an empty address space. Throws ENOMEM, EAGAIN. */
   createMm(options: MmOptions = {}): Mm {
     this.expectOpen()
-    if (options.domain !== undefined) this.ksm.state.openDomain(options.domain)
     return new Mm(this.memory, options)
   }
 

@@ -23,6 +23,10 @@ export class Hooks implements KsmHooks {
     this.ksm = ksm
   }
 
+  openDomain(domain: string): void {
+    this.ksm.openDomain(domain)
+  }
+
   /** Linux: __ksm_enter() */
   enter(mm: MmStruct): Errno | undefined {
     const { slots, cursor, tunables, memory } = this.ksm

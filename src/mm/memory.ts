@@ -20,6 +20,8 @@ const MAX_MMS = 65_535
 
 /** What mm asks of the merger (Linux: include/linux/ksm.h). */
 export interface KsmHooks {
+  /** Pages of this domain may be merged from now on. Throws ENOMEM. */
+  openDomain(domain: string): void
   /** Registers an mm for scanning. Linux: __ksm_enter() */
   enter(mm: MmStruct): Errno | undefined
   /** An mm is about to lose its mappings. Linux: ksm_exit() */
@@ -126,6 +128,7 @@ export class Memory {
 }
 
 const NO_KSM: KsmHooks = {
+  openDomain: () => {},
   enter: () => undefined,
   exit: () => {},
   fork: () => {},

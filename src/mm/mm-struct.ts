@@ -46,6 +46,8 @@ export class MmStruct {
 
   constructor(memory: Memory, options: MmOptions = {}) {
     this.memory = memory
+    this.domain = options.domain ?? ''
+    memory.ksm.openDomain(this.domain)
     this.pgd = memory.pageTables.create()
     if (this.pgd === 0) {
       throw new PagefoldError(
@@ -59,7 +61,6 @@ export class MmStruct {
       throw new PagefoldError('EAGAIN', 'a host has at most 65535 mms: let some exit, and ksmd visit them')
     }
     this.name = options.name ?? `mm-${this.id}`
-    this.domain = options.domain ?? ''
   }
 
   /** Calls a notifier before and after translations of this mm change, until it is unregistered or the mm exits. */

@@ -133,11 +133,12 @@ export class Mm extends MmStruct {
 
   /**
    * A child that shares every page until one of the two writes. Throws ENOMEM; nothing is left of the child then, and
-   * the parent is as it was.
+   * the parent is as it was. Throws RangeError for another domain than the parent's: the two share pages.
    */
   fork(options: MmOptions = {}): Mm {
     this.expectAlive()
-    const child = new Mm(this.memory, { domain: this.domain, ...options })
+    if (options.domain !== undefined) expectOneOf('domain', options.domain, [this.domain])
+    const child = new Mm(this.memory, { ...options, domain: this.domain })
     this.expectDone(forkMm(child, this), 'fork')
     return child
   }

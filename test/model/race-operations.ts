@@ -298,9 +298,10 @@ export const OPERATIONS = {
   deviceWrite: operation(3, [fc.nat(5), content], 'nothing', (world, [which, c]) => {
     const held = world.pins[which % Math.max(1, world.pins.length)]
     // Whether a child gets what is written while it is being made nobody has promised.
-    if (held?.cells === undefined || !held.write || held.guest === world.forking) return
+    const cell = held?.cells[0]
+    if (held === undefined || cell === undefined || !held.write || held.guest === world.forking) return
     held.pin.write(0, contentBytes(c))
-    held.cells[0]!.bytes = contentBytes(c)
+    cell.bytes = contentBytes(c)
   }),
 
   swapOn: operation(8, [], 'nothing', (world) => {
@@ -605,7 +606,10 @@ function hold(
         : target.mm.pin(start * PAGE, length, { write, longterm: longterm === 1 })
     // Only today's rule keeps a pin and its guest together, and only for pins.
     const kept = longterm !== undefined && world.host.policy.cowPolicy === 'anon_exclusive'
-    const cells = kept ? vpns.map((vpn) => target.pages.get(vpn)!.cell) : undefined
+    const cells = vpns.map((vpn, i) =>
+      // Taken away again already while the next page was faulted in: nobody's any more.
+      kept && target.mm.pfn(vpn * PAGE) === pin.pfns[i] ? target.pages.get(vpn)!.cell : undefined,
+    )
     world.pins.push({ guest: target, pin, cells, write })
   })
   if (pages === 1) expectAccess('pin', world, target, start, errno, allowed)

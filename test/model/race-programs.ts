@@ -12,16 +12,39 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   })),
 )
 
-/** Two guests with something to merge; shrinking takes away what is not needed. */
-const beginning: Step[] = [
-  ['swapOn'],
-  ...[0, 1].flatMap((slot): Step[] => [
-    ['spawn', slot, 0],
+/** What guests do to their memory all the time: most of what happens at race points. */
+const access: OperationName[] = [
+  'write',
+  'write',
+  'poke',
+  'touch',
+  'mmuWrite',
+  'read',
+  'translate',
+  'pin',
+  'advise',
+]
+const action: fc.Arbitrary<Step> = fc.oneof(
+  step,
+  ...access.map((name) => fc.tuple(fc.constant(name), ...OPERATIONS[name].args) as fc.Arbitrary<Step>),
+)
+
+/** Two guests with something to merge, perhaps of two domains; shrinking takes away what is not needed. */
+function beginnings(): fc.Arbitrary<Step[]> {
+  const guest = (slot: number, domain: number): Step[] => [
+    ['spawn', slot, domain],
     ['map', slot, 0, 0, 6, 0, 0],
     ['mergeable', slot, 0, 0, 6, 0],
+    ['openMmu', slot],
     ...[0, 1, 2, 3].map((page): Step => ['write', slot, 0, page, page % 3]),
-  ]),
-]
+    ...[0, 3].map((page): Step => ['translate', slot, 0, page, page % 2]),
+  ]
+  return fc.constantFrom(0, 0, 0, 1).chain((domain) => {
+    const steps: Step[] = [['swapOn'], ...guest(0, domain), ...guest(1, 0)]
+    const kept = steps.map((first) => fc.option(fc.constant(first), { freq: 30 }))
+    return fc.tuple(...kept).map((found) => found.filter((first) => first !== null))
+  })
+}
 
 /** Programs of about `length` operations. */
 export function racePrograms(length: number): fc.Arbitrary<RaceProgram> {
@@ -38,15 +61,15 @@ export function racePrograms(length: number): fc.Arbitrary<RaceProgram> {
     },
     { requiredKeys: ['frames', 'numaNodes', 'index'] },
   )
-  const kept = fc.tuple(...beginning.map((first) => fc.option(fc.constant(first), { freq: 30 })))
+  const kept = beginnings()
   const rest = fc.array(step, { maxLength: 2 * length, size: 'max' })
-  const actions = fc.array(fc.record({ after: fc.nat(8), step }), { maxLength: length, size: 'max' })
+  const actions = fc.array(fc.record({ after: fc.nat(8), step: action }), { maxLength: length, size: 'max' })
   const failures = fc.array(fc.nat(40), { maxLength: 6, size: 'max' })
   return fc
     .record({ options, kept, rest, actions, failures })
     .map(({ options, kept, rest, actions, failures }) => ({
       options,
-      steps: [...kept.filter((first) => first !== null), ...rest],
+      steps: [...kept, ...rest],
       actions,
       failures,
     }))

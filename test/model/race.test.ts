@@ -16,7 +16,7 @@ describe('a guest reads what it wrote, and nothing is lost or left behind', () =
     timeout: PROPERTY_TIMEOUT,
   }, async () => {
     await tryPrograms(
-      { name: 'races', length: LENGTH, runs: 120, share: 0.5 },
+      { name: 'races', length: LENGTH, runs: 300, share: 0.5 },
       racePrograms(LENGTH),
       ({ steps }) => steps.length,
       runRace,

@@ -1,7 +1,6 @@
 // The shadow of a host: for every guest a plain map of what it must read, changed only by what succeeded. Holds the host
 // against it: bytes, protection, domains, secondary MMUs, notifiers, pins. Nothing here asks how merging works.
 
-import { isDeepStrictEqual } from 'node:util'
 import {
   FRAME_NOT_UPTODATE,
   FRAME_POISONED,
@@ -86,11 +85,11 @@ export class Guest {
   }
 }
 
-/** A pin, and what must be read through it, page by page, whatever the guest does with its mapping. */
+/** A pin, and what must be read through it where that is known, page by page, whatever becomes of the mapping. */
 export interface HeldPin {
   readonly guest: Guest
   readonly pin: Pin
-  readonly cells: readonly Cell[] | undefined
+  readonly cells: readonly (Cell | undefined)[]
   readonly write: boolean
 }
 
@@ -196,8 +195,8 @@ export function domainFaults(host: Host, guests: readonly Guest[]): string[] {
 /** What is read through pins must be what the guest sees, or saw last before it gave the page up. */
 export function pinFaults(pins: readonly HeldPin[]): string[] {
   return pins.flatMap(({ guest, pin, cells }) =>
-    (cells ?? []).flatMap((cell, i) =>
-      isDeepStrictEqual(pin.read(i * PAGE, PAGE), new Uint8Array(cell.bytes))
+    cells.flatMap((cell, i) =>
+      cell === undefined || Buffer.compare(pin.read(i * PAGE, PAGE), cell.bytes) === 0
         ? []
         : [`${guest.mm.name}: page ${i} of a pin is not what the guest sees`],
     ),

@@ -558,6 +558,8 @@ function moveRange(world: World, target: Guest, args: readonly number[]): void {
   if (fixed !== undefined && fixed < start + oldPages! && fixed + newPages! > start) return
   const vma = target.mm.vmas.at(start)
   const whole = vma !== undefined && vma.end >= start + oldPages!
+  // Several mappings at once, of which some have moved when one cannot: recorded histories have that.
+  if (!whole && fixed !== undefined && oldPages === newPages) return
   let place = -1
   const errno = world.attempt(() => {
     const options = { mayMove: how !== 0, ...(fixed === undefined ? {} : { address: fixed * PAGE }) }

@@ -24,6 +24,8 @@ export function format(value: number | null, unit: Unit): string {
       return `${(100 * value).toFixed(1)} %`
     case 'ratio':
       return `${value.toFixed(2)} ×`
+    case 'rate':
+      return `${fixed(value / 1e9)} GB/s`
   }
 }
 

@@ -23,7 +23,7 @@ import { type CurveResult, type CurveTrial, curveResult } from './curve.ts'
 import { type Machine, theseVersions, thisMachine, type Versions } from './machine.ts'
 import type { TrialReport } from './trial.ts'
 
-export { spread } from '../../src/lab/median.ts'
+export { type Spread, spread } from '../../src/lab/median.ts'
 
 const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
 const PAGE = 4096
@@ -76,6 +76,8 @@ export interface StillResult {
   readonly of_best: number
   /** ksmd's time until it has merged the same over this one's, trial by trial; null without ksmd. */
   readonly linux_over: Spread | null
+  /** The same in processor time on both sides: ksmd's is known in no other, so on a busy machine only this is fair. */
+  readonly linux_over_cpu: Spread | null
 }
 
 /** Two peers merged differently: the one thing a bench must not shrug at. */
@@ -204,14 +206,14 @@ function stillResult(
   if (ours === undefined) return undefined
   const bytes_saved = ours[0]!.counters.pages_sharing * PAGE
   const theirs = reports.get(linux.name)
+  const over = (time: 'converge_ns' | 'converge_cpu_ns'): Spread | null =>
+    theirs === undefined ? null : spread(theirs.map((trial, i) => trial[time]! / ours[i]![time]!))
   return {
     scanned_bytes: pages * PAGE,
     bytes_saved,
     of_best: best.bytes_saved === 0 ? 1 : bytes_saved / best.bytes_saved,
-    linux_over:
-      theirs === undefined
-        ? null
-        : spread(theirs.map(({ converge_ns }, trial) => converge_ns / ours[trial]!.converge_ns)),
+    linux_over: over('converge_ns'),
+    linux_over_cpu: over('converge_cpu_ns'),
   }
 }
 

@@ -9,6 +9,7 @@ import { runCurve } from './curve.ts'
 /** A trial as it travels between processes. */
 export interface TrialReport {
   readonly converge_ns: number
+  readonly converge_cpu_ns?: number
   readonly rescan_ns: number
   readonly counters: MergeCounters
   /** Of who shares with whom, page by page. */
@@ -18,9 +19,9 @@ export interface TrialReport {
 async function runTrial(peerName: string, taskJson: string): Promise<TrialReport> {
   const peer = PEERS.find(({ name }) => name === peerName)
   if (peer === undefined) throw new Error(`no peer "${peerName}"`)
-  const { converge_ns, rescan_ns, counters, places } = await peer.run(JSON.parse(taskJson) as Task)
+  const { places, ...trial } = await peer.run(JSON.parse(taskJson) as Task)
   const digest = createHash('sha256').update(new Uint8Array(places.buffer)).digest('hex').slice(0, 32)
-  return { converge_ns, rescan_ns, counters, digest }
+  return { ...trial, digest }
 }
 
 const [what, json] = process.argv.slice(2)

@@ -32,9 +32,11 @@ async function runTrial(task: Task, policy: GuestsPolicy, scans: number): Promis
   host.ksm.set('run', 1)
 
   const guests = images.map((path) => load(host, openRawImage(path)))
+  const cpu = process.cpuUsage()
   const start = performance.now()
   host.ksm.scan(scans)
   const converged = performance.now()
+  const { user, system } = process.cpuUsage(cpu)
   const { pages_shared, pages_sharing, pages_unshared, pages_volatile } = host.ksm.counters()
   const pfns = framesOf(guests, pages)
   const again = performance.now()
@@ -42,6 +44,7 @@ async function runTrial(task: Task, policy: GuestsPolicy, scans: number): Promis
   const rescanned = performance.now()
   return {
     converge_ns: (converged - start) * 1e6,
+    converge_cpu_ns: (user + system) * 1e3,
     rescan_ns: (rescanned - again) * 1e6,
     counters: { pages_shared, pages_sharing, pages_unshared, pages_volatile },
     places: canonical(pfns),

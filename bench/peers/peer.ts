@@ -7,6 +7,8 @@ import type { ChecksumName, IndexName } from '../../src/index.ts'
 export interface Trial {
   /** Time until everything mergeable is merged: of two full scans, of one for `pagefold-still`. */
   readonly converge_ns: number
+  /** Processor time of the same, all threads, where the peer can tell. */
+  readonly converge_cpu_ns?: number
   /** Time of one more, which finds nothing new. */
   readonly rescan_ns: number
   /** For each page, over all images in order, the first page whose frame it shares. */

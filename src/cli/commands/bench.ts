@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { type Change, compare, NotComparable } from '../../../bench/macro/baseline.ts'
-import { type BenchResult, bench, Disagreement, spread } from '../../../bench/macro/bench.ts'
+import { type BenchResult, bench, Disagreement, type Spread, spread } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
 import { CHECKSUM_NAMES, expectReportPath, INDEX_NAMES, openSources } from '../../index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
@@ -122,12 +122,14 @@ function describe(result: BenchResult): string {
 
 function describeStill({ still }: BenchResult): string[] {
   if (still === undefined) return []
-  const { scanned_bytes, bytes_saved, of_best, linux_over } = still
+  const { scanned_bytes, bytes_saved, of_best, linux_over, linux_over_cpu } = still
+  const times = ({ median, min, max }: Spread): string =>
+    `${median.toFixed(1)} (${min.toFixed(1)}..${max.toFixed(1)})`
   const speed =
-    linux_over === null
+    linux_over === null || linux_over_cpu === null
       ? ''
-      : ` ksmd takes ${linux_over.median.toFixed(1)} times as long to the same point ` +
-        `(${linux_over.min.toFixed(1)}..${linux_over.max.toFixed(1)}).`
+      : ` ksmd takes ${times(linux_over)} times as long to the same point, ` +
+        `${times(linux_over_cpu)} times the processor time.`
   return [
     `${STILL} has read each page once, ${bytes(scanned_bytes)}, and saved ${bytes(bytes_saved)}: ` +
       `${(100 * of_best).toFixed(1)} % of the best possible.${speed}`,

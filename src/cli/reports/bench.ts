@@ -1,7 +1,7 @@
 // The report of pagefold bench: the peers side by side, how pagefold gets there, and what changed since a baseline.
 
 import type { Change } from '../../../bench/macro/baseline.ts'
-import { type BenchResult, type PeerResult, spread } from '../../../bench/macro/bench.ts'
+import { type BenchResult, type PeerResult, type Spread, spread } from '../../../bench/macro/bench.ts'
 
 import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from '../../index.ts'
 
@@ -59,18 +59,16 @@ function outcome({ curve, still, ratios }: BenchResult): FiguresSection {
               note: ofBest(still.bytes_saved),
             } as const,
           ]),
-      ...(still === undefined || still.linux_over === null
-        ? []
-        : [
-            {
-              label: "ksmd's time over that scan's",
-              value: still.linux_over.median,
-              unit: 'ratio',
-              note: 'to the same point',
-            } as const,
-          ]),
+      ...overScan("ksmd's time over that scan's", still?.linux_over),
+      ...overScan('In processor time', still?.linux_over_cpu),
     ],
   }
+}
+
+function overScan(label: string, times: Spread | null | undefined): FiguresSection['figures'] {
+  if (times === null || times === undefined) return []
+  const note = `to the same point; ${times.min.toFixed(1)} to ${times.max.toFixed(1)}`
+  return [{ label, value: times.median, unit: 'ratio', note }]
 }
 
 function peers(result: BenchResult): BarsSection {

@@ -27,7 +27,7 @@ export function lineChart(section: LinesSection): HTMLElement {
     axes: [
       {
         ...axis(),
-        ...(x.unit === 'count' ? { incrs: WHOLE_STEPS } : {}),
+        ...(x.unit === 'count' ? { incrs: WHOLE_STEPS } : x.unit === 'bytes' ? { incrs: BYTE_STEPS } : {}),
         values: (_, splits) => splits.map((at) => format(at, x.unit)),
       },
       valueAxis(drawn[0]?.unit ?? 'count'),

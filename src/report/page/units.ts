@@ -34,7 +34,7 @@ function bytes(value: number): string {
   const size = Math.abs(value)
   for (const [unit, factor] of BYTES)
     if (size >= factor) return `${sign}${(size / factor).toFixed(1)} ${unit}`
-  return `${sign}${size} B`
+  return `${sign}${fixed(size)} B`
 }
 
 function fixed(value: number): string {

@@ -19,7 +19,7 @@ import { PEERS } from '../peers/index.ts'
 import { linux } from '../peers/linux.ts'
 import { pagefoldStill } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
-import { type CurveResult, type CurveTrial, curveResult } from './curve.ts'
+import { type CurvePoint, type CurveResult, type CurveTrial, curveResult } from './curve.ts'
 import { type Machine, theseVersions, thisMachine, type Versions } from './machine.ts'
 import type { TrialReport } from './trial.ts'
 
@@ -78,6 +78,8 @@ export interface StillResult {
   readonly linux_over: Spread | null
   /** The same in processor time on both sides: ksmd's is known in no other, so on a busy machine only this is fair. */
   readonly linux_over_cpu: Spread | null
+  /** The curve, of one run. */
+  readonly points: readonly CurvePoint[]
 }
 
 /** Two peers merged differently: the one thing a bench must not shrug at. */
@@ -109,7 +111,9 @@ export function bench(options: BenchOptions): BenchResult {
     }
     const merged = mergeResult(task, reports, missing)
     const best = bestPossible(options.images)
-    const still = stillResult(task.pages, reports, best)
+    const still = reports.has(pagefoldStill.name)
+      ? stillResult(task.pages, reports, best, spawnTrial<CurveTrial>('curve-still', task))
+      : undefined
     return {
       pages: task.pages,
       sources: options.images.map(({ source }) => source),
@@ -201,9 +205,9 @@ function stillResult(
   pages: number,
   reports: ReadonlyMap<string, readonly TrialReport[]>,
   best: BestPossible,
-): StillResult | undefined {
-  const ours = reports.get(pagefoldStill.name)
-  if (ours === undefined) return undefined
+  { points }: CurveTrial,
+): StillResult {
+  const ours = reports.get(pagefoldStill.name)!
   const bytes_saved = ours[0]!.counters.pages_sharing * PAGE
   const theirs = reports.get(linux.name)
   const over = (time: 'converge_ns' | 'converge_cpu_ns'): Spread | null =>
@@ -214,6 +218,7 @@ function stillResult(
     of_best: best.bytes_saved === 0 ? 1 : bytes_saved / best.bytes_saved,
     linux_over: over('converge_ns'),
     linux_over_cpu: over('converge_cpu_ns'),
+    points,
   }
 }
 

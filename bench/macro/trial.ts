@@ -1,5 +1,5 @@
 // One trial of one peer, in a process of its own: `trial PEER TASK-JSON`, or `trial curve TASK-JSON` for pagefold's
-// convergence curve. Prints what came of it as JSON.
+// convergence curve, `trial curve-still` for that of guests that hold still. Prints what came of it as JSON.
 
 import { createHash } from 'node:crypto'
 import { PEERS } from '../peers/index.ts'
@@ -25,5 +25,7 @@ async function runTrial(peerName: string, taskJson: string): Promise<TrialReport
 }
 
 const [what, json] = process.argv.slice(2)
-const result = what === 'curve' ? await runCurve(JSON.parse(json!) as Task) : await runTrial(what!, json!)
+const policy = ({ curve: 'running', 'curve-still': 'still' } as const)[what!]
+const result =
+  policy === undefined ? await runTrial(what!, json!) : await runCurve(JSON.parse(json!) as Task, policy)
 console.log(JSON.stringify(result))

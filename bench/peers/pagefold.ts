@@ -62,11 +62,11 @@ function framesOf(guests: readonly Guest[], pages: number): Uint32Array {
 }
 
 /** A host that holds the task's images and nothing else; the code is warm, from work on another host. */
-export async function loadedHost(task: Task): Promise<Host> {
-  const other = await createHost(task, WARM_UP_PAGES, 'running')
+export async function loadedHost(task: Task, policy: GuestsPolicy): Promise<Host> {
+  const other = await createHost(task, WARM_UP_PAGES, policy)
   warmUp(other)
   other.close()
-  const host = await createHost(task, task.pages, 'running')
+  const host = await createHost(task, task.pages, policy)
   host.ksm.set('max_page_sharing', task.maxPageSharing)
   for (const path of task.images) load(host, openRawImage(path))
   return host

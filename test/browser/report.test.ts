@@ -431,6 +431,8 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     }
     const overBytes = await tableIn(page, 'Saved over bytes scanned')
     expect(overBytes.scanned).toEqual(points.map(([scanned]) => scanned))
+    expect(overBytes.scanned).toEqual(still!.points.map(([scanned]) => scanned))
+    expect(overBytes['saved, guests that hold still']).toEqual(still!.points.map(([, , bytes]) => bytes))
     const overTime = await tableIn(page, 'Saved over processor time')
     const lastTimes = curve.samples.map((sample) => sample.points.at(-1)![1]).sort((a, b) => a - b)
     expect(overTime['processor time']!.at(-1)).toBe(lastTimes[1])

@@ -118,14 +118,21 @@ function unavailable(result: BenchResult): TableSection[] {
   ]
 }
 
-function overBytes({ curve }: BenchResult): LinesSection {
+function overBytes({ curve, still }: BenchResult): LinesSection {
   const { points } = curve.samples[0]!
   return {
     kind: 'lines',
     title: 'Saved over bytes scanned',
     note: 'Three full scans: the first learns checksums, the second merges, the third finds nothing new.',
     x: { label: 'scanned', unit: 'bytes', values: points.map(([scanned]) => scanned) },
-    series: savedAndBest(curve),
+    series: [
+      ...savedAndBest(curve),
+      ...(still === undefined
+        ? []
+        : [
+            { label: 'saved, guests that hold still', unit: 'bytes', values: savedAt(still.points) } as const,
+          ]),
+    ],
   }
 }
 
@@ -144,10 +151,14 @@ function overTime({ curve }: BenchResult): LinesSection {
   }
 }
 
+function savedAt(points: BenchResult['curve']['samples'][0]['points']): number[] {
+  return points.map(([, , saved]) => saved)
+}
+
 function savedAndBest({ samples, best }: BenchResult['curve']): LinesSection['series'] {
   const { points } = samples[0]!
   return [
-    { label: 'saved', unit: 'bytes', values: points.map(([, , saved]) => saved) },
+    { label: 'saved', unit: 'bytes', values: savedAt(points) },
     { label: 'best possible', unit: 'bytes', values: points.map(() => best.bytes_saved) },
   ]
 }

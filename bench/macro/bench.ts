@@ -7,15 +7,23 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { bestPossible, type ChecksumName, type Image, type IndexName } from '../../src/index.ts'
-import { median } from '../../src/lab/median.ts'
+import {
+  type BestPossible,
+  bestPossible,
+  type ChecksumName,
+  type Image,
+  type IndexName,
+} from '../../src/index.ts'
+import { median, type Spread, spread } from '../../src/lab/median.ts'
 import { PEERS } from '../peers/index.ts'
+import { linux } from '../peers/linux.ts'
+import { pagefoldStill } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
-import { type CurveResult, type CurveTrial, curveResult } from './curve.ts'
+import { type CurvePoint, type CurveResult, type CurveTrial, curveResult } from './curve.ts'
 import { type Machine, theseVersions, thisMachine, type Versions } from './machine.ts'
 import type { TrialReport } from './trial.ts'
 
-export { spread } from '../../src/lab/median.ts'
+export { type Spread, spread } from '../../src/lab/median.ts'
 
 const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
 const PAGE = 4096
@@ -54,8 +62,24 @@ export interface BenchResult {
   readonly peers: Readonly<Record<string, PeerResult | { readonly unavailable: string }>>
   /** Time to converge over pagefold's. */
   readonly ratios: Readonly<Record<string, number>>
+  /** What one scan of guests that hold still comes to; absent if `pagefold-still` was not among the peers. */
+  readonly still?: StillResult
   /** How pagefold gets there. */
   readonly curve: CurveResult
+}
+
+/** pagefold told that the guests hold still, after it has read each page once. */
+export interface StillResult {
+  readonly scanned_bytes: number
+  readonly bytes_saved: number
+  /** Share of what no merging of pages can surpass; 1 where there is nothing to save. */
+  readonly of_best: number
+  /** ksmd's time until it has merged the same over this one's, trial by trial; null without ksmd. */
+  readonly linux_over: Spread | null
+  /** The same in processor time on both sides: ksmd's is known in no other, so on a busy machine only this is fair. */
+  readonly linux_over_cpu: Spread | null
+  /** The curve, of one run. */
+  readonly points: readonly CurvePoint[]
 }
 
 /** Two peers merged differently: the one thing a bench must not shrug at. */
@@ -85,6 +109,11 @@ export function bench(options: BenchOptions): BenchResult {
       for (const { name } of present) reports.get(name)!.push(turn<TrialReport>(name))
       curves.push(turn<CurveTrial>('curve'))
     }
+    const merged = mergeResult(task, reports, missing)
+    const best = bestPossible(options.images)
+    const still = reports.has(pagefoldStill.name)
+      ? stillResult(task.pages, reports, best, spawnTrial<CurveTrial>('curve-still', task))
+      : undefined
     return {
       pages: task.pages,
       sources: options.images.map(({ source }) => source),
@@ -93,8 +122,9 @@ export function bench(options: BenchOptions): BenchResult {
       index,
       checksum,
       input_digest,
-      ...mergeResult(task, reports, missing),
-      curve: curveResult(curves, bestPossible(options.images)),
+      ...merged,
+      ...(still === undefined ? {} : { still }),
+      curve: curveResult(curves, best),
     }
   } finally {
     rmSync(dir, { recursive: true })
@@ -168,6 +198,27 @@ function mergeResult(
     counters,
     peers: Object.fromEntries(results),
     ratios: Object.fromEntries(ratios),
+  }
+}
+
+function stillResult(
+  pages: number,
+  reports: ReadonlyMap<string, readonly TrialReport[]>,
+  best: BestPossible,
+  { points }: CurveTrial,
+): StillResult {
+  const ours = reports.get(pagefoldStill.name)!
+  const bytes_saved = ours[0]!.counters.pages_sharing * PAGE
+  const theirs = reports.get(linux.name)
+  const over = (time: 'converge_ns' | 'converge_cpu_ns'): Spread | null =>
+    theirs === undefined ? null : spread(theirs.map((trial, i) => trial[time]! / ours[i]![time]!))
+  return {
+    scanned_bytes: pages * PAGE,
+    bytes_saved,
+    of_best: best.bytes_saved === 0 ? 1 : bytes_saved / best.bytes_saved,
+    linux_over: over('converge_ns'),
+    linux_over_cpu: over('converge_cpu_ns'),
+    points,
   }
 }
 

@@ -1,7 +1,7 @@
 // The convergence curve: what a scan has saved after so many bytes and so much processor time. One figure for the end says
 // nothing about how soon it came.
 
-import type { BestPossible, MetadataStats } from '../../src/index.ts'
+import type { BestPossible, GuestsPolicy, MetadataStats } from '../../src/index.ts'
 import { median } from '../../src/lab/median.ts'
 import { loadedHost } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
@@ -24,8 +24,8 @@ export interface CurveTrial {
 }
 
 /** Scans in small batches and notes after each what was saved; what noting costs is not counted. */
-export async function runCurve(task: Task): Promise<CurveTrial> {
-  const host = await loadedHost(task)
+export async function runCurve(task: Task, policy: GuestsPolicy): Promise<CurveTrial> {
+  const host = await loadedHost(task, policy)
   const batch = Math.max(1, Math.ceil(task.pages / RESOLUTION))
   const begin = host.ksm.counters()
   const points: CurvePoint[] = [[0, 0, 0]]

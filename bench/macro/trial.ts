@@ -1,5 +1,5 @@
 // One trial of one peer, in a process of its own: `trial PEER TASK-JSON`, or `trial curve TASK-JSON` for pagefold's
-// convergence curve. Prints what came of it as JSON.
+// convergence curve, `trial curve-still` for that of guests that hold still. Prints what came of it as JSON.
 
 import { createHash } from 'node:crypto'
 import { PEERS } from '../peers/index.ts'
@@ -9,6 +9,7 @@ import { runCurve } from './curve.ts'
 /** A trial as it travels between processes. */
 export interface TrialReport {
   readonly converge_ns: number
+  readonly converge_cpu_ns?: number
   readonly rescan_ns: number
   readonly counters: MergeCounters
   /** Of who shares with whom, page by page. */
@@ -18,11 +19,13 @@ export interface TrialReport {
 async function runTrial(peerName: string, taskJson: string): Promise<TrialReport> {
   const peer = PEERS.find(({ name }) => name === peerName)
   if (peer === undefined) throw new Error(`no peer "${peerName}"`)
-  const { converge_ns, rescan_ns, counters, places } = await peer.run(JSON.parse(taskJson) as Task)
+  const { places, ...trial } = await peer.run(JSON.parse(taskJson) as Task)
   const digest = createHash('sha256').update(new Uint8Array(places.buffer)).digest('hex').slice(0, 32)
-  return { converge_ns, rescan_ns, counters, digest }
+  return { ...trial, digest }
 }
 
 const [what, json] = process.argv.slice(2)
-const result = what === 'curve' ? await runCurve(JSON.parse(json!) as Task) : await runTrial(what!, json!)
+const policy = ({ curve: 'running', 'curve-still': 'still' } as const)[what!]
+const result =
+  policy === undefined ? await runTrial(what!, json!) : await runCurve(JSON.parse(json!) as Task, policy)
 console.log(JSON.stringify(result))

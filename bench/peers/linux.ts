@@ -36,7 +36,13 @@ export const linux: Peer = {
         pages_unshared: readCounter('pages_unshared'),
         pages_volatile: readCounter('pages_volatile'),
       }
-      return { converge_ns, rescan_ns, counters, places: canonical(physicalFrames(memory)) }
+      return {
+        converge_ns,
+        converge_cpu_ns: converge_ns,
+        rescan_ns,
+        counters,
+        places: canonical(physicalFrames(memory)),
+      }
     }
     return withKsmd(knobs, () => whileMergeable(memory, measure))
   },

@@ -5,9 +5,11 @@ import type { ChecksumName, IndexName } from '../../src/index.ts'
 
 /** What every peer reports of one trial. */
 export interface Trial {
-  /** Time of the two full scans after which everything mergeable is merged. */
+  /** Time until everything mergeable is merged: of two full scans, of one for `pagefold-still`. */
   readonly converge_ns: number
-  /** Time of a third, which finds nothing new. */
+  /** Processor time of the same, all threads, where the peer can tell. */
+  readonly converge_cpu_ns?: number
+  /** Time of one more, which finds nothing new. */
   readonly rescan_ns: number
   /** For each page, over all images in order, the first page whose frame it shares. */
   readonly places: Uint32Array

@@ -1,8 +1,8 @@
 // What a report is made of. A command hands over figures and says what kind of picture they make; how that looks is the
 // business of report/page. Plain data: it travels to the page as JSON.
 
-/** What a number counts, which decides how it is written. `share`: of 1, shown as a percentage. */
-export type Unit = 'count' | 'bytes' | 'ms' | 'ns' | 'share' | 'ratio'
+/** What a number counts, which decides how it is written. `share`: of 1, shown as a percentage; `rate`: bytes a second. */
+export type Unit = 'count' | 'bytes' | 'ms' | 'ns' | 'share' | 'ratio' | 'rate'
 
 interface Titled {
   readonly title: string

@@ -1,9 +1,13 @@
 // A report as a reader meets it: opened from disk in a browser, without a network.
 
 import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Change } from '../../bench/macro/baseline.ts'
+import type { BenchResult, PeerResult } from '../../bench/macro/bench.ts'
+import type { HashReport } from '../../src/cli/reports/hash.ts'
 import { type MergeResult, type Section, type Unit, writeReport } from '../../src/index.ts'
 import { format } from '../../src/report/page/units.ts'
 import { browserUnavailable, launchBrowser, type OpenedPage, openFile } from '../support/browser.ts'
@@ -27,6 +31,19 @@ async function openScan(args: readonly string[], options: BrowserContextOptions 
   )
   expect(status).toBe(0)
   return { result: JSON.parse(stdout) as MergeResult, ...(await openReport(path, options)) }
+}
+
+/** Runs another command with --report and --json, and opens the report. */
+async function openCommand<Result>(...args: readonly string[]) {
+  const path = join(scratch(), 'report.html')
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [MAIN, ...args, '--json', '--report', path],
+    { encoding: 'utf8' },
+  )
+  expect(stderr).toBe('')
+  expect(status).toBe(0)
+  return { result: JSON.parse(stdout) as Result, ...(await openReport(path)) }
 }
 
 async function openReport(
@@ -337,6 +354,100 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     const before = await pixel()
     await page.emulateMedia({ colorScheme: 'dark' })
     await expect.poll(pixel).not.toBe(before)
+  })
+
+  it('sets checksums and indexes side by side', async () => {
+    const { page, result, trouble } = await openCommand<HashReport>(
+      ...['hash', 'synth:demo,pages=64', '--checksum', 'xxh3,crc32c,sampled,none'],
+    )
+    const { costs, checksums, strategies, sets } = result
+    const time = await tableIn(page, 'Time a page')
+    expect(time.checksum).toEqual(['xxh3', 'crc32c', 'sampled', 'none', 'xxhash-wasm'])
+    expect(time.cold).toEqual(costs.map(({ cold }) => cold.ns))
+    expect(time.hot).toEqual(costs.map(({ hot }) => hot.ns))
+    expect(time['bytes read']).toEqual([...checksums.map(({ touched }) => touched.bytes), 4096])
+    const speed = await tableIn(page, 'Speed')
+    expect(speed.checksum).toEqual(['xxh3', 'crc32c', 'xxhash-wasm'])
+    expect(speed.cold![0]).toBeCloseTo((4096 / costs[0]!.cold.ns) * 1e9, 0)
+    const converge = await tableIn(page, 'Time to converge')
+    expect(converge['checksum, index']).toEqual(
+      strategies.map(({ checksum, index }) => `${checksum}, ${index}`),
+    )
+    expect(converge['a page']).toEqual(strategies.map((one) => one.ns_per_page))
+    expect(converge['pages merged']).toEqual(strategies.map((one) => one.pages_merged))
+    const searches = await tableIn(page, 'Searches')
+    expect(searches['probes a search']).toEqual(strategies.map((one) => one.probes_per_search))
+    expect(searches['in vain']).toEqual(strategies.map((one) => one.failed_comparisons))
+    const metadata = await tableIn(page, 'Metadata')
+    expect(metadata['a page']).toEqual(strategies.map((one) => one.metadata_bytes_per_page))
+    for (const [i, { name, random_seed, birthday }] of sets.entries()) {
+      const confused = await tableIn(page, `Confused: ${name}${random_seed ? ', random seed' : ''}`)
+      expect(confused.checksum).toEqual(['by chance', 'xxh3', 'crc32c', 'sampled'])
+      for (const width of [16, 24, 32, 48, 64] as const) {
+        const theirs = checksums.slice(0, 3).map(({ collisions }) => collisions[i]?.[width] ?? '–')
+        expect(confused[`${width} bits`]).toEqual([birthday[width], ...theirs])
+      }
+    }
+    const missed = await tableIn(page, 'Changes missed')
+    for (const change of ['bit', 'word', 'line', 'half'] as const) {
+      expect(missed[`one ${change}`]).toEqual(checksums.map((one) => one.missed[change]))
+      expect(missed[`one ${change}, expected`]).toEqual(checksums.map((one) => one.missed_expected[change]))
+    }
+    expect(await page.locator('.chart canvas').count()).toBe(6 + sets.length)
+    expect(trouble).toEqual([])
+  })
+
+  it('sets peers side by side, shows how pagefold gets there, and what changed', async () => {
+    const args = ['bench', 'synth:demo,pages=256', '--trials', '3', '--peers', 'js,pagefold-still']
+    const baseline = join(scratch(), 'before.json')
+    const { stdout } = spawnSync(process.execPath, [MAIN, ...args, '--json'], { encoding: 'utf8' })
+    const before = JSON.parse(stdout) as BenchResult
+    // As if it had once been a hundred times as slow: never a change for the worse, which would be exit 1.
+    for (const one of (before.peers.pagefold as PeerResult).samples) {
+      Object.assign(one, {
+        converge_ns_per_page: one.converge_ns_per_page * 100,
+        rescan_ns_per_page: one.rescan_ns_per_page * 100,
+      })
+    }
+    for (const one of before.curve.samples) Object.assign(one, { cpu_ms_to_90: one.cpu_ms_to_90! * 100 })
+    writeFileSync(baseline, JSON.stringify(before))
+    const { page, result, trouble } = await openCommand<BenchResult & { changes: Change[] }>(
+      ...args,
+      '--baseline',
+      baseline,
+    )
+    const { peers, ratios, curve, still, changes } = result
+    const time = await tableIn(page, 'Time a page')
+    expect(time.peer).toEqual(['pagefold', 'pagefold-still', 'js'])
+    const shown = time.peer!.map((name) => peers[name] as PeerResult)
+    expect(time.converge).toEqual(shown.map((peer) => peer.converge_ns_per_page))
+    expect(time.rescan).toEqual(shown.map((peer) => peer.rescan_ns_per_page))
+    expect(time['over pagefold']).toEqual([1, ratios['pagefold-still'], ratios.js])
+    const { points } = curve.samples[0]!
+    for (const title of ['Saved over bytes scanned', 'Saved over processor time']) {
+      const saved = await tableIn(page, title)
+      expect(saved.saved).toEqual(points.map(([, , bytes]) => bytes))
+      expect(new Set(saved['best possible'])).toEqual(new Set([curve.best.bytes_saved]))
+    }
+    const overBytes = await tableIn(page, 'Saved over bytes scanned')
+    expect(overBytes.scanned).toEqual(points.map(([scanned]) => scanned))
+    expect(overBytes.scanned).toEqual(still!.points.map(([scanned]) => scanned))
+    expect(overBytes['saved, guests that hold still']).toEqual(still!.points.map(([, , bytes]) => bytes))
+    const overTime = await tableIn(page, 'Saved over processor time')
+    const lastTimes = curve.samples.map((sample) => sample.points.at(-1)![1]).sort((a, b) => a - b)
+    expect(overTime['processor time']!.at(-1)).toBe(lastTimes[1])
+    const figures = page.locator('.figures-section dd[data-value]')
+    expect(
+      await figures.evaluateAll((all) => all.map((one) => Number(one.getAttribute('data-value')))),
+    ).toEqual([curve.best.bytes_saved, curve.bytes_saved, curve.net_profit, curve.area, still!.bytes_saved])
+    const against = await tableIn(page, 'Against the baseline')
+    expect(against.metric).toEqual(changes.map(({ metric }) => metric))
+    expect(against.change).toEqual(changes.map(({ change }) => change))
+    const figuresOf = await tableIn(page, 'Against the baseline, in figures')
+    expect(figuresOf.verdict).toEqual(changes.map(({ verdict }) => verdict))
+    expect(figuresOf['before, median']).toEqual(changes.map((change) => change.before.median))
+    expect(figuresOf['after, max']).toEqual(changes.map((change) => change.after.max))
+    expect(trouble).toEqual([])
   })
 
   it('sets strategies side by side for other commands', async () => {

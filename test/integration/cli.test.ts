@@ -198,6 +198,15 @@ describe('pagefold hash', () => {
     expect(merged[0]).toBeGreaterThan(100)
   })
 
+  it('writes a report beside the result', () => {
+    const path = join(scratch(), 'hash.html')
+    const few = ['hash', 'synth:demo,pages=64', '--checksum', 'xxh3', '--index', 'hash', '--report', path]
+    const { code, out, err } = pagefold(...few, '--json')
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(reportIn(path).result).toEqual(JSON.parse(out))
+    expect(pagefold(...few).out).toContain(`A page to look at is in ${path}`)
+  })
+
   it('has tables for people', () => {
     const { code, out, err } = pagefold(
       'hash',
@@ -275,6 +284,16 @@ describe('bad input', () => {
     ['a report below a file', () => ['scan', good(), '--report', join(good(), 'r.html')], /no directory/],
     ['a report that is a directory', () => ['scan', good(), '--report', dir()], /not a regular file/],
     ['a report over an image', () => ['scan', '--report', good(), good()], /something else than a report/],
+    ...['hash', 'bench'].flatMap((command): [string, () => string[], RegExp][] => [
+      [`a report of ${command} without a name`, () => [command, '--report', ''], /--report takes the name/],
+      [`a report of ${command} nowhere`, () => [command, '--report', '/no/such/r.html'], /no directory/],
+      [`a report of ${command} in a directory's place`, () => [command, '--report', dir()], /not a regular/],
+      [
+        `a report of ${command} over an image`,
+        () => [command, '--report', good(), good()],
+        /something else than a report/,
+      ],
+    ]),
     ['an unknown preset', () => ['scan', 'synth:dream'], /no such preset/],
     ['a preset setting that is none', () => ['scan', 'synth:demo,colour=1'], /colour=1/],
     ['more bits than there are', () => ['scan', good(), '--checksum-bits', '65'], /checksumBits.*1\.\.64/],
@@ -352,6 +371,38 @@ describe('pagefold bench', () => {
     expect(second.code).toBe(1)
     expect(second.out).toMatch(/converge_ns_per_page.*slower/)
     expect(second.out).toContain('as multiples of js')
+  })
+
+  it('merges in one scan what holds still, and says how it compares', () => {
+    const result = JSON.parse(
+      pagefold('bench', 'synth:demo,pages=256', '--trials', '2', '--peers', 'pagefold-still', '--json').out,
+    )
+    const { still, curve, counters, peers } = result
+    expect(Object.keys(peers)).toEqual(['pagefold', 'pagefold-still'])
+    expect(still).toEqual({
+      scanned_bytes: 768 * 4096,
+      bytes_saved: counters.pages_sharing * 4096,
+      of_best: 1,
+      linux_over: null,
+      linux_over_cpu: null,
+      points: expect.any(Array),
+    })
+    expect(still.bytes_saved).toBe(curve.best.bytes_saved)
+    // All of it is there when each page has been read once.
+    const [, , onceRead] = still.points.find(([scanned]: number[]) => scanned! >= still.scanned_bytes)
+    expect(onceRead).toBe(still.bytes_saved)
+    expect(result.ratios['pagefold-still']).toBeCloseTo(
+      peers['pagefold-still'].converge_ns_per_page / peers.pagefold.converge_ns_per_page,
+      9,
+    )
+    const { out } = pagefold('bench', 'synth:demo,pages=64', '--trials', '1', '--peers', 'pagefold-still')
+    expect(out).toMatch(
+      /pagefold-still has read each page once, 768.0 KiB, and saved .*: 100.0 % of the best/,
+    )
+    expect(
+      JSON.parse(pagefold('bench', 'synth:demo,pages=64', '--peers', 'js', '--trials', '1', '--json').out)
+        .still,
+    ).toBeUndefined()
   })
 
   it('has help for every command', () => {

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { Host, mergeImages, openSource, stillClock } from '../../src/index.ts'
-import { converge } from '../../src/lab/hash/converge.ts'
+import { type Convergence, converge } from '../../src/lab/hash/converge.ts'
 import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../src/lab/hash/quality.ts'
@@ -136,4 +136,41 @@ describe('pages that collide in all 64 bits', () => {
     expect(counters[0]).toMatchObject({ pages_shared: 2, pages_sharing: 6, pages_unshared: 0 })
     expect(counters[0]).toEqual(counters[1])
   })
+})
+
+describe('malice', () => {
+  /** Pages read in two scans: each is checksummed in both, and a comparison reads two. */
+  const pagesRead = (pages: number, { comparisons }: Convergence): number => 2 * pages + 2 * comparisons
+
+  const cost = async (settings: string, seed: number | 'random'): Promise<[number, Convergence]> => {
+    const images = openSource(`synth:adversarial,${settings}`)
+    const pages = images.reduce((sum, image) => sum + image.pages, 0)
+    return [pages, await converge(images, { seed }, 1)]
+  }
+  const UNIFORM = 'nearFrac=0,volatileFrac=0,collideFrac=0'
+
+  it.each([0, 'random'] as const)(
+    'the adversarial preset costs at most three times as many steps as pages of noise, seed %s',
+    async (seed) => {
+      const [pages, noise] = await cost(`pages=1024,${UNIFORM}`, seed)
+      const [, harm] = await cost('pages=1024', seed)
+      expect(noise.comparisons).toBe(0)
+      expect(pagesRead(pages, harm)).toBeLessThanOrEqual(3 * pagesRead(pages, noise))
+      expect(harm.probes_per_search).toBeLessThanOrEqual(noise.probes_per_search + 3)
+      // XXH3 with a seed of its own knows no page that was prepared.
+      if (seed === 'random') expect(harm.comparisons).toBe(0)
+      else expect(harm.comparisons).toBeGreaterThan(pages / 10)
+    },
+  )
+
+  it.each([256, 1024])(
+    'where all %i pages of an image collide, a tree bounds the comparisons',
+    async (size) => {
+      const [pages, harm] = await cost(`pages=${size},nearFrac=0,volatileFrac=0,collideFrac=1`, 0)
+      expect(harm.comparisons).toBe(harm.failed_comparisons)
+      expect(harm.comparisons).toBeGreaterThan(pages)
+      // One search a page in two scans; no red-black tree is deeper.
+      expect(harm.comparisons).toBeLessThanOrEqual(pages * 2 * Math.log2(pages + 1))
+    },
+  )
 })

@@ -2,14 +2,17 @@
 
 import { readFileSync } from 'node:fs'
 import { type Change, compare, NotComparable } from '../../../bench/macro/baseline.ts'
-import { type BenchResult, bench, Disagreement, spread } from '../../../bench/macro/bench.ts'
+import { type BenchResult, bench, Disagreement, type Spread, spread } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
-import { CHECKSUM_NAMES, INDEX_NAMES, openSources } from '../../index.ts'
+import { CHECKSUM_NAMES, expectReportPath, INDEX_NAMES, openSources } from '../../index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
+import { benchReport } from '../reports/bench.ts'
+import { saveReport } from '../reports/save.ts'
 import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
 
 const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold')
+const STILL = 'pagefold-still'
 const DEFAULT_TRIALS = 5
 const DEFAULT_SOURCE = 'synth:demo,pages=16384'
 
@@ -17,7 +20,7 @@ export const help = `usage: pagefold bench [SOURCE...] [options]
 
 Merges the same pages with pagefold and its peers, each trial in a process of its own, in turns, and compares the time
 to converge (two full scans) and of a rescan. Every peer must merge the same pages with the same, or the exit code is 1.
-Then pagefold's convergence curve: what it has saved after how many bytes scanned and how much processor time, against
+${STILL} is pagefold told that the guests hold still, and must merge the same in one scan. Then pagefold's convergence curve: what it has saved after how many bytes scanned and how much processor time, against
 the best possible.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
@@ -28,6 +31,7 @@ the best possible.
   --baseline FILE       compare with an earlier run's --json: what changed beyond noise. Times are compared as multiples
                         of a peer's in the same run; slower means every trial slower than every earlier one, and the
                         medians more than 2 % apart. Exit 1 if something is
+  --report FILE         also write a page to look at: peers side by side, curves, tables; one file, opens offline
   --json                print one JSON object instead of text
   --help                this text`
 
@@ -37,6 +41,7 @@ const OPTIONS = {
   index: { type: 'string' },
   checksum: { type: 'string' },
   baseline: { type: 'string' },
+  report: { type: 'string' },
   json: { type: 'boolean' },
 } as const
 
@@ -50,6 +55,7 @@ export async function run(args: string[]): Promise<number> {
   const index = expectName('--index', values.index, INDEX_NAMES) ?? 'hash'
   const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES) ?? 'xxh3'
   const baseline = values.baseline === undefined ? undefined : readBaseline(values.baseline)
+  if (values.report !== undefined) expectReportPath(values.report)
   const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
   const progress = new Progress()
   try {
@@ -59,7 +65,7 @@ export async function run(args: string[]): Promise<number> {
       index,
       checksum,
       ...(peers === undefined ? {} : { peers }),
-      onProgress: (done, of, peer) => progress.show(`${peer.padEnd(8)}`, done, of),
+      onProgress: (done, of, peer) => progress.show(`${peer.padEnd(14)}`, done, of),
     })
     progress.clear()
     const changes = baseline === undefined ? undefined : compare(baseline, result)
@@ -68,6 +74,7 @@ export async function run(args: string[]): Promise<number> {
       console.log(
         [describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'),
       )
+    if (values.report !== undefined) saveReport(values.report, benchReport(result, changes), values.json)
     return changes?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
   } catch (error) {
     if (error instanceof NotComparable)
@@ -107,9 +114,26 @@ function describe(result: BenchResult): string {
       { title: 'rescan ns/page', cells: rows.map(([, peer]) => peer.rescan_ns_per_page.toFixed(0)) },
       { title: 'time over pagefold', cells: rows.map(([name]) => (result.ratios[name] ?? 1).toFixed(2)) },
     ]),
+    ...describeStill(result),
     describeCurve(result),
     ...missing,
   ].join('\n\n')
+}
+
+function describeStill({ still }: BenchResult): string[] {
+  if (still === undefined) return []
+  const { scanned_bytes, bytes_saved, of_best, linux_over, linux_over_cpu } = still
+  const times = ({ median, min, max }: Spread): string =>
+    `${median.toFixed(1)} (${min.toFixed(1)}..${max.toFixed(1)})`
+  const speed =
+    linux_over === null || linux_over_cpu === null
+      ? ''
+      : ` ksmd takes ${times(linux_over)} times as long to the same point, ` +
+        `${times(linux_over_cpu)} times the processor time.`
+  return [
+    `${STILL} has read each page once, ${bytes(scanned_bytes)}, and saved ${bytes(bytes_saved)}: ` +
+      `${(100 * of_best).toFixed(1)} % of the best possible.${speed}`,
+  ]
 }
 
 /** Lines of the curve: what was saved after each of so many equal parts of the way. */

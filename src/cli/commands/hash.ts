@@ -1,12 +1,6 @@
 // pagefold hash: all checksums and indexes side by side.
 
-import {
-  type HashCost,
-  hashCosts,
-  resampleCost,
-  type Timing,
-  USER_CHECKSUM,
-} from '../../../bench/micro/hash.ts'
+import { hashCosts, resampleCost, type Timing, USER_CHECKSUM } from '../../../bench/micro/hash.ts'
 import {
   CHANGES,
   CHECKSUM_NAMES,
@@ -14,7 +8,7 @@ import {
   type Collisions,
   compareHashes,
   DEFAULT_SAMPLE_WORDS,
-  type HashComparison,
+  expectReportPath,
   INDEX_NAMES,
   openSources,
   type PageSet,
@@ -23,6 +17,8 @@ import {
 } from '../../index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
+import { type HashReport, hashReport } from '../reports/hash.ts'
+import { saveReport } from '../reports/save.ts'
 import { expectNames, expectNumber, parse, UsageError } from '../usage.ts'
 
 const DEFAULT_SOURCE = 'synth:demo'
@@ -41,6 +37,7 @@ goes with it. Only figures of one run compare.
   --index NAME,NAME     of ${INDEX_NAMES.join(', ')} (default: all)
   --sample-words N      words that the checksum sampled reads of a page (default: ${DEFAULT_SAMPLE_WORDS})
   --thorough            more pages and longer measurements: minutes instead of seconds
+  --report FILE         also write a page to look at: all of it as bars and tables; one file, opens offline
   --json                print one JSON object instead of text
   --help                this text`
 
@@ -49,16 +46,9 @@ const OPTIONS = {
   index: { type: 'string' },
   'sample-words': { type: 'string' },
   thorough: { type: 'boolean' },
+  report: { type: 'string' },
   json: { type: 'boolean' },
 } as const
-
-interface HashReport extends HashComparison {
-  readonly images: readonly { readonly source: string; readonly pages: number }[]
-  readonly sample_words: number
-  readonly costs: readonly HashCost[]
-  /** What it takes to raise the strength of a sample by half, on a page not in the cache. */
-  readonly resample: Timing
-}
 
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parse({ args, options: OPTIONS, allowPositionals: true, strict: true })
@@ -66,6 +56,7 @@ export async function run(args: string[]): Promise<number> {
   const indexes = expectNames('--index', values.index, INDEX_NAMES)
   const sampleWords = expectNumber('--sample-words', values['sample-words'], 1) ?? DEFAULT_SAMPLE_WORDS
   if (sampleWords > 1024) throw new UsageError(`--sample-words takes at most 1024, got ${sampleWords}`)
+  if (values.report !== undefined) expectReportPath(values.report)
   const { seconds, ...size } = values.thorough ? THOROUGH : QUICK
   const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
   const progress = new Progress()
@@ -83,6 +74,7 @@ export async function run(args: string[]): Promise<number> {
     const sources = images.map(({ source, pages }) => ({ source, pages }))
     const report: HashReport = { images: sources, sample_words: sampleWords, costs, resample, ...comparison }
     console.log(values.json ? JSON.stringify(report) : describe(report))
+    if (values.report !== undefined) saveReport(values.report, hashReport(report), values.json)
     return 0
   } finally {
     for (const image of images) image.close()

@@ -19,10 +19,10 @@ import {
   parseKnob,
   type ScanRow,
   type StrategyOptions,
-  writeReport,
 } from '../../index.ts'
 import { bold, bytes, type Column, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
+import { saveReport } from '../reports/save.ts'
 import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
 
 export const help = `usage: pagefold scan SOURCE... [--then SOURCE...] [options]
@@ -103,8 +103,7 @@ export async function run(args: string[]): Promise<number> {
   progress.clear()
   console.log(values.json ? JSON.stringify(result) : describe(result))
   if (report !== undefined && pages !== undefined) {
-    const size = writeReport(report, mergeReport(images, result, pages))
-    if (!values.json) console.log(`\nA page to look at is in ${report} (${bytes(size)}).`)
+    saveReport(report, mergeReport(images, result, pages), values.json)
   }
   for (const image of [...images, ...laterImages]) image.close()
   return 0

@@ -28,6 +28,7 @@ export function lineChart(section: LinesSection): HTMLElement {
       {
         ...axis(),
         ...(x.unit === 'count' ? { incrs: WHOLE_STEPS } : {}),
+        ...(x.unit === 'bytes' ? { incrs: BYTE_STEPS, space: 90 } : {}),
         values: (_, splits) => splits.map((at) => format(at, x.unit)),
       },
       valueAxis(drawn[0]?.unit ?? 'count'),

@@ -24,6 +24,8 @@ export function format(value: number | null, unit: Unit): string {
       return `${(100 * value).toFixed(1)} %`
     case 'ratio':
       return `${value.toFixed(2)} ×`
+    case 'rate':
+      return `${fixed(value / 1e9)} GB/s`
   }
 }
 
@@ -32,7 +34,7 @@ function bytes(value: number): string {
   const size = Math.abs(value)
   for (const [unit, factor] of BYTES)
     if (size >= factor) return `${sign}${(size / factor).toFixed(1)} ${unit}`
-  return `${sign}${size} B`
+  return `${sign}${fixed(size)} B`
 }
 
 function fixed(value: number): string {

@@ -12,6 +12,7 @@ import { type MergeResult, type Section, type Unit, writeReport } from '../../sr
 import { format } from '../../src/report/page/units.ts'
 import { browserUnavailable, launchBrowser, type OpenedPage, openFile } from '../support/browser.ts'
 import { scratch } from '../support/files.ts'
+import { guest, guestsUnavailable } from '../support/guests.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 const WIDE = { width: 1280, height: 900 }
@@ -95,8 +96,16 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     await browser?.close()
   })
 
-  it('shows the figures of the JSON, all of them', async () => {
-    const { page, result, trouble } = await openScan(DEMO)
+  it.for([
+    { of: 'synthetic guests', sources: () => DEMO, unavailable: undefined },
+    {
+      of: 'two real guests',
+      sources: () => ['guest-web.t0.raw', 'guest-batch.t0.raw'].map(guest),
+      unavailable: guestsUnavailable(),
+    },
+  ])('shows the figures of the JSON, all of them: $of', async ({ sources, unavailable }, { skip }) => {
+    if (unavailable !== undefined) skip(unavailable)
+    const { page, result, trouble } = await openScan(sources())
     const rows = result.after_each_scan
     const counters = await tableIn(page, 'Counters after every full scan')
     expect(counters.scan).toEqual(rows.map((_, i) => i + 1))

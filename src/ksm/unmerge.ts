@@ -84,20 +84,32 @@ export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
  * has not dropped its mappings yet. Linux: remove_all_stable_nodes()
  */
 export function removeAllStableNodes(ksm: KsmState): boolean {
-  const { arena } = ksm.memory
   let allGone = true
   for (const roots of [...ksm.allTrees()].flatMap(({ stable }) => stable)) {
-    for (let slot = 0; slot < arena.rootSlots; slot++) {
-      // From the top, as Linux does: where one cannot be removed the rest of the tree stays.
-      for (let node = arena.topNode(roots, slot); node !== 0; node = arena.topNode(roots, slot)) {
-        if (removeWithDups(ksm, node)) continue
-        allGone = false
-        break
-      }
-    }
+    if (!(ksm.ordersByChecksum ? removeEachNode(ksm, roots) : removeRoots(ksm, roots))) allGone = false
   }
   for (const node of [...ksm.migrateNodes]) if (!removeUnmapped(ksm, node)) allGone = false
   return allGone
+}
+
+/** Takes away a tree's root again and again, and gives up at the first that has to stay: what is left then is Linux's. */
+function removeRoots(ksm: KsmState, roots: number): boolean {
+  const { arena } = ksm.memory
+  for (let node = arena.topNode(roots, 0); node !== 0; node = arena.topNode(roots, 0)) {
+    if (!removeWithDups(ksm, node)) return false
+  }
+  return true
+}
+
+/** Ordered by checksum a tree has many roots: whatever can go goes. */
+function removeEachNode(ksm: KsmState, roots: number): boolean {
+  const { core, memory } = ksm
+  const found: number[] = []
+  for (let slot = 0; slot < memory.arena.rootSlots; slot++) {
+    const link = memory.arena.rootSlot(roots, slot)
+    for (let node = core.first(link); node !== 0; node = core.next(node)) found.push(node)
+  }
+  return found.filter((node) => !removeWithDups(ksm, node)).length === 0
 }
 
 function breakAllVmas(mm: MmStruct): Errno | undefined {

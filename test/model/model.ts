@@ -613,18 +613,23 @@ export class Model {
     return chain
   }
 
-  /** Takes away the tree's root again and again; false when one's page is still mapped. */
+  /** Takes away what the tree offers next, again and again; false when a page of some is still mapped. */
   #removeAllStableNodes(): boolean {
-    for (let place = this.#stable.root(); place; place = this.#stable.root()) {
-      const entry = place.value
-      for (const node of isChain(entry) ? [...entry.dups] : [entry]) {
-        if (!this.#keyhole(node)) continue
-        if (node.frame.mapcount > 0) return false
-        node.frame.node = null
-        this.#removeNode(node)
-      }
-      if (isChain(entry)) this.#removeChain(entry)
+    const busy = new Set<Place<Entry>>()
+    for (let place = this.#stable.next(busy); place; place = this.#stable.next(busy)) {
+      if (!this.#removeEntry(place.value)) busy.add(place)
     }
+    return busy.size === 0
+  }
+
+  #removeEntry(entry: Entry): boolean {
+    for (const node of isChain(entry) ? [...entry.dups] : [entry]) {
+      if (!this.#keyhole(node)) continue
+      if (node.frame.mapcount > 0) return false
+      node.frame.node = null
+      this.#removeNode(node)
+    }
+    if (isChain(entry)) this.#removeChain(entry)
     return true
   }
 }

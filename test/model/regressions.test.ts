@@ -45,6 +45,28 @@ const PROGRAMS: Record<string, Program> = {
       ['scan', 3],
     ],
   },
+  'run=2 takes away the root of the stable tree again and again, until one has to stay': {
+    knobs: { max_page_sharing: 2 },
+    ops: [
+      ['spawn', 1],
+      ['map', 1, 1, 8],
+      ['spawn', 2],
+      ['map', 2, 1, 8],
+      ['mergeable', 2, 1, 0, 8],
+      ['write', 2, 1, 2, 2],
+      ['write', 2, 1, 4, 1],
+      ['write', 2, 1, 5, 2],
+      ['unmergeable', 2, 1, 3, 2],
+      ['fork', 2, 4],
+      ['write', 1, 1, 0, 2],
+      ['write', 2, 1, 5, 1],
+      ['scan', 1],
+      ['mergeable', 4, 1, 0, 8],
+      ['mergeable', 1, 1, 0, 1],
+      ['scan', 3],
+      ['run', 2],
+    ],
+  },
 }
 
 describe.each(Object.entries(PROGRAMS))('%s', (_, program) => {

@@ -19,7 +19,8 @@ export interface Tree<T> {
   /** `look` tells the content of each entry on the way. Its null ends the walk: the result is null too. */
   walk(content: Content, look: (place: Place<T>) => Content | null): Walk<T> | null
   erase(place: Place<T>): void
-  root(): Place<T> | null
+  /** What is to be removed next if all is to go but those that cannot: null when there is nothing more to try. */
+  next(busy: ReadonlySet<Place<T>>): Place<T> | null
 }
 
 /** memcmp of two pages. */
@@ -54,8 +55,10 @@ export class ContentTree<T> implements Tree<T> {
     this.#tree.erase(place as RbNode<T>)
   }
 
-  root(): Place<T> | null {
-    return this.#tree.root === this.#tree.leaf ? null : this.#tree.root
+  /** The root, and no other. */
+  next(busy: ReadonlySet<Place<T>>): Place<T> | null {
+    const { root, leaf } = this.#tree
+    return root === leaf || busy.has(root) ? null : root
   }
 }
 
@@ -77,8 +80,8 @@ export class HashTree<T> implements Tree<T> {
     for (const [content, at] of this.#places) if (at === place) this.#places.delete(content)
   }
 
-  /** Some entry: there is no root here. */
-  root(): Place<T> | null {
-    return this.#places.values().next().value ?? null
+  /** Any: there is no root here. */
+  next(busy: ReadonlySet<Place<T>>): Place<T> | null {
+    return [...this.#places.values()].find((place) => !busy.has(place)) ?? null
   }
 }

@@ -30,31 +30,41 @@ export function visitWindow(ksm: KsmState, count: number): void {
   // A window holds pages of one mm.
   const mm = memory.mm(items.mm(window.item(0)))
   const trees = ksm.treesOf(mm)
-  const [stableRoots, unstableRoots] = [trees.stable[0]!, trees.unstable[0]!]
   ksm.now = Math.floor(ksm.clock.now())
-  const settled = !memory.callsBack
-  if (settled) core.hashWindow(0, count, stableRoots, unstableRoots)
+  if (memory.callsBack) {
+    for (let i = 0; i < count; i++) visitWatched(ksm, mm, trees, i)
+    return
+  }
+  core.hashWindow(0, count, trees.stable[0]!, trees.unstable[0]!)
   for (let i = 0; i < count; i++) {
     const item = window.item(i)
-    let pfn = window.pfn(i)
-    if (!settled) {
-      memory.race?.('scan: between cursor and merge')
-      pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
-    }
-    if (pfn === 0 || !frames.tryGet(pfn)) {
-      // It must not stay in the unstable tree for longer than one scan.
-      if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
-      continue
-    }
-    if (!settled) {
-      // Whoever was called back during a merge may have changed what the cursor saw, and the bytes themselves.
-      window.set(i, item, pfn, hasNode(ksm, pfn))
-      core.hashWindow(i, 1, stableRoots, unstableRoots)
-    }
-    if (isCandidate(ksm, i, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)
+    const pfn = window.pfn(i)
+    if (!isCandidate(ksm, i, item, pfn)) continue
+    frames.get(pfn)
+    cmpAndMergePage(ksm, trees, item, pfn)
     frames.put(pfn)
-    memory.race?.('scan: between pages')
   }
+}
+
+/**
+ * Deals with one page of the window while somebody is called back in the middle of merges: they may have changed what the
+ * cursor saw, and the bytes themselves, and may do so while the page is looked at.
+ */
+function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, i: number): void {
+  const { frames, items, window, core, memory } = ksm
+  const item = window.item(i)
+  memory.race?.('scan: between cursor and merge')
+  const pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
+  if (pfn === 0 || !frames.tryGet(pfn)) {
+    // It must not stay in the unstable tree for longer than one scan.
+    if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
+    return
+  }
+  window.set(i, item, pfn, hasNode(ksm, pfn))
+  core.hashWindow(i, 1, trees.stable[0]!, trees.unstable[0]!)
+  if (isCandidate(ksm, i, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)
+  frames.put(pfn)
+  memory.race?.('scan: between pages')
 }
 
 /**

@@ -17,8 +17,8 @@ import { Strategy, WindowEntry } from './struct'
 
 /**
  * Hashes `count` pages of the window from `start` on. Where trees are ordered by checksum also looks at the places
- * where those will be searched for that are unchanged (or all, if guests are still): not for the answer, but so that the searches find them in the cache,
- * all these reads being independent of one another.
+ * where those will be searched for that are unchanged (or all, if guests are still): not for the answer, but so that the
+ * searches find them in the cache, all these reads being independent of one another.
  */
 export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoots: u32): u32 {
   const end = start + count

@@ -9,6 +9,7 @@ import { addRmap, removeRmap } from '../mm/rmap.ts'
 import { freeChain } from './chain.ts'
 import { removeStableNode } from './keyhole.ts'
 import { itemsOf, rmapWalkKsm } from './rmap-walk.ts'
+import { nodesOf } from './stable.ts'
 import { stableTreeAppend, takeItem } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 
@@ -19,7 +20,8 @@ export function removeRange(ksm: KsmState, start: number, end: number): void {
     const pfn = nodes.pfn(node)
     if (pfn >= start && pfn < end) removeStableNode(ksm, node)
   }
-  for (const node of treeNodes(ksm)) {
+  const trees = [...ksm.allTrees()].flatMap(({ stable }) => stable)
+  for (const node of trees.flatMap((roots) => nodesOf(ksm, roots))) {
     if (!nodes.isChain(node)) {
       removeIfInside(node)
       continue
@@ -84,17 +86,4 @@ function dupsOf(ksm: KsmState, chain: number): number[] {
   const dups: number[] = []
   for (let dup = ksm.nodes.first(chain); dup !== 0; dup = ksm.nodes.dupNext(dup)) dups.push(dup)
   return dups
-}
-
-/** Every node that is in a tree, at this moment. */
-function treeNodes(ksm: KsmState): number[] {
-  const { core, memory } = ksm
-  const found: number[] = []
-  for (const roots of [...ksm.allTrees()].flatMap(({ stable }) => stable)) {
-    for (let slot = 0; slot < memory.arena.rootSlots; slot++) {
-      const link = memory.arena.rootSlot(roots, slot)
-      for (let node = core.first(link); node !== 0; node = core.next(node)) found.push(node)
-    }
-  }
-  return found
 }

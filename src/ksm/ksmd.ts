@@ -46,8 +46,8 @@ export class Ksm {
   /**
    * Writes a knob by its name under /sys/kernel/mm/ksm, with Linux's rules: EINVAL for a value it does not take, and for
    * pages_to_scan while the advisor chooses it; EBUSY for max_page_sharing and merge_across_nodes while pages are
-   * merged; from run=2 ENOMEM, or EAGAIN while a page is being moved (run is 0 then). EBUSY too where Linux would wait: inside a scan, or while memory is being
-   * taken offline.
+   * merged; from run=2 ENOMEM, or EAGAIN while a page is being moved (run is 0 then). EBUSY too where Linux would
+   * wait: inside a scan, or while memory is being taken offline.
    */
   set(name: KnobName, value: number | string | boolean): void {
     const knob = expectKnob(name)

@@ -34,7 +34,8 @@ export function nextLinkedItem(ksm: KsmState, slot: MmSlot, before: number): num
 
 /**
  * The item of a slot's page at `vpn`, behind the item `before` (0: at the beginning): found or made. Items passed over
- * belong to pages that are no longer there, and go, unless they are needed at this moment. 0 when out of memory. Linux: get_next_rmap_item()
+ * belong to pages that are no longer there, and go, unless they are needed at this moment. 0 when out of memory.
+ * Linux: get_next_rmap_item()
  */
 export function getNextRmapItem(ksm: KsmState, slot: MmSlot, before: number, vpn: number): number {
   const { items } = ksm

@@ -72,6 +72,17 @@ export function stableTreeInsert(ksm: KsmState, trees: Trees, pfn: number): numb
   return node
 }
 
+/** Every node that is in a tree, at this moment: chains, but not their dups. */
+export function nodesOf(ksm: KsmState, roots: number): number[] {
+  const { core, memory } = ksm
+  const found: number[] = []
+  for (let slot = 0; slot < memory.arena.rootSlots; slot++) {
+    const link = memory.arena.rootSlot(roots, slot)
+    for (let node = core.first(link); node !== 0; node = core.next(node)) found.push(node)
+  }
+  return found
+}
+
 /** Takes a node whose page moved to another NUMA node out of its tree, to be placed elsewhere when it is visited. */
 export function setAside(ksm: KsmState, node: number): void {
   unlinkNode(ksm, node)
@@ -81,7 +92,8 @@ export function setAside(ksm: KsmState, node: number): void {
 
 /**
  * Finds the place of a merged page in the tree of the NUMA node it is on now. Returns its own pfn with a reference, or
- * another page's that it could be merged with, 0 if it has no room, BUSY if not now. The `page_node` parts of Linux: stable_tree_search()
+ * another page's that it could be merged with, 0 if it has no room, BUSY if not now. The `page_node` parts of Linux:
+ * stable_tree_search()
  */
 function placeMigrated(ksm: KsmState, trees: Trees, node: number, pfn: number): number {
   const { frames, nodes } = ksm
@@ -125,8 +137,8 @@ function linkNode(ksm: KsmState, node: number, found: number): boolean {
 
 /**
  * Walks down to the page with the same content. Returns its node with a reference on the page, or the negated empty
- * link where the content belongs, or BUSY if a page on the way cannot be had now. Chains met on the way are pruned if `prune` and due. `byChecksum`: in a tree ordered
- * by checksum, take a tie for a match.
+ * link where the content belongs, or BUSY if a page on the way cannot be had now. Chains met on the way are pruned if
+ * `prune` and due. `byChecksum`: in a tree ordered by checksum, take a tie for a match.
  */
 function findContent(ksm: KsmState, trees: Trees, pfn: number, prune: boolean, byChecksum: boolean): number {
   const { core, nodes, frames } = ksm

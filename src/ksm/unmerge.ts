@@ -18,6 +18,7 @@ import { freeChain } from './chain.ts'
 import { getKsmPage, removeStableNode } from './keyhole.ts'
 import { findMergeableVma } from './mergeable.ts'
 import { removeTrailingRmapItems } from './rmap-item.ts'
+import { nodesOf } from './stable.ts'
 import type { KsmState } from './state.ts'
 
 /**
@@ -103,13 +104,7 @@ function removeRoots(ksm: KsmState, roots: number): boolean {
 
 /** Ordered by checksum a tree has many roots: whatever can go goes. */
 function removeEachNode(ksm: KsmState, roots: number): boolean {
-  const { core, memory } = ksm
-  const found: number[] = []
-  for (let slot = 0; slot < memory.arena.rootSlots; slot++) {
-    const link = memory.arena.rootSlot(roots, slot)
-    for (let node = core.first(link); node !== 0; node = core.next(node)) found.push(node)
-  }
-  return found.filter((node) => !removeWithDups(ksm, node)).length === 0
+  return nodesOf(ksm, roots).filter((node) => !removeWithDups(ksm, node)).length === 0
 }
 
 function breakAllVmas(mm: MmStruct): Errno | undefined {

@@ -12,8 +12,8 @@ import { migratePage } from './migrate.ts'
 const MAX_ATTEMPTS = 5
 
 /**
- * Takes the frames [start, end) away. EINVAL if some are away already, EBUSY if a page in it cannot be moved or ksmd is at work, ENOMEM if there is nowhere to move it to:
- * the frames stay then.
+ * Takes the frames [start, end) away. EINVAL if some are away already, EBUSY if a page in it cannot be moved or ksmd
+ * is at work, ENOMEM if there is nowhere to move it to: the frames stay then.
  */
 export function offline(memory: Memory, start: number, end: number): Errno | undefined {
   const { frames, ksm } = memory

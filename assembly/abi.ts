@@ -9,7 +9,8 @@
 //   page 0        header: magic, sizes, slab caches, counters, checksum secret
 //   page 1        the zero page
 //   page 2        tables of the checksum in force, where it needs any
-//   from page 3   frame table: one descriptor per arena page, so that a pfn is its index
+//   pages 3 to 6  the window: pages about to be visited
+//   from page 7   frame table: one descriptor per arena page, so that a pfn is its index
 //   then          metadata pages: page tables, rmap items, stable nodes, tree roots, handed out by the slabs
 //   then          page frames, to the end
 //
@@ -17,7 +18,7 @@
 // metadata are byte addresses (below 2 GiB, because frames come last), 0 is null.
 
 export const ABI_MAGIC: u32 = 0x444c4f46 // "FOLD"
-export const ABI_VERSION: u32 = 2
+export const ABI_VERSION: u32 = 3
 
 export const PAGE_SHIFT: u32 = 12
 export const PAGE_SIZE: u32 = 1 << 12
@@ -38,7 +39,7 @@ export const HEADER_CACHES: u32 = 64 // one slab cache per kind of object, see b
 export const HEADER_STRATEGY: u32 = 256 // how pages are hashed, and when they may be searched for, see below
 export const HEADER_COUNTERS: u32 = 512 // COUNTER_COUNT float64 values: exact to 2^53, readable by every thread
 export const HEADER_SECRET: u32 = 1024 // the 192 secret bytes of XXH3
-export const HEADER_WINDOW: u32 = 2048 // WINDOW_LENGTH pages about to be visited, see below
+export const HEADER_AHEAD: u32 = 2048 // what the scan and its helper threads tell each other, see below
 
 // What belongs to the checksum in force beside its number, written once when the arena is made.
 //
@@ -54,16 +55,48 @@ export const STRATEGY_SAMPLE_WORDS: u32 = 20
 export const STRATEGY_STILL: u32 = 24
 export const STRATEGY_BYTES: u32 = 32
 
-// The scan takes pages by the handful. First the bytes of all of them are read, one page after another, which is the
-// order the processor's prefetching foresees; then each is dealt with, which jumps about.
+// The window: a ring of pages that the cursor has passed and that are about to be visited, each at a position that is
+// counted up from the first page ever scanned. First the bytes of a handful of them are read, one page after another,
+// which is the order the processor's prefetching foresees; then each is dealt with, which jumps about.
 //
-//   0 rmap item | 4 pfn, WINDOW_MERGED if the page has a stable node and no checksum is wanted | 8 checksum, 64 bits
-export const WINDOW_ENTRY_BYTES: u32 = 16
+//   0 rmap item | 4 pfn | 8 checksum, 64 bits | 16 ticket: position << TICKET_SHIFT | who hashes the page, TICKET_*
+export const WINDOW: u32 = 12288
+export const WINDOW_ENTRY_BYTES: u32 = 32
 export const WINDOW_ITEM: u32 = 0
 export const WINDOW_PFN: u32 = 4
 export const WINDOW_CHECKSUM: u32 = 8
-export const WINDOW_MERGED: u32 = 1 << 30
-export const WINDOW_LENGTH: u32 = 128
+export const WINDOW_TICKET: u32 = 16
+export const WINDOW_LENGTH: u32 = 512 // a power of two
+
+// A page is hashed by the scan's own thread, or ahead of it by a helper. The scan never waits for a helper that has been
+// put to sleep in the middle of a page: it takes the ticket back, and the helper, whenever it wakes, finds that out before
+// it writes anything. The position in the ticket tells the page from one that came to the same place of the ring later.
+//
+//   OWN -> OFFERED -> TAKEN -> WRITING -> DONE       every step one compare-and-swap on the ticket
+//             |         |                            back to OWN: by the scan
+//             +-> OWN <-+
+export const TICKET_SHIFT: u32 = 3
+export const TICKET_OWN: u32 = 0 // the scan's
+export const TICKET_OFFERED: u32 = 1 // whose it is that comes first
+export const TICKET_TAKEN: u32 = 2 // a helper is reading the page
+export const TICKET_WRITING: u32 = 3 // a helper is writing the checksum down
+export const TICKET_DONE: u32 = 4 // from the beginning if the page has a stable node: no checksum is wanted then
+
+// What the scan and its helpers tell each other, in words:
+//
+//   0 end         the position behind the last page that was offered
+//   4 bell        counts how often helpers were called; they sleep on it
+//   8 sleepers    helpers that sleep
+//  12 closing     1: helpers are to end
+//  16 stable      where the pages offered will be searched for: the trees' root slots
+//  20 unstable
+export const AHEAD_END: u32 = 0
+export const AHEAD_BELL: u32 = 4
+export const AHEAD_SLEEPERS: u32 = 8
+export const AHEAD_CLOSING: u32 = 12
+export const AHEAD_STABLE: u32 = 16
+export const AHEAD_UNSTABLE: u32 = 20
+export const AHEAD_BYTES: u32 = 24
 
 // A slab cache: a free list through the objects' first words, and a stretch of never used objects.
 //
@@ -88,7 +121,7 @@ export const CACHE_COUNT: u32 = 3
 //   4 mapcount:24 | flags:8
 //   8 mapping       whom the page belongs to, tagged in the low two bits
 //  12 index         virtual page number it was first mapped at; next free frame while on the free list
-export const FRAME_TABLE: u32 = 12288
+export const FRAME_TABLE: u32 = 28672
 export const FRAME_BYTES: u32 = 16
 export const FRAME_REFCOUNT: u32 = 0
 export const FRAME_MAPCOUNT: u32 = 4

@@ -1,6 +1,13 @@
 // The core's own view of the arena's structures, pinned to abi.ts: a field that moves on one side only fails the build.
 
 import {
+  AHEAD_BELL,
+  AHEAD_BYTES,
+  AHEAD_CLOSING,
+  AHEAD_END,
+  AHEAD_SLEEPERS,
+  AHEAD_STABLE,
+  AHEAD_UNSTABLE,
   CACHE_BYTES,
   CACHE_COUNT,
   CACHE_END,
@@ -15,6 +22,7 @@ import {
   FRAME_MAPPING,
   FRAME_REFCOUNT,
   FRAME_TABLE,
+  HEADER_AHEAD,
   HEADER_CACHES,
   HEADER_CHECKSUM,
   HEADER_COUNTERS,
@@ -24,7 +32,6 @@ import {
   HEADER_SECRET,
   HEADER_STRATEGY,
   HEADER_VERSION,
-  HEADER_WINDOW,
   HEADER_ZONE_END,
   HEADER_ZONE_NEXT,
   NODE_BYTES,
@@ -57,11 +64,13 @@ import {
   TREE_LEFT,
   TREE_PARENT,
   TREE_RIGHT,
+  WINDOW,
   WINDOW_CHECKSUM,
   WINDOW_ENTRY_BYTES,
   WINDOW_ITEM,
   WINDOW_LENGTH,
   WINDOW_PFN,
+  WINDOW_TICKET,
   WORDS_PER_PAGE,
 } from './abi'
 
@@ -92,6 +101,17 @@ export class WindowEntry {
   item: u32
   pfn: u32
   checksum: u64
+  ticket: u32
+}
+
+@unmanaged
+export class Ahead {
+  end: u32
+  bell: u32
+  sleepers: u32
+  closing: u32
+  stable: u32
+  unstable: u32
 }
 
 @unmanaged
@@ -146,9 +166,8 @@ if (offsetof<Header>() > HEADER_CACHES) ERROR('Header runs into HEADER_CACHES')
 if (HEADER_CACHES + CACHE_COUNT * CACHE_BYTES > HEADER_STRATEGY) ERROR('the caches run into HEADER_STRATEGY')
 if (HEADER_STRATEGY + STRATEGY_BYTES > HEADER_COUNTERS) ERROR('the strategy runs into HEADER_COUNTERS')
 if (HEADER_COUNTERS + COUNTER_COUNT * 8 > HEADER_SECRET) ERROR('the counters run into HEADER_SECRET')
-if (HEADER_SECRET + SECRET_BYTES > HEADER_WINDOW) ERROR('the secret runs into HEADER_WINDOW')
-if (HEADER_WINDOW + WINDOW_LENGTH * WINDOW_ENTRY_BYTES > PAGE_SIZE)
-  ERROR('the window runs out of the header page')
+if (HEADER_SECRET + SECRET_BYTES > HEADER_AHEAD) ERROR('the secret runs into HEADER_AHEAD')
+if (HEADER_AHEAD + AHEAD_BYTES > PAGE_SIZE) ERROR('HEADER_AHEAD runs out of the header page')
 
 if (offsetof<Strategy>('seed') != STRATEGY_SEED) ERROR('Strategy.seed differs from STRATEGY_SEED')
 if (offsetof<Strategy>('mask') != STRATEGY_MASK) ERROR('Strategy.mask differs from STRATEGY_MASK')
@@ -157,13 +176,24 @@ if (offsetof<Strategy>('sampleWords') != STRATEGY_SAMPLE_WORDS)
   ERROR('Strategy.sampleWords differs from STRATEGY_SAMPLE_WORDS')
 if (offsetof<Strategy>('still') != STRATEGY_STILL) ERROR('Strategy.still differs from STRATEGY_STILL')
 if (offsetof<Strategy>() > STRATEGY_BYTES) ERROR('Strategy is larger than STRATEGY_BYTES')
-if (TABLES + TABLE_SAMPLE + WORDS_PER_PAGE * 2 > FRAME_TABLE) ERROR('the tables run into FRAME_TABLE')
+if (TABLES + TABLE_SAMPLE + WORDS_PER_PAGE * 2 > WINDOW) ERROR('the tables run into the window')
+if (WINDOW + WINDOW_LENGTH * WINDOW_ENTRY_BYTES > FRAME_TABLE) ERROR('the window runs into FRAME_TABLE')
+if ((WINDOW_LENGTH & (WINDOW_LENGTH - 1)) != 0) ERROR('WINDOW_LENGTH is no power of two')
 
 if (offsetof<WindowEntry>('item') != WINDOW_ITEM) ERROR('WindowEntry.item differs from WINDOW_ITEM')
 if (offsetof<WindowEntry>('pfn') != WINDOW_PFN) ERROR('WindowEntry.pfn differs from WINDOW_PFN')
 if (offsetof<WindowEntry>('checksum') != WINDOW_CHECKSUM)
   ERROR('WindowEntry.checksum differs from WINDOW_CHECKSUM')
-if (offsetof<WindowEntry>() != WINDOW_ENTRY_BYTES) ERROR('WindowEntry is not WINDOW_ENTRY_BYTES long')
+if (offsetof<WindowEntry>('ticket') != WINDOW_TICKET) ERROR('WindowEntry.ticket differs from WINDOW_TICKET')
+if (offsetof<WindowEntry>() > WINDOW_ENTRY_BYTES) ERROR('WindowEntry is larger than WINDOW_ENTRY_BYTES')
+
+if (offsetof<Ahead>('end') != AHEAD_END) ERROR('Ahead.end differs from AHEAD_END')
+if (offsetof<Ahead>('bell') != AHEAD_BELL) ERROR('Ahead.bell differs from AHEAD_BELL')
+if (offsetof<Ahead>('sleepers') != AHEAD_SLEEPERS) ERROR('Ahead.sleepers differs from AHEAD_SLEEPERS')
+if (offsetof<Ahead>('closing') != AHEAD_CLOSING) ERROR('Ahead.closing differs from AHEAD_CLOSING')
+if (offsetof<Ahead>('stable') != AHEAD_STABLE) ERROR('Ahead.stable differs from AHEAD_STABLE')
+if (offsetof<Ahead>('unstable') != AHEAD_UNSTABLE) ERROR('Ahead.unstable differs from AHEAD_UNSTABLE')
+if (offsetof<Ahead>() > AHEAD_BYTES) ERROR('Ahead is larger than AHEAD_BYTES')
 
 if (offsetof<Cache>('free') != CACHE_FREE) ERROR('Cache.free differs from CACHE_FREE')
 if (offsetof<Cache>('used') != CACHE_USED) ERROR('Cache.used differs from CACHE_USED')

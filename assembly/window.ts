@@ -1,36 +1,47 @@
-// The handful of pages about to be visited: their checksums are taken ahead, in one go (see abi.ts).
+// The pages about to be visited: their checksums are taken ahead, a handful in one go (see abi.ts), by the scan itself
+// or by its helpers.
 
 import {
   HEADER_INDEX,
   HEADER_KEY,
   HEADER_STRATEGY,
-  HEADER_WINDOW,
   INDEX_CONTENT,
   LINK_ROOT,
   RMAP_CHECKSUM,
+  TICKET_DONE,
+  TICKET_OFFERED,
+  TICKET_OWN,
+  TICKET_SHIFT,
+  TICKET_WRITING,
+  WINDOW,
   WINDOW_ENTRY_BYTES,
-  WINDOW_MERGED,
+  WINDOW_LENGTH,
+  WINDOW_TICKET,
 } from './abi'
 import { hashPage } from './checksum'
 import { rootLink } from './search'
 import { Strategy, WindowEntry } from './struct'
 
 /**
- * Hashes `count` pages of the window from `start` on. Where trees are ordered by checksum also looks at the places
- * where those will be searched for that are unchanged (or all, if guests are still): not for the answer, but so that the
- * searches find them in the cache, all these reads being independent of one another.
+ * Makes sure that the `count` pages from a position on are hashed. Where trees are ordered by checksum also looks at the
+ * places where those will be searched for that are unchanged (or all, if guests are still): not for the answer, but so
+ * that the searches find them in the cache, all these reads being independent of one another.
  */
 export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoots: u32): u32 {
   const end = start + count
-  for (let i = start; i < end; i++) {
-    const entry = entryAt(i)
-    if ((entry.pfn & WINDOW_MERGED) == 0) entry.checksum = hashPage(entry.pfn)
+  let late = false
+  for (let at = start; at != end; at++) {
+    const phase = phaseAt(at)
+    if (phase == TICKET_OWN || (phase == TICKET_OFFERED && step(at, phase, TICKET_OWN))) hashEntry(at)
+    else if (phase != TICKET_DONE) late = true
   }
+  // Last, because a helper that is at a page now is likely to be through with it by then.
+  for (let at = start; late && at != end; at++) if (takeFromHelper(at)) hashEntry(at)
   if (load<u32>(HEADER_INDEX) == INDEX_CONTENT) return 0
   const still = changetype<Strategy>(HEADER_STRATEGY).still != 0
   let seen: u32 = 0
-  for (let i = start; i < end; i++) {
-    const entry = entryAt(i)
+  for (let at = start; at != end; at++) {
+    const entry = entryAt(at)
     const key = entry.checksum
     if (!still && <u32>key != load<u32>(entry.item, RMAP_CHECKSUM)) continue // changed: it will not be searched for
     seen |= load<u32>(load<u32>(rootLink(stableRoots, key) & ~LINK_ROOT))
@@ -40,12 +51,12 @@ export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoo
 }
 
 /**
- * Makes the checksum of one page of the window the key that the trees are searched for. Returns 1 if its low 32 bits
+ * Makes the checksum of the page at a position the key that the trees are searched for. Returns 1 if its low 32 bits
  * differ from those in the page's rmap item, which are updated: they alone tell whether the page has changed since the
  * last visit, as in Linux.
  */
-export function checksumChanged(i: u32): i32 {
-  const entry = entryAt(i)
+export function checksumChanged(at: u32): i32 {
+  const entry = entryAt(at)
   const hash = entry.checksum
   store<u64>(HEADER_KEY, hash)
   const before = load<u32>(entry.item, RMAP_CHECKSUM)
@@ -53,6 +64,38 @@ export function checksumChanged(i: u32): i32 {
   return <i32>(<u32>hash != before)
 }
 
-function entryAt(i: u32): WindowEntry {
-  return changetype<WindowEntry>(HEADER_WINDOW + i * WINDOW_ENTRY_BYTES)
+/** Takes the `count` pages from a position on back from the helpers: they will not be visited. */
+export function takeBack(start: u32, count: u32): void {
+  for (let at = start; at != start + count; at++) takeFromHelper(at)
+}
+
+export function entryAt(at: u32): WindowEntry {
+  return changetype<WindowEntry>(WINDOW + (at & (WINDOW_LENGTH - 1)) * WINDOW_ENTRY_BYTES)
+}
+
+/** Moves the ticket of the page at a position from one phase to the next. False if it was not in that phase. */
+export function step(at: u32, from: u32, to: u32): bool {
+  const position = at << TICKET_SHIFT
+  const address = changetype<usize>(entryAt(at)) + WINDOW_TICKET
+  return atomic.cmpxchg<u32>(address, position | from, position | to) == (position | from)
+}
+
+export function phaseAt(at: u32): u32 {
+  return atomic.load<u32>(changetype<usize>(entryAt(at)) + WINDOW_TICKET) & ((1 << TICKET_SHIFT) - 1)
+}
+
+/** Ends what helpers do with the page at a position. True if it was in vain: it is not hashed. */
+function takeFromHelper(at: u32): bool {
+  let phase = phaseAt(at)
+  while (phase != TICKET_OWN && phase != TICKET_DONE) {
+    // One that is writing it down is two instructions from the end.
+    if (phase != TICKET_WRITING && step(at, phase, TICKET_OWN)) return true
+    phase = phaseAt(at)
+  }
+  return false
+}
+
+function hashEntry(at: u32): void {
+  const entry = entryAt(at)
+  entry.checksum = hashPage(entry.pfn)
 }

@@ -28,6 +28,7 @@ async function bundle() {
       main: join(root, 'src/cli/main.ts'),
       bench: join(root, 'bench/index.ts'),
       trial: join(root, 'bench/macro/trial.ts'),
+      helper: join(root, 'src/core/helper.ts'),
     },
     platform: 'node',
     external: (id) => !id.startsWith('.') && !id.startsWith('/'),

@@ -4,6 +4,7 @@
 import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, MAPCOUNT_MASK, PAGE_SIZE } from '../assembly/abi.ts'
 import { audit } from './audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
+import { startHelpers, stopHelpers } from './core/helpers.ts'
 import {
   type Errno,
   expectBoolean,
@@ -54,11 +55,16 @@ export interface HostOptions extends StrategyOptions {
   readonly guests?: GuestsPolicy
   /** May mms with a `domain` use the zero page that all share (under use_zero_pages)? Default: false. */
   readonly zeroPagesAcrossDomains?: boolean
+  /**
+   * Threads beside the caller's that take checksums of the pages a scan is about to visit. What is merged and counted
+   * does not depend on them, only the time. They end with `close`. Default: 0.
+   */
+  readonly workers?: number
 }
 
 /** The choices a host was made with that are no knobs of Linux. */
 export type HostPolicy = Required<
-  Pick<HostOptions, 'cowPolicy' | 'guests' | 'reuseKsm' | 'smartScan' | 'zeroPagesAcrossDomains'>
+  Pick<HostOptions, 'cowPolicy' | 'guests' | 'reuseKsm' | 'smartScan' | 'workers' | 'zeroPagesAcrossDomains'>
 >
 
 /** Physical memory, in frames. */
@@ -79,6 +85,7 @@ export interface LoadOptions extends MmOptions {
 }
 
 const MAX_NUMA_NODES = 16
+const MAX_WORKERS = 64
 
 export class Host {
   /** Knobs, counters, and the scan. */
@@ -106,7 +113,7 @@ export class Host {
 
   /**
    * Makes a host. Its arena is reserved whole and never grows. Throws TypeError or RangeError for options it does not
-   * take, ENOMEM if the address space for the arena cannot be had.
+   * take, ENOMEM if the address space for the arena cannot be had, and what kept a worker from starting.
    */
   static async create(options: HostOptions): Promise<Host> {
     if (typeof options !== 'object' || options === null) {
@@ -122,6 +129,7 @@ export class Host {
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
     const ksm = new Ksm(memory, { ...policy, clock: expectClock(options.clock ?? systemClock) })
+    await startHelpers(memory.arena, policy.workers)
     return new Host(memory, ksm, policy, options.index ?? 'hash', options.checksum ?? 'xxh3')
   }
 
@@ -304,6 +312,7 @@ export class Host {
     this.ksm.stop().catch(() => {})
     for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
     this.memory.swap.close()
+    stopHelpers(this.memory.arena)
     this.open = false
   }
 
@@ -335,6 +344,7 @@ function expectPolicy(options: HostOptions): HostPolicy {
     reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
     guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
     smartScan: expectOneOf('smartScan', options.smartScan ?? 'linux', SMART_SCAN_POLICIES),
+    workers: expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS),
     zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
   }
 }

@@ -33,6 +33,8 @@ export function compare(before: BenchResult, after: BenchResult): Change[] {
     if (before[name] === after[name]) continue
     throw new NotComparable(`the baseline has ${name} ${before[name]}, this run ${after[name]}`)
   }
+  const [old, now] = [before.workers ?? 0, after.workers]
+  if (old !== now) throw new NotComparable(`the baseline has ${old} workers, this run ${now}`)
   const over = YARDSTICKS.find((name) => resultOf(before, name) && resultOf(after, name)) ?? null
   const metrics = ['converge_ns_per_page', 'rescan_ns_per_page'] as const
   const changes = metrics.map((metric) =>

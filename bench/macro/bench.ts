@@ -35,6 +35,8 @@ export interface BenchOptions {
   readonly peers?: readonly string[]
   readonly index: IndexName
   readonly checksum: ChecksumName
+  /** Threads that hash ahead of pagefold's scan. Default: 0. */
+  readonly workers?: number
   /** Trials a peer. */
   readonly trials: number
   readonly onProgress?: (done: number, of: number, peer: string) => void
@@ -54,6 +56,8 @@ export interface BenchResult {
   readonly versions: Versions
   readonly index: IndexName
   readonly checksum: ChecksumName
+  /** Threads that hashed ahead of pagefold's scan; every other peer has one thread. */
+  readonly workers: number
   /** SHA-256 of the images, one after the other. */
   readonly input_digest: string
   /** Of who shares with whom: the same for every peer, or the bench fails. */
@@ -86,7 +90,7 @@ export interface StillResult {
 export class Disagreement extends Error {}
 
 export function bench(options: BenchOptions): BenchResult {
-  const { index, checksum } = options
+  const { index, checksum, workers = 0 } = options
   const peers = PEERS.filter(({ name }) => name === 'pagefold' || (options.peers?.includes(name) ?? true))
   const missing = new Map<string, string>()
   for (const { name, unavailable } of peers) {
@@ -97,7 +101,7 @@ export function bench(options: BenchOptions): BenchResult {
   const dir = mkdtempSync(join(tmpdir(), 'pagefold-bench-'))
   try {
     const { input_digest, ...input } = writeImages(dir, options.images)
-    const task = { ...input, maxPageSharing: 256, index, checksum }
+    const task = { ...input, maxPageSharing: 256, index, checksum, workers }
     const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
     const curves: CurveTrial[] = []
     let done = 0
@@ -121,6 +125,7 @@ export function bench(options: BenchOptions): BenchResult {
       versions: theseVersions(),
       index,
       checksum,
+      workers,
       input_digest,
       ...merged,
       ...(still === undefined ? {} : { still }),

@@ -78,8 +78,16 @@ interface Guest {
   readonly pages: number
 }
 
-async function createHost({ index, checksum }: Task, pages: number, guests: GuestsPolicy): Promise<Host> {
-  const host = await Host.create({ frames: pages + 1, mappings: pages + 1024, index, checksum, guests })
+async function createHost(task: Task, pages: number, guests: GuestsPolicy): Promise<Host> {
+  const { index, checksum, workers } = task
+  const host = await Host.create({
+    frames: pages + 1,
+    mappings: pages + 1024,
+    index,
+    checksum,
+    workers,
+    guests,
+  })
   host.ksm.set('smart_scan', 0)
   host.ksm.set('run', 1)
   return host

@@ -32,6 +32,8 @@ export interface Task {
   /** For pagefold alone. */
   readonly index: IndexName
   readonly checksum: ChecksumName
+  /** Threads that hash ahead of the scan. */
+  readonly workers: number
 }
 
 export interface Peer {

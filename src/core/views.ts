@@ -2,6 +2,9 @@
 // made once, cheap enough for the innermost loop; together with arena.ts the only code that uses abi.ts offsets.
 
 import {
+  AHEAD_BELL,
+  AHEAD_END,
+  AHEAD_SLEEPERS,
   CACHE_NODE,
   CACHE_RMAP,
   CACHE_TABLE,
@@ -12,8 +15,8 @@ import {
   FRAME_MAPPING,
   FRAME_REFCOUNT,
   FRAME_TABLE,
+  HEADER_AHEAD,
   HEADER_KEY,
-  HEADER_WINDOW,
   KIND_CHAIN,
   KIND_DUP,
   KIND_MIGRATE,
@@ -48,12 +51,18 @@ import {
   RMAP_UNSTABLE,
   RMAP_VPN,
   TABLE_ENTRIES,
+  TICKET_DONE,
+  TICKET_OFFERED,
+  TICKET_OWN,
+  TICKET_SHIFT,
   TREE_LEFT,
   TREE_RIGHT,
+  WINDOW,
   WINDOW_ENTRY_BYTES,
   WINDOW_ITEM,
-  WINDOW_MERGED,
+  WINDOW_LENGTH,
   WINDOW_PFN,
+  WINDOW_TICKET,
 } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
 
@@ -238,25 +247,72 @@ export class RmapItems {
 /** The pages about to be visited, by their place in the window. */
 export class Window {
   private readonly u32: Uint32Array
+  private readonly i32: Int32Array
+  /** The position of the next page to visit, and that behind the last one: counted from the first page ever scanned. */
+  private head = 0
+  private end = 0
 
   constructor(arena: Arena) {
     this.u32 = arena.u32
+    this.i32 = new Int32Array(arena.memory.buffer)
   }
 
-  /** A page with a stable node need not be hashed. */
-  set(entry: number, item: number, pfn: number, hasNode: boolean): void {
-    const at = (HEADER_WINDOW + entry * WINDOW_ENTRY_BYTES) >>> 2
-    this.u32[at + WINDOW_ITEM / 4] = item
-    this.u32[at + WINDOW_PFN / 4] = hasNode ? pfn | WINDOW_MERGED : pfn
+  /** Pages waiting to be visited. */
+  get length(): number {
+    return this.end - this.head
   }
 
-  item(entry: number): number {
-    return this.u32[(HEADER_WINDOW + entry * WINDOW_ENTRY_BYTES + WINDOW_ITEM) >>> 2]!
+  /** The position of the page that is to be visited next. */
+  get first(): number {
+    return this.head
   }
 
-  pfn(entry: number): number {
-    return this.u32[(HEADER_WINDOW + entry * WINDOW_ENTRY_BYTES + WINDOW_PFN) >>> 2]! & ~WINDOW_MERGED
+  /** Puts a page behind the others. One with a stable node need not be hashed. `offered`: a helper may hash it. */
+  push(item: number, pfn: number, hasNode: boolean, offered: boolean): void {
+    this.write(this.end++, item, pfn, hasNode ? TICKET_DONE : offered ? TICKET_OFFERED : TICKET_OWN)
   }
+
+  /** Puts another page in the place of one that no helper was offered. */
+  set(at: number, item: number, pfn: number, hasNode: boolean): void {
+    this.write(at, item, pfn, hasNode ? TICKET_DONE : TICKET_OWN)
+  }
+
+  /** The first `count` pages have been visited, or never will be: then the core must have taken them back. */
+  drop(count: number): void {
+    this.head += count
+  }
+
+  item(at: number): number {
+    return this.u32[entry(at) + WINDOW_ITEM / 4]!
+  }
+
+  pfn(at: number): number {
+    return this.u32[entry(at) + WINDOW_PFN / 4]!
+  }
+
+  /** Lets helpers see the pages offered until now, and wakes those that sleep. */
+  offer(): void {
+    Atomics.store(this.i32, (HEADER_AHEAD + AHEAD_END) >>> 2, this.end | 0)
+    if (Atomics.load(this.i32, (HEADER_AHEAD + AHEAD_SLEEPERS) >>> 2) !== 0) callHelpers(this.i32)
+  }
+
+  private write(at: number, item: number, pfn: number, phase: number): void {
+    const word = entry(at)
+    this.u32[word + WINDOW_ITEM / 4] = item
+    this.u32[word + WINDOW_PFN / 4] = pfn
+    this.u32[word + WINDOW_TICKET / 4] = (at << TICKET_SHIFT) | phase
+  }
+}
+
+/** Wakes the helpers that sleep. */
+export function callHelpers(i32: Int32Array): void {
+  const bell = (HEADER_AHEAD + AHEAD_BELL) >>> 2
+  Atomics.add(i32, bell, 1)
+  Atomics.notify(i32, bell)
+}
+
+function entry(at: number): number {
+  return (WINDOW + (at & (WINDOW_LENGTH - 1)) * WINDOW_ENTRY_BYTES) >>> 2
 }
 
 /** The stable nodes. A node is named by its address; 0 is none. */

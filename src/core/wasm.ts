@@ -15,7 +15,9 @@ export interface Core {
   digest(pfn: number, out: number): void
   resample(pfn: number, out: number, from: number, to: number): void
   hashWindow(start: number, count: number, stableRoots: number, unstableRoots: number): number
-  checksumChanged(entry: number): number
+  takeBack(start: number, count: number): void
+  checksumChanged(at: number): number
+  hashAhead(from: number): number
   slabAlloc(kind: number): number
   slabFree(kind: number, object: number): void
   takePages(count: number): number
@@ -38,7 +40,8 @@ const modules = new Map<string, Promise<WebAssembly.Module>>()
  *
  * Throws EUCLEAN if the binary was built for another layout than this code.
  */
-export async function instantiateCore(memory: WebAssembly.Memory, url: URL = coreUrl()): Promise<Core> {
+export async function instantiateCore(memory: WebAssembly.Memory): Promise<Core> {
+  const url = coreUrl()
   const key = url.href
   let module = modules.get(key)
   if (module === undefined) {
@@ -56,6 +59,11 @@ export async function instantiateCore(memory: WebAssembly.Memory, url: URL = cor
     )
   }
   return core
+}
+
+/** A file that was built beside the core. */
+export function besideCore(name: string): URL {
+  return new URL(name, coreUrl())
 }
 
 /** The release build beside this file once built, or the one PAGEFOLD_CORE names, for tests. */

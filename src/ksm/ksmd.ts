@@ -7,7 +7,7 @@ import type { Memory } from '../mm/memory.ts'
 import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
 import { visitWindow } from './merge.ts'
-import { nextPages } from './scan.ts'
+import { fillWindow, HANDFUL } from './scan.ts'
 import { type KsmOptions, KsmState } from './state.ts'
 import { type Counters, readCounters } from './stats.ts'
 import {
@@ -110,14 +110,17 @@ export class Ksm {
     try {
       state.memory.guarded(() => {
         while (scanned < pages) {
-          const count = nextPages(state, pages - scanned)
+          fillWindow(state, pages - scanned)
+          const count = Math.min(state.window.length, HANDFUL)
           if (count === 0) break
           visitWindow(state, count)
+          state.window.drop(count)
           state.counters[COUNTER_PAGES_SCANNED]! += count
           scanned += count
         }
       })
     } finally {
+      abandonWindow(state)
       state.scanning = false
     }
     return scanned
@@ -205,6 +208,13 @@ export class Ksm {
       `ksmd does not scan while run is ${this.state.tunables.run}: set run to 1 first`,
     )
   }
+}
+
+/** Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone. */
+function abandonWindow({ window, core }: KsmState): void {
+  if (window.length === 0) return
+  core.takeBack(window.first, window.length)
+  window.drop(window.length)
 }
 
 function expectKnob(name: string): KnobName {

@@ -27,19 +27,20 @@ const DIFFERENT = 85
 /** Deals with the first `count` pages of the window, in order. */
 export function visitWindow(ksm: KsmState, count: number): void {
   const { frames, items, window, core, memory } = ksm
+  const { first } = window
   // A window holds pages of one mm.
-  const mm = memory.mm(items.mm(window.item(0)))
+  const mm = memory.mm(items.mm(window.item(first)))
   const trees = ksm.treesOf(mm)
   ksm.now = Math.floor(ksm.clock.now())
   if (memory.callsBack) {
-    for (let i = 0; i < count; i++) visitWatched(ksm, mm, trees, i)
+    for (let at = first; at < first + count; at++) visitWatched(ksm, mm, trees, at)
     return
   }
-  core.hashWindow(0, count, trees.stable[0]!, trees.unstable[0]!)
-  for (let i = 0; i < count; i++) {
-    const item = window.item(i)
-    const pfn = window.pfn(i)
-    if (!isCandidate(ksm, i, item, pfn)) continue
+  core.hashWindow(first, count, trees.stable[0]!, trees.unstable[0]!)
+  for (let at = first; at < first + count; at++) {
+    const item = window.item(at)
+    const pfn = window.pfn(at)
+    if (!isCandidate(ksm, at, item, pfn)) continue
     frames.get(pfn)
     cmpAndMergePage(ksm, trees, item, pfn)
     frames.put(pfn)
@@ -50,9 +51,9 @@ export function visitWindow(ksm: KsmState, count: number): void {
  * Deals with one page of the window while somebody is called back in the middle of merges: they may have changed what the
  * cursor saw, and the bytes themselves, and may do so while the page is looked at.
  */
-function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, i: number): void {
+function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, at: number): void {
   const { frames, items, window, core, memory } = ksm
-  const item = window.item(i)
+  const item = window.item(at)
   memory.race?.('scan: between cursor and merge')
   const pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
   if (pfn === 0 || !frames.tryGet(pfn)) {
@@ -60,9 +61,9 @@ function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, i: number): voi
     if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
     return
   }
-  window.set(i, item, pfn, hasNode(ksm, pfn))
-  core.hashWindow(i, 1, trees.stable[0]!, trees.unstable[0]!)
-  if (isCandidate(ksm, i, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)
+  window.set(at, item, pfn, hasNode(ksm, pfn))
+  core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
+  if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)
   frames.put(pfn)
   memory.race?.('scan: between pages')
 }
@@ -71,7 +72,7 @@ function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, i: number): voi
  * Did the page keep still since the last visit (or do all, the guests being stopped), or is it a merged page that this
  * mm has from a fork? Otherwise there is no more to do for it. The first half of Linux: cmp_and_merge_page()
  */
-function isCandidate(ksm: KsmState, entry: number, item: number, pfn: number): boolean {
+function isCandidate(ksm: KsmState, at: number, item: number, pfn: number): boolean {
   const pageNode = StableNodes.ofMapping(ksm.frames.mapping(pfn))
   if (pageNode !== 0) {
     const { nodes } = ksm
@@ -82,7 +83,7 @@ function isCandidate(ksm: KsmState, entry: number, item: number, pfn: number): b
     return true
   }
   if (!removeRmapItemFromTree(ksm, item)) return false
-  const changed = ksm.core.checksumChanged(entry) !== 0
+  const changed = ksm.core.checksumChanged(at) !== 0
   return !changed || ksm.guestsAreStill
 }
 

@@ -14,29 +14,42 @@ import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeReset } from './unstable.ts'
 
+/** How many pages are hashed one after another before they are visited: all of them stay in the processor's cache. */
+export const HANDFUL = 128
+
 /**
- * Moves on by up to `limit` pages and puts them in the window. Returns how many; 0 at the end of a full scan, when no
- * mm is registered, and when memory for an item ran out: a batch ends there.
+ * Has the window filled with the next pages of one mm, up to `limit` of them, those in it already included. It is empty
+ * afterwards at the end of a full scan, when no mm is registered, and when memory for an item ran out: a batch ends
+ * there.
  */
-export function nextPages(ksm: KsmState, limit: number): number {
-  const { cursor, slots, memory } = ksm
-  if (slots.isEmpty) return 0
+export function fillWindow(ksm: KsmState, limit: number): void {
+  const { cursor, slots, memory, window } = ksm
+  if (slots.isEmpty) return
   if (cursor.slot === slots.head) {
     startFullScan(ksm)
     // The last mm may have exited meanwhile: the cursor must never rest on the head as if it were a slot.
-    if (slots.head.next === slots.head) return 0
+    if (slots.head.next === slots.head) return
     cursor.enter(slots.head.next)
   }
-  // Where a test may act between any two pages there is nothing to look ahead to.
-  const wanted = memory.race === undefined ? Math.min(limit, WINDOW_LENGTH) : 1
+  const wanted = Math.min(limit, lookahead(ksm))
   do {
-    const count = pagesOfMm(ksm, wanted)
-    if (count !== 0) return Math.max(count, 0)
+    const atEnd = pagesOfMm(ksm, wanted)
+    if (window.length > 0) {
+      if (ksm.helped) window.offer()
+      return
+    }
+    if (!atEnd) return
     leaveMm(ksm)
     memory.race?.('scan: between mms')
   } while (cursor.slot !== slots.head)
   endFullScan(ksm)
-  return 0
+}
+
+/** How far ahead of the visits the cursor may be. */
+function lookahead({ memory, helped }: KsmState): number {
+  // Where a test may act between any two pages there is nothing to look ahead to.
+  if (memory.race !== undefined) return 1
+  return helped ? WINDOW_LENGTH : HANDFUL
 }
 
 function startFullScan(ksm: KsmState): void {
@@ -78,18 +91,21 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
   })
 }
 
-/** Puts up to `wanted` of the next pages of the cursor's mm in the window. 0 at its end, -1 when out of memory. */
-function pagesOfMm(ksm: KsmState, wanted: number): number {
-  const { cursor, memory, window, items } = ksm
+/**
+ * Puts the next pages of the cursor's mm in the window until there are `wanted` in it. Returns whether there are no more:
+ * false too if one has to wait for those before it, and if memory ran out.
+ */
+function pagesOfMm(ksm: KsmState, wanted: number): boolean {
+  const { cursor, memory, window, items, helped } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
-  let count = 0
-  if (mm.users === 0) return 0
+  if (mm.users === 0) return true
   for (let vma = mm.vmas.find(cursor.vpn); vma !== undefined; vma = mm.vmas.after(vma)) {
     if (!vma.has(VM_MERGEABLE)) continue
     if (cursor.vpn < vma.start) cursor.vpn = vma.start
     if (vma.anonVma === undefined) cursor.vpn = vma.end
     while (cursor.vpn < vma.end) {
+      if (window.length >= wanted) return false
       const vpn = memory.pageTables.next(mm.pgd, cursor.vpn, vma.end, true)
       if (vpn === vma.end) {
         cursor.vpn = vpn
@@ -98,18 +114,16 @@ function pagesOfMm(ksm: KsmState, wanted: number): number {
       const pfn = memory.pageTables.found >>> PAGE_SHIFT
       const merged = isKsm(memory, pfn)
       const next = nextLinkedItem(ksm, slot, cursor.item)
-      if (count > 0 && dependsOnEarlier(ksm, next, vpn, pfn, merged)) return count
+      if (window.length > 0 && dependsOnEarlier(ksm, next, vpn, pfn, merged)) return false
       const here = next !== 0 && items.vpn(next) === vpn
       const item = here ? next : getNextRmapItem(ksm, slot, cursor.item, vpn)
-      if (item === 0) return count > 0 ? count : -1
+      if (item === 0) return false
       cursor.vpn = vpn + 1
       cursor.item = item
-      if (shouldSkipRmapItem(ksm, item, merged)) continue
-      window.set(count++, item, pfn, hasNode(ksm, pfn))
-      if (count === wanted) return count
+      if (!shouldSkipRmapItem(ksm, item, merged)) window.push(item, pfn, hasNode(ksm, pfn), helped)
     }
   }
-  return count
+  return true
 }
 
 /**

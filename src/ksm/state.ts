@@ -30,6 +30,8 @@ export interface KsmOptions {
   readonly smartScan: SmartScanPolicy
   /** May pages of zeros of every domain be replaced by the one zero page? */
   readonly zeroPagesAcrossDomains: boolean
+  /** Helper threads that hash pages ahead of the scan. */
+  readonly workers: number
 }
 
 export class KsmState {
@@ -100,6 +102,11 @@ export class KsmState {
   setSeqnr(seqnr: number): void {
     this.scans = seqnr
     this.counters[COUNTER_FULL_SCANS] = seqnr
+  }
+
+  /** May helpers look at the pages that are about to be visited? Not while somebody may change them in between. */
+  get helped(): boolean {
+    return this.options.workers > 0 && !this.memory.callsBack
   }
 
   /** Which tree of a domain a frame belongs to. Linux: get_kpfn_nid() */

@@ -26,6 +26,8 @@ export interface MergeOptions extends StrategyOptions {
   readonly knobs?: Partial<Record<KnobName, number | string>>
   /** `still`: what would take two scans to merge is merged in one. Default: `running`, as Linux. */
   readonly guests?: GuestsPolicy
+  /** Threads that take checksums ahead of the scan. Default: 0. */
+  readonly workers?: number
   readonly onProgress?: (event: MergeProgress) => void
   /** Called after the last scan, while all is still in place: each image a range of an mm, in the order given. */
   readonly inspect?: (host: Host, ranges: readonly MergedRange[]) => void
@@ -111,8 +113,8 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
 async function createHost(pages: number, options: MergeOptions): Promise<Host> {
   // Every page has a frame of its own at first; breaking a merge takes the new frame before it gives up the old.
   const capacity = { frames: pages + 1, mappings: pages + 1024 }
-  const { index, checksum, checksumBits, seed, sampleWords, guests } = options
-  const chosen = { index, checksum, checksumBits, seed, sampleWords, guests }
+  const { index, checksum, checksumBits, seed, sampleWords, guests, workers } = options
+  const chosen = { index, checksum, checksumBits, seed, sampleWords, guests, workers }
   const strategy = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined))
   try {
     return await Host.create({ ...capacity, ...strategy, clock: stillClock })

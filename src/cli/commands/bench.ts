@@ -28,6 +28,7 @@ the best possible.
   --trials N            trials a peer, of which the medians are shown (default: ${DEFAULT_TRIALS})
   --index NAME          pagefold's: ${INDEX_NAMES.join(', ')} (default: hash)
   --checksum NAME       pagefold's: ${CHECKSUM_NAMES.join(', ')} (default: xxh3)
+  --workers N           threads that take checksums ahead of pagefold's scan (default: 0, as ksmd has)
   --baseline FILE       compare with an earlier run's --json: what changed beyond noise. Times are compared as multiples
                         of a peer's in the same run; slower means every trial slower than every earlier one, and the
                         medians more than 2 % apart. Exit 1 if something is
@@ -40,6 +41,7 @@ const OPTIONS = {
   trials: { type: 'string' },
   index: { type: 'string' },
   checksum: { type: 'string' },
+  workers: { type: 'string' },
   baseline: { type: 'string' },
   report: { type: 'string' },
   json: { type: 'boolean' },
@@ -54,6 +56,7 @@ export async function run(args: string[]): Promise<number> {
   const trials = expectNumber('--trials', values.trials, 1) ?? DEFAULT_TRIALS
   const index = expectName('--index', values.index, INDEX_NAMES) ?? 'hash'
   const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES) ?? 'xxh3'
+  const workers = expectNumber('--workers', values.workers, 0)
   const baseline = values.baseline === undefined ? undefined : readBaseline(values.baseline)
   if (values.report !== undefined) expectReportPath(values.report)
   const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
@@ -65,6 +68,7 @@ export async function run(args: string[]): Promise<number> {
       index,
       checksum,
       ...(peers === undefined ? {} : { peers }),
+      ...(workers === undefined ? {} : { workers }),
       onProgress: (done, of, peer) => progress.show(`${peer.padEnd(14)}`, done, of),
     })
     progress.clear()
@@ -97,7 +101,8 @@ function describe(result: BenchResult): string {
     'unavailable' in peer ? [`${name}: not available: ${peer.unavailable}`] : [],
   )
   const { pages_shared, pages_sharing, pages_unshared } = result.counters
-  const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * 4096)}; every peer: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
+  const threads = result.workers === 0 ? '' : `pagefold with ${plural(result.workers, 'helper thread')}; `
+  const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * 4096)}; ${threads}every peer: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
   const range = (values: number[]): string => {
     const { min, max } = spread(values)
     return `${min.toFixed(0)}..${max.toFixed(0)}`

@@ -42,6 +42,7 @@ SOURCE is a file (raw, ELF64 core or LiME, recognised by content) or synthetic m
   --checksum-bits N     keep only so many bits of it, 1..64
   --seed N              key of the checksum: a number, or random (default: 0, as Linux)
   --guests NAME         ${GUESTS_POLICIES.join(', ')} (default: running, as Linux): still ones merge in one scan, not two
+  --workers N           threads that take checksums ahead of the scan (default: 0): the same result sooner
   --json                print one JSON object instead of text
   --help                this text`
 
@@ -56,6 +57,7 @@ const OPTIONS = {
   'checksum-bits': { type: 'string' },
   seed: { type: 'string' },
   guests: { type: 'string' },
+  workers: { type: 'string' },
   json: { type: 'boolean' },
 } as const
 
@@ -72,6 +74,7 @@ export async function run(args: string[]): Promise<number> {
   const scansAfter = expectNumber('--scans-after', values['scans-after'], 1)
   const strategy = strategyOf(values)
   const guests = expectName('--guests', values.guests, GUESTS_POLICIES)
+  const workers = expectNumber('--workers', values.workers, 0)
   const knobs = parseKnobs(values.knob ?? [])
   const { report } = values
   if (report !== undefined) expectReportPath(report)
@@ -97,6 +100,7 @@ export async function run(args: string[]): Promise<number> {
     ...(scansAfter === undefined ? {} : { scansAfter }),
     ...strategy,
     ...(guests === undefined ? {} : { guests }),
+    ...(workers === undefined ? {} : { workers }),
     onProgress: (event) => showProgress(progress, event),
     ...(report === undefined ? {} : { inspect }),
   })

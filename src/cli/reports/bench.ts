@@ -9,10 +9,10 @@ const PAGE = 4096
 
 /** Makes the report; `changes` if there was a baseline. */
 export function benchReport(result: BenchResult, changes?: readonly Change[]): Report {
-  const { sources, pages, index, checksum } = result
+  const { sources, pages, index, checksum, workers } = result
   return {
     title: 'pagefold bench',
-    subtitle: `${sources.join(', ')}: ${pages.toLocaleString('en-US')} pages; index ${index}, checksum ${checksum}`,
+    subtitle: `${sources.join(', ')}: ${pages.toLocaleString('en-US')} pages; index ${index}, checksum ${checksum}${workers === 0 ? '' : `, workers ${workers}`}`,
     sections: [
       outcome(result),
       peers(result),

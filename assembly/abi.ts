@@ -101,11 +101,13 @@ export const AHEAD_BYTES: u32 = 24
 // A slab cache: a free list through the objects' first words, and a stretch of never used objects.
 //
 //   0 free list head | 4 objects in use | 8 next never used | 12 end of the stretch | 16 object size in bytes
+//  20 objects there is room for, in use or not
 export const CACHE_FREE: u32 = 0
 export const CACHE_USED: u32 = 4
 export const CACHE_NEXT: u32 = 8
 export const CACHE_END: u32 = 12
 export const CACHE_OBJECT_BYTES: u32 = 16
+export const CACHE_ROOM: u32 = 20
 export const CACHE_BYTES: u32 = 32
 
 export const CACHE_TABLE: u32 = 0 // page tables and blocks of tree roots

@@ -20,6 +20,7 @@ export function slabAlloc(kind: u32): u32 {
     if (page == 0) return 0
     cache.next = page
     cache.end = page + PAGE_SIZE
+    cache.room += PAGE_SIZE / cache.objectBytes
   }
   const fresh = cache.next
   cache.next = fresh + cache.objectBytes

@@ -14,6 +14,7 @@ import {
   CACHE_FREE,
   CACHE_NEXT,
   CACHE_OBJECT_BYTES,
+  CACHE_ROOM,
   CACHE_USED,
   COUNTER_COUNT,
   FRAME_BYTES,
@@ -121,6 +122,7 @@ export class Cache {
   next: u32
   end: u32
   objectBytes: u32
+  room: u32
 }
 
 @unmanaged
@@ -201,6 +203,7 @@ if (offsetof<Cache>('next') != CACHE_NEXT) ERROR('Cache.next differs from CACHE_
 if (offsetof<Cache>('end') != CACHE_END) ERROR('Cache.end differs from CACHE_END')
 if (offsetof<Cache>('objectBytes') != CACHE_OBJECT_BYTES)
   ERROR('Cache.objectBytes differs from CACHE_OBJECT_BYTES')
+if (offsetof<Cache>('room') != CACHE_ROOM) ERROR('Cache.room differs from CACHE_ROOM')
 if (offsetof<Cache>() > CACHE_BYTES) ERROR('Cache is larger than CACHE_BYTES')
 
 if (offsetof<Frame>('refcount') != FRAME_REFCOUNT) ERROR('Frame.refcount differs from FRAME_REFCOUNT')

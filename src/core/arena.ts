@@ -8,6 +8,7 @@ import {
   CACHE_NODE,
   CACHE_OBJECT_BYTES,
   CACHE_RMAP,
+  CACHE_ROOM,
   CACHE_TABLE,
   CACHE_USED,
   COUNTER_COUNT,
@@ -172,9 +173,10 @@ export class Arena {
     this.u32.fill(0, block >>> 2, (block >>> 2) + this.rootSlots)
   }
 
-  /** Has the memory in place that the metadata of so many scanned pages will come from. */
+  /** Has the memory in place that the metadata of so many scanned pages, in all, will come from. */
   touchMetadata(pages: number): void {
-    this.core.touchPages(pages * (RMAP_BYTES + NODE_BYTES / 4))
+    const missing = pages - this.u32[cacheField(CACHE_RMAP, CACHE_ROOM) >>> 2]!
+    if (missing > 0) this.core.touchPages(missing * (RMAP_BYTES + NODE_BYTES / 4))
   }
 
   /** The address of one root slot, for core.first() and core.checkTree(). */

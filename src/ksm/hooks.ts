@@ -63,15 +63,14 @@ export class Hooks implements KsmHooks {
    * 128 items is half as fast (measured).
    */
   registered(mm: MmStruct, start: number, end: number): void {
-    const { pageTables, arena } = this.ksm.memory
-    let pages = 0
-    for (let vpn = pageTables.next(mm.pgd, start, end, true); vpn < end; pages++) {
-      vpn = pageTables.next(mm.pgd, vpn + 1, end, true)
-    }
-    arena.touchMetadata(pages)
+    const { slots, memory } = this.ksm
+    slots.expect(slots.of(mm)!, presentPages(mm, start, end))
+    memory.arena.touchMetadata(slots.expected)
   }
 
   unmerge(mm: MmStruct, vma: Vma, start: number, end: number): Errno | undefined {
+    const slot = this.ksm.slots.of(mm)
+    if (slot !== undefined) this.ksm.slots.expect(slot, -presentPages(mm, start, end))
     return breakKsm(mm, vma, start, end)
   }
 
@@ -116,4 +115,13 @@ export class Hooks implements KsmHooks {
   recoverFromFailure(pfn: number): number {
     return moveToAnotherDup(this.ksm, pfn)
   }
+}
+
+/** How many pages of its own an mm has in [start, end). */
+function presentPages({ memory, pgd }: MmStruct, start: number, end: number): number {
+  let pages = 0
+  for (let vpn = memory.pageTables.next(pgd, start, end, true); vpn < end; pages++) {
+    vpn = memory.pageTables.next(pgd, vpn + 1, end, true)
+  }
+  return pages
 }

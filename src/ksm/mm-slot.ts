@@ -10,6 +10,8 @@ export class MmSlot {
   readonly mm: MmStruct | undefined
   /** The first of its rmap items, ascending by address; 0 if none. */
   rmapList = 0
+  /** Pages it had when they were registered: about as many items it will need. */
+  expected = 0
   prev: MmSlot = this
   next: MmSlot = this
 
@@ -20,6 +22,8 @@ export class MmSlot {
 
 export class MmSlots {
   readonly head = new MmSlot(undefined)
+  /** Of all slots. */
+  expected = 0
   private readonly byMm = new Map<MmStruct, MmSlot>()
 
   get isEmpty(): boolean {
@@ -43,7 +47,15 @@ export class MmSlots {
     link(slot, place, place.next)
   }
 
+  /** More pages of a slot have been registered, or fewer. */
+  expect(slot: MmSlot, pages: number): void {
+    const change = Math.max(pages, -slot.expected)
+    slot.expected += change
+    this.expected += change
+  }
+
   remove(slot: MmSlot): void {
+    this.expect(slot, -slot.expected)
     unlink(slot)
     this.byMm.delete(slot.mm!)
   }

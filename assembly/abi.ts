@@ -39,7 +39,7 @@ export const HEADER_CACHES: u32 = 64 // one slab cache per kind of object, see b
 export const HEADER_STRATEGY: u32 = 256 // how pages are hashed, and when they may be searched for, see below
 export const HEADER_COUNTERS: u32 = 512 // COUNTER_COUNT float64 values: exact to 2^53, readable by every thread
 export const HEADER_SECRET: u32 = 1024 // the 192 secret bytes of XXH3
-export const HEADER_AHEAD: u32 = 2048 // what the scan and its helper threads tell each other, see below
+export const HEADER_HELPERS: u32 = 2048 // what the scan tells its helper threads, see below
 
 // What belongs to the checksum in force beside its number, written once when the arena is made.
 //
@@ -82,21 +82,19 @@ export const TICKET_TAKEN: u32 = 2 // a helper is reading the page
 export const TICKET_WRITING: u32 = 3 // a helper is writing the checksum down
 export const TICKET_DONE: u32 = 4 // from the beginning if the page has a stable node: no checksum is wanted then
 
-// What the scan and its helpers tell each other, in words:
+// What the scan tells its helpers, in words:
 //
-//   0 end         the position behind the last page that was offered
-//   4 bell        counts how often helpers were called; they sleep on it
-//   8 sleepers    helpers that sleep
-//  12 closing     1: helpers are to end
-//  16 stable      where the pages offered will be searched for: the trees' root slots
-//  20 unstable
-export const AHEAD_END: u32 = 0
-export const AHEAD_BELL: u32 = 4
-export const AHEAD_SLEEPERS: u32 = 8
-export const AHEAD_CLOSING: u32 = 12
-export const AHEAD_STABLE: u32 = 16
-export const AHEAD_UNSTABLE: u32 = 20
-export const AHEAD_BYTES: u32 = 24
+//   0 state       HELPERS_*
+//   4 bell        counts the times they were called; they sleep on it
+//   8 end         the position behind the last page that was offered
+export const HELPERS_STATE: u32 = 0
+export const HELPERS_BELL: u32 = 4
+export const HELPERS_END: u32 = 8
+export const HELPERS_BYTES: u32 = 12
+
+export const HELPERS_ASLEEP: u32 = 0 // nothing to do, or too little to be worth waking up for
+export const HELPERS_AWAKE: u32 = 1 // a long batch is under way: they look for pages all the time
+export const HELPERS_CLOSING: u32 = 2 // they are to end
 
 // A slab cache: a free list through the objects' first words, and a stretch of never used objects.
 //

@@ -1,13 +1,6 @@
 // The core's own view of the arena's structures, pinned to abi.ts: a field that moves on one side only fails the build.
 
 import {
-  AHEAD_BELL,
-  AHEAD_BYTES,
-  AHEAD_CLOSING,
-  AHEAD_END,
-  AHEAD_SLEEPERS,
-  AHEAD_STABLE,
-  AHEAD_UNSTABLE,
   CACHE_BYTES,
   CACHE_COUNT,
   CACHE_END,
@@ -23,10 +16,10 @@ import {
   FRAME_MAPPING,
   FRAME_REFCOUNT,
   FRAME_TABLE,
-  HEADER_AHEAD,
   HEADER_CACHES,
   HEADER_CHECKSUM,
   HEADER_COUNTERS,
+  HEADER_HELPERS,
   HEADER_INDEX,
   HEADER_MAGIC,
   HEADER_ROOT_BITS,
@@ -35,6 +28,10 @@ import {
   HEADER_VERSION,
   HEADER_ZONE_END,
   HEADER_ZONE_NEXT,
+  HELPERS_BELL,
+  HELPERS_BYTES,
+  HELPERS_END,
+  HELPERS_STATE,
   NODE_BYTES,
   NODE_CHAIN,
   NODE_CHECKSUM,
@@ -106,13 +103,10 @@ export class WindowEntry {
 }
 
 @unmanaged
-export class Ahead {
-  end: u32
+export class Helpers {
+  state: u32
   bell: u32
-  sleepers: u32
-  closing: u32
-  stable: u32
-  unstable: u32
+  end: u32
 }
 
 @unmanaged
@@ -168,8 +162,8 @@ if (offsetof<Header>() > HEADER_CACHES) ERROR('Header runs into HEADER_CACHES')
 if (HEADER_CACHES + CACHE_COUNT * CACHE_BYTES > HEADER_STRATEGY) ERROR('the caches run into HEADER_STRATEGY')
 if (HEADER_STRATEGY + STRATEGY_BYTES > HEADER_COUNTERS) ERROR('the strategy runs into HEADER_COUNTERS')
 if (HEADER_COUNTERS + COUNTER_COUNT * 8 > HEADER_SECRET) ERROR('the counters run into HEADER_SECRET')
-if (HEADER_SECRET + SECRET_BYTES > HEADER_AHEAD) ERROR('the secret runs into HEADER_AHEAD')
-if (HEADER_AHEAD + AHEAD_BYTES > PAGE_SIZE) ERROR('HEADER_AHEAD runs out of the header page')
+if (HEADER_SECRET + SECRET_BYTES > HEADER_HELPERS) ERROR('the secret runs into HEADER_HELPERS')
+if (HEADER_HELPERS + HELPERS_BYTES > PAGE_SIZE) ERROR('HEADER_HELPERS runs out of the header page')
 
 if (offsetof<Strategy>('seed') != STRATEGY_SEED) ERROR('Strategy.seed differs from STRATEGY_SEED')
 if (offsetof<Strategy>('mask') != STRATEGY_MASK) ERROR('Strategy.mask differs from STRATEGY_MASK')
@@ -189,13 +183,10 @@ if (offsetof<WindowEntry>('checksum') != WINDOW_CHECKSUM)
 if (offsetof<WindowEntry>('ticket') != WINDOW_TICKET) ERROR('WindowEntry.ticket differs from WINDOW_TICKET')
 if (offsetof<WindowEntry>() > WINDOW_ENTRY_BYTES) ERROR('WindowEntry is larger than WINDOW_ENTRY_BYTES')
 
-if (offsetof<Ahead>('end') != AHEAD_END) ERROR('Ahead.end differs from AHEAD_END')
-if (offsetof<Ahead>('bell') != AHEAD_BELL) ERROR('Ahead.bell differs from AHEAD_BELL')
-if (offsetof<Ahead>('sleepers') != AHEAD_SLEEPERS) ERROR('Ahead.sleepers differs from AHEAD_SLEEPERS')
-if (offsetof<Ahead>('closing') != AHEAD_CLOSING) ERROR('Ahead.closing differs from AHEAD_CLOSING')
-if (offsetof<Ahead>('stable') != AHEAD_STABLE) ERROR('Ahead.stable differs from AHEAD_STABLE')
-if (offsetof<Ahead>('unstable') != AHEAD_UNSTABLE) ERROR('Ahead.unstable differs from AHEAD_UNSTABLE')
-if (offsetof<Ahead>() > AHEAD_BYTES) ERROR('Ahead is larger than AHEAD_BYTES')
+if (offsetof<Helpers>('state') != HELPERS_STATE) ERROR('Helpers.state differs from HELPERS_STATE')
+if (offsetof<Helpers>('bell') != HELPERS_BELL) ERROR('Helpers.bell differs from HELPERS_BELL')
+if (offsetof<Helpers>('end') != HELPERS_END) ERROR('Helpers.end differs from HELPERS_END')
+if (offsetof<Helpers>() != HELPERS_BYTES) ERROR('Helpers is not HELPERS_BYTES long')
 
 if (offsetof<Cache>('free') != CACHE_FREE) ERROR('Cache.free differs from CACHE_FREE')
 if (offsetof<Cache>('used') != CACHE_USED) ERROR('Cache.used differs from CACHE_USED')

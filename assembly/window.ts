@@ -32,7 +32,7 @@ export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoo
   let late = false
   for (let at = start; at != end; at++) {
     const phase = phaseAt(at)
-    if (phase == TICKET_OWN || (phase == TICKET_OFFERED && step(at, phase, TICKET_OWN))) hashEntry(at)
+    if (phase == TICKET_OWN || (phase == TICKET_OFFERED && moveTicket(at, phase, TICKET_OWN))) hashEntry(at)
     else if (phase != TICKET_DONE) late = true
   }
   // Last, because a helper that is at a page now is likely to be through with it by then.
@@ -74,7 +74,7 @@ export function entryAt(at: u32): WindowEntry {
 }
 
 /** Moves the ticket of the page at a position from one phase to the next. False if it was not in that phase. */
-export function step(at: u32, from: u32, to: u32): bool {
+export function moveTicket(at: u32, from: u32, to: u32): bool {
   const position = at << TICKET_SHIFT
   const address = changetype<usize>(entryAt(at)) + WINDOW_TICKET
   return atomic.cmpxchg<u32>(address, position | from, position | to) == (position | from)
@@ -89,7 +89,7 @@ function takeFromHelper(at: u32): bool {
   let phase = phaseAt(at)
   while (phase != TICKET_OWN && phase != TICKET_DONE) {
     // One that is writing it down is two instructions from the end.
-    if (phase != TICKET_WRITING && step(at, phase, TICKET_OWN)) return true
+    if (phase != TICKET_WRITING && moveTicket(at, phase, TICKET_OWN)) return true
     phase = phaseAt(at)
   }
   return false

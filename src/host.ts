@@ -4,7 +4,7 @@
 import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, MAPCOUNT_MASK, PAGE_SIZE } from '../assembly/abi.ts'
 import { audit } from './audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
-import { startHelpers, stopHelpers } from './core/helpers.ts'
+import { Helpers } from './core/helpers.ts'
 import {
   type Errno,
   expectBoolean,
@@ -128,8 +128,10 @@ export class Host {
     const memory = new Memory(await Arena.create({ frames, mappings, ...strategy, still }), numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
-    const ksm = new Ksm(memory, { ...policy, clock: expectClock(options.clock ?? systemClock) })
-    await startHelpers(memory.arena, policy.workers)
+    const helpers = new Helpers(memory.arena, policy.workers)
+    const clock = expectClock(options.clock ?? systemClock)
+    const ksm = new Ksm(memory, { ...policy, clock }, helpers)
+    await helpers.start()
     return new Host(memory, ksm, policy, options.index ?? 'hash', options.checksum ?? 'xxh3')
   }
 
@@ -312,7 +314,7 @@ export class Host {
     this.ksm.stop().catch(() => {})
     for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
     this.memory.swap.close()
-    stopHelpers(this.memory.arena)
+    this.ksm.state.helpers.close()
     this.open = false
   }
 

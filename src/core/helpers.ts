@@ -1,29 +1,94 @@
 // Helper threads: they take checksums of pages that the scan is about to visit, so that it finds them done. What is
-// merged, and what is counted, is the same with any number of them; see assembly/helper.ts for why.
+// merged, and what is counted, is the same with any number of them; assembly/helper.ts says why.
 
 import type { Worker } from 'node:worker_threads'
-import { AHEAD_CLOSING, HEADER_AHEAD } from '../../assembly/abi.ts'
+import {
+  HEADER_HELPERS,
+  HELPERS_ASLEEP,
+  HELPERS_AWAKE,
+  HELPERS_BELL,
+  HELPERS_CLOSING,
+  HELPERS_END,
+  HELPERS_STATE,
+} from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
-import { callHelpers } from './views.ts'
 import { besideCore } from './wasm.ts'
 
-/** Starts so many helpers on an arena. They keep no process alive. Rejects with what kept one from starting. */
-export async function startHelpers({ memory }: Arena, count: number): Promise<void> {
-  if (count === 0) return
-  const { Worker } = await import('node:worker_threads')
-  const ready = Array.from({ length: count }, () => {
-    const worker = new Worker(besideCore('./helper.js'), { workerData: memory })
-    worker.unref()
-    return becomesReady(worker)
-  })
-  await Promise.all(ready)
+const STATE = (HEADER_HELPERS + HELPERS_STATE) / 4
+const BELL = (HEADER_HELPERS + HELPERS_BELL) / 4
+const END = (HEADER_HELPERS + HELPERS_END) / 4
+
+export class Helpers {
+  readonly count: number
+  private readonly words: Int32Array
+  private readonly memory: WebAssembly.Memory
+
+  constructor({ memory }: Arena, count: number) {
+    this.memory = memory
+    this.words = new Int32Array(memory.buffer)
+    this.count = count
+  }
+
+  /** Starts them, asleep. They keep no process alive. Rejects with what kept one from starting. */
+  async start(): Promise<void> {
+    if (this.count === 0) return
+    const { Worker } = await import('node:worker_threads')
+    const ready = Array.from({ length: this.count }, () => {
+      const worker = new Worker(besideCore('./helper.js'), { workerData: this.memory })
+      worker.unref()
+      return becomesReady(worker)
+    })
+    try {
+      await Promise.all(ready)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** Has them look for pages, until they are told to sleep. */
+  wake(): void {
+    this.tell(HELPERS_AWAKE)
+    this.ring()
+  }
+
+  sleep(): void {
+    this.tell(HELPERS_ASLEEP)
+  }
+
+  /** Lets them see the pages of the window before a position. */
+  offer(end: number): void {
+    Atomics.store(this.words, END, end | 0)
+  }
+
+  /** Has them end. */
+  close(): void {
+    this.tell(HELPERS_CLOSING)
+    this.ring()
+  }
+
+  private tell(state: number): void {
+    Atomics.store(this.words, STATE, state)
+  }
+
+  private ring(): void {
+    Atomics.add(this.words, BELL, 1)
+    Atomics.notify(this.words, BELL)
+  }
 }
 
-/** Has every helper end. */
-export function stopHelpers({ memory }: Arena): void {
-  const i32 = new Int32Array(memory.buffer)
-  Atomics.store(i32, (HEADER_AHEAD + AHEAD_CLOSING) / 4, 1)
-  callHelpers(i32)
+/** What a helper thread does with its life: sleeps until it is called, hashes until it may sleep, ends when told to. */
+export function help(memory: WebAssembly.Memory, hashAhead: (from: number) => number): void {
+  const words = new Int32Array(memory.buffer)
+  let at = 0
+  for (;;) {
+    const bell = Atomics.load(words, BELL)
+    const state = Atomics.load(words, STATE)
+    if (state === HELPERS_CLOSING) return
+    // Not at all if somebody has rung since the bell was read.
+    if (state === HELPERS_ASLEEP) Atomics.wait(words, BELL, bell)
+    else at = hashAhead(at)
+  }
 }
 
 function becomesReady(worker: Worker): Promise<void> {

@@ -2,9 +2,6 @@
 // made once, cheap enough for the innermost loop; together with arena.ts the only code that uses abi.ts offsets.
 
 import {
-  AHEAD_BELL,
-  AHEAD_END,
-  AHEAD_SLEEPERS,
   CACHE_NODE,
   CACHE_RMAP,
   CACHE_TABLE,
@@ -15,7 +12,6 @@ import {
   FRAME_MAPPING,
   FRAME_REFCOUNT,
   FRAME_TABLE,
-  HEADER_AHEAD,
   HEADER_KEY,
   KIND_CHAIN,
   KIND_DUP,
@@ -247,19 +243,22 @@ export class RmapItems {
 /** The pages about to be visited, by their place in the window. */
 export class Window {
   private readonly u32: Uint32Array
-  private readonly i32: Int32Array
   /** The position of the next page to visit, and that behind the last one: counted from the first page ever scanned. */
   private head = 0
   private end = 0
 
   constructor(arena: Arena) {
     this.u32 = arena.u32
-    this.i32 = new Int32Array(arena.memory.buffer)
   }
 
   /** Pages waiting to be visited. */
   get length(): number {
     return this.end - this.head
+  }
+
+  /** The position behind the last page. */
+  get behind(): number {
+    return this.end
   }
 
   /** The position of the page that is to be visited next. */
@@ -272,7 +271,7 @@ export class Window {
     this.write(this.end++, item, pfn, hasNode ? TICKET_DONE : offered ? TICKET_OFFERED : TICKET_OWN)
   }
 
-  /** Puts another page in the place of one that no helper was offered. */
+  /** Puts another page in the place of one that has been taken back from the helpers. */
   set(at: number, item: number, pfn: number, hasNode: boolean): void {
     this.write(at, item, pfn, hasNode ? TICKET_DONE : TICKET_OWN)
   }
@@ -290,25 +289,12 @@ export class Window {
     return this.u32[entry(at) + WINDOW_PFN / 4]!
   }
 
-  /** Lets helpers see the pages offered until now, and wakes those that sleep. */
-  offer(): void {
-    Atomics.store(this.i32, (HEADER_AHEAD + AHEAD_END) >>> 2, this.end | 0)
-    if (Atomics.load(this.i32, (HEADER_AHEAD + AHEAD_SLEEPERS) >>> 2) !== 0) callHelpers(this.i32)
-  }
-
   private write(at: number, item: number, pfn: number, phase: number): void {
     const word = entry(at)
     this.u32[word + WINDOW_ITEM / 4] = item
     this.u32[word + WINDOW_PFN / 4] = pfn
     this.u32[word + WINDOW_TICKET / 4] = (at << TICKET_SHIFT) | phase
   }
-}
-
-/** Wakes the helpers that sleep. */
-export function callHelpers(i32: Int32Array): void {
-  const bell = (HEADER_AHEAD + AHEAD_BELL) >>> 2
-  Atomics.add(i32, bell, 1)
-  Atomics.notify(i32, bell)
 }
 
 function entry(at: number): number {

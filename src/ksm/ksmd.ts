@@ -1,7 +1,8 @@
 // ksmd, as the rest of the host sees it: knobs, counters, and the scan, asked for or on its own.
 // Linux: ksm_do_scan(), the sysfs stores
 
-import { COUNTER_PAGES_SCANNED } from '../../assembly/abi.ts'
+import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
+import type { Helpers } from '../core/helpers.ts'
 import { expectInteger, PagefoldError } from '../errors.ts'
 import type { Memory } from '../mm/memory.ts'
 import { Daemon } from './daemon.ts'
@@ -30,8 +31,8 @@ export class Ksm {
   readonly state: KsmState
   private readonly daemon: Daemon
 
-  constructor(memory: Memory, options: KsmOptions) {
-    const state = new KsmState(memory, options)
+  constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
+    const state = new KsmState(memory, options, helpers)
     this.state = state
     memory.ksm = new Hooks(state)
     const work = {
@@ -107,6 +108,9 @@ export class Ksm {
     const { state } = this
     let scanned = 0
     state.scanning = true
+    // Not while somebody may change pages between look and visit, and not for so few that waking up takes longer.
+    state.helped = state.helpers.count > 0 && !state.memory.callsBack && pages >= WINDOW_LENGTH
+    if (state.helped) state.helpers.wake()
     try {
       state.memory.guarded(() => {
         while (scanned < pages) {
@@ -120,6 +124,7 @@ export class Ksm {
         }
       })
     } finally {
+      if (state.helped) state.helpers.sleep()
       abandonWindow(state)
       state.scanning = false
     }

@@ -61,6 +61,7 @@ function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, at: number): vo
     if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
     return
   }
+  core.takeBack(at, 1)
   window.set(at, item, pfn, hasNode(ksm, pfn))
   core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
   if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)

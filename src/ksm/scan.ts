@@ -35,7 +35,7 @@ export function fillWindow(ksm: KsmState, limit: number): void {
   do {
     const atEnd = pagesOfMm(ksm, wanted)
     if (window.length > 0) {
-      if (ksm.helped) window.offer()
+      if (ksm.helped) ksm.helpers.offer(window.behind)
       return
     }
     if (!atEnd) return

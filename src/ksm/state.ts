@@ -3,6 +3,7 @@
 
 import { COUNTER_FULL_SCANS, INDEX_HASH, ZERO_PFN } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
+import type { Helpers } from '../core/helpers.ts'
 import { RmapItems, StableNodes, Window } from '../core/views.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Frames } from '../mm/frames.ts'
@@ -30,8 +31,6 @@ export interface KsmOptions {
   readonly smartScan: SmartScanPolicy
   /** May pages of zeros of every domain be replaced by the one zero page? */
   readonly zeroPagesAcrossDomains: boolean
-  /** Helper threads that hash pages ahead of the scan. */
-  readonly workers: number
 }
 
 export class KsmState {
@@ -46,6 +45,10 @@ export class KsmState {
   readonly counters: Float64Array
   readonly options: KsmOptions
   readonly clock: Clock
+  /** Threads that hash pages ahead of the scan. */
+  readonly helpers: Helpers
+  /** They do so in this batch. */
+  helped = false
   readonly tunables: Tunables = defaultTunables()
   readonly advisor = new Advisor()
   readonly slots = new MmSlots()
@@ -75,7 +78,7 @@ export class KsmState {
   private readonly commonTrees: Trees
   private readonly treesByDomain = new Map<string, Trees>()
 
-  constructor(memory: Memory, options: KsmOptions) {
+  constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
     const { arena, frames } = memory
     this.memory = memory
     this.frames = frames
@@ -83,6 +86,7 @@ export class KsmState {
     this.counters = arena.counters
     this.options = options
     this.clock = options.clock
+    this.helpers = helpers
     const { index, tiesAreEqual = true, still = false } = arena.strategy
     this.ordersByChecksum = index === INDEX_HASH
     this.trustsTies = this.ordersByChecksum && tiesAreEqual
@@ -102,11 +106,6 @@ export class KsmState {
   setSeqnr(seqnr: number): void {
     this.scans = seqnr
     this.counters[COUNTER_FULL_SCANS] = seqnr
-  }
-
-  /** May helpers look at the pages that are about to be visited? Not while somebody may change them in between. */
-  get helped(): boolean {
-    return this.options.workers > 0 && !this.memory.callsBack
   }
 
   /** Which tree of a domain a frame belongs to. Linux: get_kpfn_nid() */

@@ -70,6 +70,7 @@ describe('two runs', () => {
       digest,
       index: 'hash',
       checksum: 'xxh3',
+      workers: 0,
       peers: { pagefold: peer(ours), native: theirs ? peer(theirs) : { unavailable: 'no compiler' } },
       curve,
     } as unknown as BenchResult

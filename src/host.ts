@@ -57,7 +57,7 @@ export interface HostOptions extends StrategyOptions {
   readonly zeroPagesAcrossDomains?: boolean
   /**
    * Threads beside the caller's that take checksums of the pages a scan is about to visit. What is merged and counted
-   * does not depend on them, only the time. They end with `close`. Default: 0.
+   * does not depend on them, only the time. They wait for batches of 512 pages and more, and end with `close`. Default: 0.
    */
   readonly workers?: number
 }
@@ -85,7 +85,8 @@ export interface LoadOptions extends MmOptions {
 }
 
 const MAX_NUMA_NODES = 16
-const MAX_WORKERS = 64
+/** Most helper threads that a host takes. */
+export const MAX_WORKERS = 64
 
 export class Host {
   /** Knobs, counters, and the scan. */
@@ -113,7 +114,7 @@ export class Host {
 
   /**
    * Makes a host. Its arena is reserved whole and never grows. Throws TypeError or RangeError for options it does not
-   * take, ENOMEM if the address space for the arena cannot be had, and what kept a worker from starting.
+   * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start.
    */
   static async create(options: HostOptions): Promise<Host> {
     if (typeof options !== 'object' || options === null) {

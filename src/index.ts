@@ -6,6 +6,7 @@ export {
   Host,
   type HostOptions,
   type HostPolicy,
+  MAX_WORKERS,
   type MetadataStats,
 } from './host.ts'
 export type { Image, ImageFormat } from './image/image.ts'

@@ -123,7 +123,7 @@ describe('the rooms', () => {
       expect(text, `${name} says ${word}`).not.toContain(word)
     }
     const offsets = Object.keys(abi).filter((constant) =>
-      /^(HEADER|CACHE|FRAME_(REFCOUNT|MAPCOUNT|MAPPING|INDEX|TABLE|BYTES)|RMAP_(HEAD|LIST|NEXT|CHECKSUM|ANON|VPN|MM|AGE|BYTES)|NODE_|TREE_|WINDOW_(ITEM|PFN|CHECKSUM|ENTRY))/.test(
+      /^(HEADER|CACHE|FRAME_(REFCOUNT|MAPCOUNT|MAPPING|INDEX|TABLE|BYTES)|RMAP_(HEAD|LIST|NEXT|CHECKSUM|ANON|VPN|MM|AGE|BYTES)|NODE_|TREE_|WINDOW_(ITEM|PFN|CHECKSUM|ENTRY|TICKET)|TICKET_|HELPERS_)/.test(
         constant,
       ),
     )

@@ -17,11 +17,17 @@ export function parse<Config extends ParseArgsConfig>(config: Config): ReturnTyp
 }
 
 /** A number given on the command line. */
-export function expectNumber(option: string, text: string | undefined, min: number): number | undefined {
+export function expectNumber(
+  option: string,
+  text: string | undefined,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number | undefined {
   if (text === undefined) return undefined
   const number = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (Number.isSafeInteger(number) && number >= min) return number
-  throw new UsageError(`${option} takes an integer of at least ${min}, got ${JSON.stringify(text)}`)
+  if (Number.isSafeInteger(number) && number >= min && number <= max) return number
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
+  throw new UsageError(`${option} takes an integer ${range}, got ${JSON.stringify(text)}`)
 }
 
 /** One of a list of names given on the command line. */

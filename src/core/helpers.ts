@@ -11,6 +11,7 @@ import {
   HELPERS_END,
   HELPERS_STATE,
 } from '../../assembly/abi.ts'
+import { PagefoldError } from '../errors.ts'
 import type { Arena } from './arena.ts'
 import { besideCore } from './wasm.ts'
 
@@ -29,20 +30,28 @@ export class Helpers {
     this.count = count
   }
 
-  /** Starts them, asleep. They keep no process alive. Rejects with what kept one from starting. */
+  /** Starts them, asleep. They keep no process alive. Throws EAGAIN if one does not start. */
   async start(): Promise<void> {
     if (this.count === 0) return
     const { Worker } = await import('node:worker_threads')
     const ready = Array.from({ length: this.count }, () => {
-      const worker = new Worker(besideCore('./helper.js'), { workerData: this.memory })
+      // Not with the flags of the process: some are for its main program alone, and refused.
+      const worker = new Worker(besideCore('./helper.js'), { workerData: this.memory, execArgv: [] })
       worker.unref()
       return becomesReady(worker)
     })
     try {
       await Promise.all(ready)
-    } catch (error) {
+    } catch (cause) {
       this.close()
-      throw error
+      const why = (cause as Error).message
+      throw new PagefoldError(
+        'EAGAIN',
+        `a worker did not start: ${why}: create the host without \`workers\``,
+        {
+          cause,
+        },
+      )
     }
   }
 

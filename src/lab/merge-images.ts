@@ -3,8 +3,8 @@
 
 import { Buffer } from 'node:buffer'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { PagefoldError } from '../errors.ts'
-import { Host, type MetadataStats } from '../host.ts'
+import { expectInteger, PagefoldError } from '../errors.ts'
+import { Host, MAX_WORKERS, type MetadataStats } from '../host.ts'
 import type { Image, ImageFormat } from '../image/image.ts'
 import { stillClock, systemClock } from '../ksm/clock.ts'
 import type { GuestsPolicy } from '../ksm/state.ts'
@@ -90,6 +90,7 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
   const later = options.later ?? []
   expectSameShape(images, later)
   expectStrategy(options)
+  expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
   const host = await createHost(pages, options)
   try {

@@ -163,6 +163,14 @@ describe('pagefold scan, strategies', () => {
     expect(running.after_each_scan[0]!.pages_sharing).toBe(0)
   })
 
+  it('comes to the same with helper threads', () => {
+    const counters = (result: MergeResult): unknown =>
+      result.after_each_scan.map(({ elapsed_ms: _, cpu_ms: __, ...row }) => row)
+    const [alone, helped] = [scanJson(source), scanJson(source, '--workers', '2')]
+    expect(counters(helped)).toEqual(counters(alone))
+    expect(helped.sharing).toEqual(alone.sharing)
+  })
+
   it('takes any width and seed', () => {
     const plain = scanJson(source)
     const odd = scanJson(source, '--checksum-bits', '7', '--seed', 'random')
@@ -300,6 +308,12 @@ describe('bad input', () => {
     ['a seed for none', () => ['scan', good(), '--checksum', 'crc32c', '--seed', '1'], /takes none/],
     ['a seed that is no number', () => ['scan', good(), '--seed', 'x'], /--seed takes an integer/],
     ['unknown guests', () => ['scan', good(), '--guests', 'asleep'], /--guests takes one of/],
+    [
+      'more workers than can be had',
+      () => ['scan', good(), '--workers', '65'],
+      /--workers .* from 0 to 64, got/,
+    ],
+    ['workers that are no number', () => ['bench', '--workers', 'all'], /--workers takes an integer/],
     ['an unknown checksum to compare', () => ['hash', '--checksum', 'xxh3,md5'], /got "md5"/],
     ['a sample larger than a page', () => ['hash', '--sample-words', '1025'], /at most 1024/],
     ['nothing to hash', () => ['hash', '/no/such/file'], /no such file/],
@@ -395,10 +409,14 @@ describe('pagefold bench', () => {
       peers['pagefold-still'].converge_ns_per_page / peers.pagefold.converge_ns_per_page,
       9,
     )
-    const { out } = pagefold('bench', 'synth:demo,pages=64', '--trials', '1', '--peers', 'pagefold-still')
+    const few = ['bench', 'synth:demo,pages=64', '--trials', '1', '--peers', 'pagefold-still']
+    const { out } = pagefold(...few)
     expect(out).toMatch(
       /pagefold-still has read each page once, 768.0 KiB, and saved .*: 100.0 % of the best/,
     )
+    expect(out).not.toContain('helper')
+    expect(result.workers).toBe(0)
+    expect(pagefold(...few, '--workers', '1').out).toContain('pagefold with 1 helper thread; every peer')
     expect(
       JSON.parse(pagefold('bench', 'synth:demo,pages=64', '--peers', 'js', '--trials', '1', '--json').out)
         .still,

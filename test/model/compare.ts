@@ -10,11 +10,11 @@ import { REGION_PAGES, REGIONS } from './programs.ts'
 /** More than the processes can have at once, pinned ones included. */
 const FRAMES = 160
 
-/** Runs a program on a host and on the model; throws at the first operation after which they differ. */
-export async function runOnBoth(program: Program, index: IndexName): Promise<void> {
+/** Runs a program on a host, with so many helper threads, and on the model; throws at the first operation after which they differ. */
+export async function runOnBoth(program: Program, index: IndexName, workers = 0): Promise<void> {
   const model = new Model({ order: index })
   for (const [name, value] of Object.entries({ ...KNOBS, ...program.knobs })) model.knob(name, value)
-  await runHistory(program, { frames: FRAMES, index }, (host, processes, i, error) => {
+  await runHistory(program, { frames: FRAMES, index, workers }, (host, processes, i, error) => {
     const operation = program.ops[i]!
     try {
       compare(host, processes, model, error, model.apply(operation))

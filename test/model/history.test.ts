@@ -18,5 +18,14 @@ describe('pagefold and the model agree after every operation of a random history
         (program) => runOnBoth(program, index),
       )
     })
+
+    it(`with trees ordered by ${index}, and a helper`, { timeout: PROPERTY_TIMEOUT }, async () => {
+      await tryPrograms(
+        { name: `histories, ${index}, a helper`, length: LENGTH, runs: 10, share: 0.05 },
+        programs(LENGTH),
+        ({ ops }) => ops.length,
+        (program) => runOnBoth(program, index, 1),
+      )
+    })
   }
 })

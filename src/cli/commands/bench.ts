@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { type Change, compare, NotComparable } from '../../../bench/macro/baseline.ts'
 import { type BenchResult, bench, Disagreement, type Spread, spread } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
-import { CHECKSUM_NAMES, expectReportPath, INDEX_NAMES, openSources } from '../../index.ts'
+import { CHECKSUM_NAMES, expectReportPath, INDEX_NAMES, MAX_WORKERS, openSources } from '../../index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
 import { benchReport } from '../reports/bench.ts'
@@ -56,7 +56,7 @@ export async function run(args: string[]): Promise<number> {
   const trials = expectNumber('--trials', values.trials, 1) ?? DEFAULT_TRIALS
   const index = expectName('--index', values.index, INDEX_NAMES) ?? 'hash'
   const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES) ?? 'xxh3'
-  const workers = expectNumber('--workers', values.workers, 0)
+  const workers = expectNumber('--workers', values.workers, 0, MAX_WORKERS)
   const baseline = values.baseline === undefined ? undefined : readBaseline(values.baseline)
   if (values.report !== undefined) expectReportPath(values.report)
   const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])

@@ -9,6 +9,7 @@ import {
   isKnob,
   KNOB_NAMES,
   type KnobName,
+  MAX_WORKERS,
   type MergeProgress,
   type MergeResult,
   mergeImages,
@@ -74,7 +75,7 @@ export async function run(args: string[]): Promise<number> {
   const scansAfter = expectNumber('--scans-after', values['scans-after'], 1)
   const strategy = strategyOf(values)
   const guests = expectName('--guests', values.guests, GUESTS_POLICIES)
-  const workers = expectNumber('--workers', values.workers, 0)
+  const workers = expectNumber('--workers', values.workers, 0, MAX_WORKERS)
   const knobs = parseKnobs(values.knob ?? [])
   const { report } = values
   if (report !== undefined) expectReportPath(report)

@@ -1,0 +1,69 @@
+// Memory for what a scan writes down is put in place when pages are registered: for all of them, and not for those that
+// are gone.
+
+import { describe, expect, it, vi } from 'vitest'
+import { Host, type Mm, stillClock } from '../../src/index.ts'
+
+const PAGE = 4096
+const PAGES = 300
+
+async function machine(): Promise<{
+  host: Host
+  expected: () => number[]
+  guest: () => { mm: Mm; at: number }
+}> {
+  const host = await Host.create({ frames: 4 * PAGES, clock: stillClock })
+  const touch = vi.spyOn(host.memory.arena, 'touchMetadata')
+  const guest = (): { mm: Mm; at: number } => {
+    const mm = host.createMm()
+    const at = mm.mmap(PAGES * PAGE)
+    mm.write(at, new Uint8Array(PAGES * PAGE).fill(1))
+    mm.madvise(at, PAGES * PAGE, 'MADV_MERGEABLE')
+    return { mm, at }
+  }
+  return { host, guest, expected: () => touch.mock.calls.map(([pages]) => pages) }
+}
+
+describe('the items that a scan will need', () => {
+  it('are those of every guest that is registered', async () => {
+    const { guest, expected } = await machine()
+    guest()
+    guest()
+    expect(expected()).toEqual([PAGES, 2 * PAGES])
+  })
+
+  it('are not those of a guest that has exited, scanned or not', async () => {
+    const { host, guest, expected } = await machine()
+    guest().mm.exit()
+    guest()
+    host.ksm.set('run', 1)
+    host.ksm.scan(1)
+    const { mm } = guest()
+    mm.exit()
+    host.ksm.scan(1)
+    guest()
+    expect(expected()).toEqual([PAGES, PAGES, 2 * PAGES, 2 * PAGES])
+  })
+
+  it('are not counted twice if a range is taken out and registered again', async () => {
+    const { guest, expected } = await machine()
+    const { mm, at } = guest()
+    mm.madvise(at, PAGES * PAGE, 'MADV_UNMERGEABLE')
+    mm.madvise(at, PAGES * PAGE, 'MADV_MERGEABLE')
+    expect(expected()).toEqual([PAGES, PAGES])
+  })
+
+  it('find memory that is there already', async () => {
+    const { host, guest } = await machine()
+    const touchPages = vi.fn<(bytes: number) => void>()
+    const { arena } = host.memory
+    Object.assign(arena, { core: { ...arena.core, touchPages } })
+    guest()
+    host.ksm.set('run', 1)
+    host.ksm.scan(1)
+    guest()
+    const [[first], [second]] = touchPages.mock.calls as [[number], [number]]
+    // A slab's page holds 128 items: what is left of the last one serves the second guest.
+    expect(second / first).toBe((2 * PAGES - 128 * Math.ceil(PAGES / 128)) / PAGES)
+  })
+})

@@ -27,13 +27,14 @@ interface Binary {
 }
 
 /**
- * Where words are made, in bytes. Not at the beginning of a page, where those begin that they are copied to: many
- * processors take twice as long to copy to an address whose low twelve bits are a little above the source's.
+ * Where words are made, in bytes. Not at the beginning of a page, as most places are that they are copied to: copying to an
+ * address whose low twelve bits are a little above the source's can take twice as long (measured).
  */
 const AT = 2048
 
 let loaded: Generators | undefined
 
+/** The same for everybody in this process. Throws if the binary was not built. */
 export function generators(): Generators {
   loaded ??= load()
   return loaded

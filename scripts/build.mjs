@@ -1,5 +1,5 @@
-// Builds everything under dist/: the core (release and debug) with asc, the types with tsc, the page of reports and the
-// code with rolldown.
+// Builds everything under dist/: the core (release and debug) and the maker of synthetic pages with asc, the types with tsc,
+// the page of reports and the code with rolldown.
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
@@ -14,8 +14,9 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const clean = process.argv.includes('--clean')
 if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
 
-run('asc', '--target', 'release')
-run('asc', '--target', 'debug')
+run('asc', 'assembly/index.ts', '--target', 'release')
+run('asc', 'assembly/index.ts', '--target', 'debug')
+run('asc', 'assembly/synth.ts', '--target', 'synth')
 run('tsc', '-p', 'tsconfig.build.json')
 await page()
 await bundle()

@@ -10,10 +10,12 @@ const DIGEST_WORDS = 4
 const NONE = 0xffff_ffff
 const ZERO_DIGEST = digestOf(new Uint8Array(PAGE_SIZE))
 
-/** The first 128 bits of a page's SHA-256. */
+/** The first 128 bits of a page's SHA-256. It comes as text: a Buffer costs half as much as the hashing. */
 export function digestOf(page: Uint8Array): Uint32Array {
-  const { buffer, byteOffset } = hash('sha256', page, 'buffer')
-  return new Uint32Array(buffer.slice(byteOffset, byteOffset + DIGEST_WORDS * 4))
+  const text = hash('sha256', page, 'binary')
+  const digest = new Uint32Array(DIGEST_WORDS)
+  for (let i = 0; i < DIGEST_WORDS * 4; i++) digest[i >> 2]! |= text.charCodeAt(i) << (8 * (i & 3))
+  return digest
 }
 
 export class Census {

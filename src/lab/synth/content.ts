@@ -2,8 +2,9 @@
 // the random numbers fall; that kinds and patches do not meet either is left to chance, and checked (truth.ts).
 
 import { collideXxh3, collideXxh64 } from './collide.ts'
+import { generators } from './generators.ts'
 import { KIND, NEAR_PATCH } from './plan.ts'
-import { decisions, fillRandom, fillXorshift, mix } from './random.ts'
+import { decisions, mix } from './random.ts'
 
 export const PAGE_WORDS = 1024
 
@@ -36,6 +37,7 @@ export interface Filling {
 
 export class ContentFiller {
   private readonly filling: Filling
+  private readonly generators = generators()
   private library: Uint32Array | undefined
 
   constructor(filling: Filling) {
@@ -44,6 +46,7 @@ export class ContentFiller {
 
   /** Writes one page's content into words [at, at + 1024). */
   fill(words: Uint32Array, at: number, kind: number, id: number, patch: number): void {
+    const { generators } = this
     const { seed } = this.filling
     switch (kind) {
       case KIND.zero:
@@ -53,14 +56,14 @@ export class ContentFiller {
         words.fill(id, at, at + PAGE_WORDS)
         break
       case KIND.random:
-        fillRandom(words, at, at + PAGE_WORDS, seed, id)
+        words.set(generators.random(seed, id), at)
         words[at] = id
         break
       case KIND.text:
-        fillText(words, at, seed, id)
+        words.set(generators.text(seed, id), at)
         break
       case KIND.pointers:
-        fillPointers(words, at, seed, id)
+        words.set(generators.pointers(seed, id), at)
         break
       case KIND.sparse:
         this.fillSparse(words, at, id)
@@ -69,16 +72,16 @@ export class ContentFiller {
         this.fillSimilar(words, at, id)
         break
       case KIND['collide-xxh64']:
-        fillRandom(words, at, at + PAGE_WORDS, seed, NO_STREAM)
+        words.set(generators.random(seed, NO_STREAM), at)
         collideXxh64(words, at, id)
         break
       case KIND['collide-xxh3']:
-        fillRandom(words, at, at + PAGE_WORDS, seed, NO_STREAM - 1)
+        words.set(generators.random(seed, NO_STREAM - 1), at)
         collideXxh3(words, at, id)
         break
       default:
         // demo, whose bytes never change.
-        fillXorshift(words, at, at + PAGE_WORDS, seed, id)
+        words.set(generators.xorshift(seed, id), at)
         words[at] = id
     }
     if (patch !== 0) this.patch(words, at, patch)
@@ -94,14 +97,11 @@ export class ContentFiller {
   /** A stretch of the library from a random place, whatever its alignment, with one chunk of its own. */
   private fillSimilar(words: Uint32Array, at: number, id: number): void {
     const { seed } = this.filling
-    if (this.library === undefined) {
-      this.library = new Uint32Array(LIBRARY_WORDS + PAGE_WORDS)
-      fillRandom(this.library, 0, this.library.length, seed, NO_STREAM - 2)
-    }
+    this.library ??= this.generators.random(seed, NO_STREAM - 2, LIBRARY_WORDS + PAGE_WORDS).slice()
     const from = mix(id ^ seed) % LIBRARY_WORDS
     words.set(this.library.subarray(from, from + PAGE_WORDS), at)
     const own = at + CHUNK_WORDS * (mix(id) % (PAGE_WORDS / CHUNK_WORDS))
-    fillRandom(words, own, own + CHUNK_WORDS, seed, id)
+    words.set(this.generators.random(seed, id, CHUNK_WORDS), own)
     words[own] = id
   }
 
@@ -126,34 +126,4 @@ function positionOf(law: Position, start: number, i: number): number {
   if (law === 'uniform') return (start + i * 389) % PAGE_WORDS
   const unsampled = (start + i * 389) % ((PAGE_WORDS / SAMPLE_STRIDE) * (SAMPLE_STRIDE - 1))
   return Math.floor(unsampled / (SAMPLE_STRIDE - 1)) * SAMPLE_STRIDE + 1 + (unsampled % (SAMPLE_STRIDE - 1))
-}
-
-/** Letters a to p and spaces, four at a time; the number is in the first eight letters. */
-function fillText(words: Uint32Array, at: number, seed: number, id: number): void {
-  fillRandom(words, at, at + PAGE_WORDS, seed, id)
-  for (let i = at; i < at + PAGE_WORDS; i++) {
-    const random = words[i]!
-    const letters = 0x61616161 + (random & 0x0f0f0f0f)
-    // A byte becomes a space where three of its bits are 0: their sum with 0x7f does not reach the top bit.
-    const spaces = (~(((random >>> 4) & 0x07070707) + 0x7f7f7f7f) & 0x80808080) >>> 7
-    const mask = Math.imul(spaces, 0xff)
-    words[i] = (letters & ~mask) | (0x20202020 & mask)
-  }
-  words[at] = lettersOf(id & 0xffff)
-  words[at + 1] = lettersOf(id >>> 16)
-}
-
-function lettersOf(half: number): number {
-  return 0x61616161 + ((half & 15) | ((half & 0xf0) << 4) | ((half & 0xf00) << 8) | ((half & 0xf000) << 12))
-}
-
-/** Eight-byte words that look like addresses of one heap: aligned, their high halves nearly all the same. */
-function fillPointers(words: Uint32Array, at: number, seed: number, id: number): void {
-  fillRandom(words, at, at + PAGE_WORDS, seed, id)
-  for (let i = at; i < at + PAGE_WORDS; i += 2) {
-    words[i + 1] = 0x5500 | (words[i]! & 7)
-    words[i] = words[i]! & ~7
-  }
-  words[at] = id << 3
-  words[at + 1] = 0x5500 | (id >>> 29)
 }

@@ -60,6 +60,7 @@ export class Arena {
   readonly core: Core
   readonly u8: Uint8Array
   readonly u16: Uint16Array
+  readonly i32: Int32Array
   readonly u32: Uint32Array
   /** One float64 per COUNTER_*. */
   readonly counters: Float64Array
@@ -81,6 +82,7 @@ export class Arena {
     this.core = core
     this.u8 = new Uint8Array(memory.buffer)
     this.u16 = new Uint16Array(memory.buffer)
+    this.i32 = new Int32Array(memory.buffer)
     this.u32 = new Uint32Array(memory.buffer)
     this.counters = new Float64Array(memory.buffer, HEADER_COUNTERS, COUNTER_COUNT)
     this.strategy = plan

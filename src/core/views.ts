@@ -72,18 +72,20 @@ export function linkBelow(node: number, order: number): number {
 
 /** The frame table (Linux: struct page). Pages are named by their pfn. */
 export class FrameTable {
+  private readonly i32: Int32Array
   private readonly u32: Uint32Array
 
   constructor(arena: Arena) {
+    this.i32 = arena.i32
     this.u32 = arena.u32
   }
 
   refcount(pfn: number): number {
-    return this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_REFCOUNT / 4]!
+    return this.i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_REFCOUNT / 4]!
   }
 
   setRefcount(pfn: number, count: number): void {
-    this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_REFCOUNT / 4] = count
+    this.i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_REFCOUNT / 4] = count
   }
 
   /** How many ptes map the page. */
@@ -96,11 +98,11 @@ export class FrameTable {
   }
 
   mapping(pfn: number): number {
-    return this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPPING / 4]!
+    return this.i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPPING / 4]!
   }
 
   setMapping(pfn: number, mapping: number): void {
-    this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPPING / 4] = mapping
+    this.i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPPING / 4] = mapping
   }
 
   index(pfn: number): number {
@@ -125,12 +127,14 @@ export class FrameTable {
 export class RmapItems {
   private readonly u8: Uint8Array
   private readonly u16: Uint16Array
+  private readonly i32: Int32Array
   private readonly u32: Uint32Array
   private readonly core: Arena['core']
 
   constructor(arena: Arena) {
     this.u8 = arena.u8
     this.u16 = arena.u16
+    this.i32 = arena.i32
     this.u32 = arena.u32
     this.core = arena.core
   }
@@ -159,11 +163,11 @@ export class RmapItems {
 
   /** The next item of the same mm, in ascending order. */
   next(item: number): number {
-    return this.u32[(item + RMAP_NEXT) >>> 2]!
+    return this.i32[(item + RMAP_NEXT) >>> 2]!
   }
 
   setNext(item: number, next: number): void {
-    this.u32[(item + RMAP_NEXT) >>> 2] = next
+    this.i32[(item + RMAP_NEXT) >>> 2] = next
   }
 
   /** RMAP_VOLATILE, RMAP_UNSTABLE or RMAP_STABLE. */
@@ -193,36 +197,36 @@ export class RmapItems {
 
   /** The stable node a stable item belongs to. */
   head(item: number): number {
-    return this.u32[(item + RMAP_HEAD) >>> 2]!
+    return this.i32[(item + RMAP_HEAD) >>> 2]!
   }
 
   setHead(item: number, node: number): void {
-    this.u32[(item + RMAP_HEAD) >>> 2] = node
+    this.i32[(item + RMAP_HEAD) >>> 2] = node
   }
 
   listNext(item: number): number {
-    return this.u32[(item + RMAP_LIST_NEXT) >>> 2]!
+    return this.i32[(item + RMAP_LIST_NEXT) >>> 2]!
   }
 
   setListNext(item: number, next: number): void {
-    this.u32[(item + RMAP_LIST_NEXT) >>> 2] = next
+    this.i32[(item + RMAP_LIST_NEXT) >>> 2] = next
   }
 
   listPrev(item: number): number {
-    return this.u32[(item + RMAP_LIST_PREV) >>> 2]!
+    return this.i32[(item + RMAP_LIST_PREV) >>> 2]!
   }
 
   setListPrev(item: number, prev: number): void {
-    this.u32[(item + RMAP_LIST_PREV) >>> 2] = prev
+    this.i32[(item + RMAP_LIST_PREV) >>> 2] = prev
   }
 
   /** The id of the anon_vma a stable item holds a reference on. */
   anonVma(item: number): number {
-    return this.u32[(item + RMAP_ANON_VMA) >>> 2]!
+    return this.i32[(item + RMAP_ANON_VMA) >>> 2]!
   }
 
   setAnonVma(item: number, id: number): void {
-    this.u32[(item + RMAP_ANON_VMA) >>> 2] = id
+    this.i32[(item + RMAP_ANON_VMA) >>> 2] = id
   }
 
   /** Smart scan: full scans since the item was made, saturating at 15. */
@@ -242,13 +246,13 @@ export class RmapItems {
 
 /** The pages about to be visited, by their place in the window. */
 export class Window {
-  private readonly u32: Uint32Array
+  private readonly i32: Int32Array
   /** The position of the next page to visit, and that behind the last one: counted from the first page ever scanned. */
   private head = 0
   private end = 0
 
   constructor(arena: Arena) {
-    this.u32 = arena.u32
+    this.i32 = arena.i32
   }
 
   /** Pages waiting to be visited. */
@@ -282,18 +286,18 @@ export class Window {
   }
 
   item(at: number): number {
-    return this.u32[entry(at) + WINDOW_ITEM / 4]!
+    return this.i32[entry(at) + WINDOW_ITEM / 4]!
   }
 
   pfn(at: number): number {
-    return this.u32[entry(at) + WINDOW_PFN / 4]!
+    return this.i32[entry(at) + WINDOW_PFN / 4]!
   }
 
   private write(at: number, item: number, pfn: number, phase: number): void {
     const word = entry(at)
-    this.u32[word + WINDOW_ITEM / 4] = item
-    this.u32[word + WINDOW_PFN / 4] = pfn
-    this.u32[word + WINDOW_TICKET / 4] = (at << TICKET_SHIFT) | phase
+    this.i32[word + WINDOW_ITEM / 4] = item
+    this.i32[word + WINDOW_PFN / 4] = pfn
+    this.i32[word + WINDOW_TICKET / 4] = (at << TICKET_SHIFT) | phase
   }
 }
 
@@ -304,11 +308,13 @@ function entry(at: number): number {
 /** The stable nodes. A node is named by its address; 0 is none. */
 export class StableNodes {
   private readonly u8: Uint8Array
+  private readonly i32: Int32Array
   private readonly u32: Uint32Array
   private readonly core: Arena['core']
 
   constructor(arena: Arena) {
     this.u8 = arena.u8
+    this.i32 = arena.i32
     this.u32 = arena.u32
     this.core = arena.core
   }
@@ -378,11 +384,11 @@ export class StableNodes {
 
   /** Where the page was when last seen (Linux: kpfn). */
   pfn(node: number): number {
-    return this.u32[(node + NODE_PFN) >>> 2]!
+    return this.i32[(node + NODE_PFN) >>> 2]!
   }
 
   setPfn(node: number, pfn: number): void {
-    this.u32[(node + NODE_PFN) >>> 2] = pfn
+    this.i32[(node + NODE_PFN) >>> 2] = pfn
   }
 
   /** Of a chain: when its dups were last pruned, in ms of the host's clock. */
@@ -422,46 +428,46 @@ export class StableNodes {
 
   /** The first rmap item of the list; of a chain, the first dup. */
   first(node: number): number {
-    return this.u32[(node + NODE_FIRST) >>> 2]!
+    return this.i32[(node + NODE_FIRST) >>> 2]!
   }
 
   setFirst(node: number, first: number): void {
-    this.u32[(node + NODE_FIRST) >>> 2] = first
+    this.i32[(node + NODE_FIRST) >>> 2] = first
   }
 
   /** Of a dup: the chain it hangs on. */
   chain(dup: number): number {
-    return this.u32[(dup + NODE_CHAIN) >>> 2]!
+    return this.i32[(dup + NODE_CHAIN) >>> 2]!
   }
 
   setChain(dup: number, chain: number): void {
-    this.u32[(dup + NODE_CHAIN) >>> 2] = chain
+    this.i32[(dup + NODE_CHAIN) >>> 2] = chain
   }
 
   dupNext(dup: number): number {
-    return this.u32[(dup + NODE_DUP_NEXT) >>> 2]!
+    return this.i32[(dup + NODE_DUP_NEXT) >>> 2]!
   }
 
   setDupNext(dup: number, next: number): void {
-    this.u32[(dup + NODE_DUP_NEXT) >>> 2] = next
+    this.i32[(dup + NODE_DUP_NEXT) >>> 2] = next
   }
 
   dupPrev(dup: number): number {
-    return this.u32[(dup + NODE_DUP_PREV) >>> 2]!
+    return this.i32[(dup + NODE_DUP_PREV) >>> 2]!
   }
 
   setDupPrev(dup: number, prev: number): void {
-    this.u32[(dup + NODE_DUP_PREV) >>> 2] = prev
+    this.i32[(dup + NODE_DUP_PREV) >>> 2] = prev
   }
 }
 
 /** Page tables, all levels. A table is named by its address; 0 is none. */
 export class Tables {
-  private readonly u32: Uint32Array
+  private readonly i32: Int32Array
   private readonly core: Arena['core']
 
   constructor(arena: Arena) {
-    this.u32 = arena.u32
+    this.i32 = arena.i32
     this.core = arena.core
   }
 
@@ -475,16 +481,16 @@ export class Tables {
   }
 
   entry(table: number, index: number): number {
-    return this.u32[(table >>> 2) + index]!
+    return this.i32[(table >>> 2) + index]!
   }
 
   setEntry(table: number, index: number, entry: number): void {
-    this.u32[(table >>> 2) + index] = entry
+    this.i32[(table >>> 2) + index] = entry
   }
 
   isEmpty(table: number): boolean {
     const first = table >>> 2
-    for (let at = first; at < first + TABLE_ENTRIES; at++) if (this.u32[at] !== 0) return false
+    for (let at = first; at < first + TABLE_ENTRIES; at++) if (this.i32[at] !== 0) return false
     return true
   }
 }

@@ -69,14 +69,14 @@ export class PageTables {
         vpn = this.afterHole(pgd, vpn)
         continue
       }
-      const stop = Math.min(end, vpn - (vpn & LAST) + TABLE_ENTRIES)
-      for (; vpn < stop; vpn++) {
+      do {
         const pte = this.tables.entry(table, vpn & LAST)
         if (anonymous ? (pte & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT : pte !== 0) {
           this.found = pte
           return vpn
         }
-      }
+        vpn++
+      } while (vpn < end && (vpn & LAST) !== 0)
     }
     return end
   }

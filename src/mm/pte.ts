@@ -1,4 +1,5 @@
-// What a pte says, put together and taken apart.
+// What a pte says, put together and taken apart. A pte is a signed 32-bit integer, negative for the upper half of the
+// frames: an unsigned one would not fit what the engine keeps small integers in, and be a float on every scan's way.
 
 import { PAGE_SHIFT, PTE_DEVICE_MASK, PTE_DEVICE_SHIFT, PTE_PRESENT, PTE_SWAP } from '../../assembly/abi.ts'
 
@@ -9,7 +10,7 @@ export interface SwapEntry {
 }
 
 export function makePte(pfn: number, flags: number): number {
-  return ((pfn << PAGE_SHIFT) | flags) >>> 0
+  return (pfn << PAGE_SHIFT) | flags
 }
 
 /** The frame a present pte or a migration entry names. */
@@ -22,7 +23,7 @@ export function isSwapPte(pte: number): boolean {
 }
 
 export function makeSwapPte({ device, slot }: SwapEntry, flags: number): number {
-  return ((slot << PAGE_SHIFT) | (device << PTE_DEVICE_SHIFT) | PTE_SWAP | flags) >>> 0
+  return (slot << PAGE_SHIFT) | (device << PTE_DEVICE_SHIFT) | PTE_SWAP | flags
 }
 
 export function swapEntryOf(pte: number): SwapEntry {

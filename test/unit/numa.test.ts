@@ -1,10 +1,11 @@
 // NUMA: where pages are placed, trees for each node with merge_across_nodes=0, and stable nodes whose page has moved.
 
 import { describe, expect, it } from 'vitest'
-import { type Host, INDEX_NAMES } from '../../src/index.ts'
+import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import {
   addRange,
   byteAt,
+  contentBytes,
   errnoOf,
   type Guest,
   guest,
@@ -42,6 +43,28 @@ describe('placement', () => {
     pokeByte(other.mm, other.at, 9)
     expect(nodeOf(host, other)).toBe(0)
     host.audit()
+  })
+})
+
+describe.each(INDEX_NAMES)('frames beyond 2 GiB, index %s', (index) => {
+  it('merge, break, fork and swap as others do', async () => {
+    const host = await stage({ index, frames: 2 ** 20 - 40_000, mappings: 4096, numaNodes: 3 })
+    host.swapOn(memorySwapStore(8))
+    const { mm, at } = guest(host, 'a', [7, 7, 8], { node: 2 })
+    host.ksm.scan(2)
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+    expect(mm.pfn(at)).toBe(mm.pfn(at + PAGE))
+    expect(mm.pfn(at)!).toBeGreaterThanOrEqual(2 ** 19)
+    const child = mm.fork()
+    pokeByte(child, at, 9)
+    expect(host.vmstat().cow_ksm).toBe(1)
+    mm.madvise(at, 3 * PAGE, 'MADV_PAGEOUT')
+    expect([0, 1, 2].map((page) => byteAt(mm, at + page * PAGE))).toEqual(
+      [7, 7, 8].map((content) => contentBytes(content)[0]),
+    )
+    host.ksm.scan(2)
+    host.audit()
+    host.close()
   })
 })
 

@@ -87,10 +87,16 @@ export const TICKET_DONE: u32 = 4 // from the beginning if the page has a stable
 //   0 state       HELPERS_*
 //   4 bell        counts the times they were called; they sleep on it
 //   8 end         the position behind the last page that was offered
+//  12 stable      the trees that the pages offered will be searched for in: their root slots
+//  16 unstable
+//  20 fetched     what helpers read ahead goes here, and nobody looks at it
 export const HELPERS_STATE: u32 = 0
 export const HELPERS_BELL: u32 = 4
 export const HELPERS_END: u32 = 8
-export const HELPERS_BYTES: u32 = 12
+export const HELPERS_STABLE: u32 = 12
+export const HELPERS_UNSTABLE: u32 = 16
+export const HELPERS_FETCHED: u32 = 20
+export const HELPERS_BYTES: u32 = 24
 
 export const HELPERS_ASLEEP: u32 = 0 // nothing to do, or too little to be worth waking up for
 export const HELPERS_AWAKE: u32 = 1 // a long batch is under way: they look for pages all the time

@@ -31,7 +31,10 @@ import {
   HELPERS_BELL,
   HELPERS_BYTES,
   HELPERS_END,
+  HELPERS_FETCHED,
+  HELPERS_STABLE,
   HELPERS_STATE,
+  HELPERS_UNSTABLE,
   NODE_BYTES,
   NODE_CHAIN,
   NODE_CHECKSUM,
@@ -107,6 +110,9 @@ export class Helpers {
   state: u32
   bell: u32
   end: u32
+  stable: u32
+  unstable: u32
+  fetched: u32
 }
 
 @unmanaged
@@ -186,6 +192,9 @@ if (offsetof<WindowEntry>() > WINDOW_ENTRY_BYTES) ERROR('WindowEntry is larger t
 if (offsetof<Helpers>('state') != HELPERS_STATE) ERROR('Helpers.state differs from HELPERS_STATE')
 if (offsetof<Helpers>('bell') != HELPERS_BELL) ERROR('Helpers.bell differs from HELPERS_BELL')
 if (offsetof<Helpers>('end') != HELPERS_END) ERROR('Helpers.end differs from HELPERS_END')
+if (offsetof<Helpers>('stable') != HELPERS_STABLE) ERROR('Helpers.stable differs from HELPERS_STABLE')
+if (offsetof<Helpers>('unstable') != HELPERS_UNSTABLE) ERROR('Helpers.unstable differs from HELPERS_UNSTABLE')
+if (offsetof<Helpers>('fetched') != HELPERS_FETCHED) ERROR('Helpers.fetched differs from HELPERS_FETCHED')
 if (offsetof<Helpers>() != HELPERS_BYTES) ERROR('Helpers is not HELPERS_BYTES long')
 
 if (offsetof<Cache>('free') != CACHE_FREE) ERROR('Cache.free differs from CACHE_FREE')

@@ -23,9 +23,9 @@ import { rootLink } from './search'
 import { Strategy, WindowEntry } from './struct'
 
 /**
- * Makes sure that the `count` pages from a position on are hashed. Where trees are ordered by checksum also looks at the
- * places where those will be searched for that are unchanged (or all, if guests are still): not for the answer, but so
- * that the searches find them in the cache, all these reads being independent of one another.
+ * Makes sure that the `count` pages from a position on are hashed. Then looks at the places where they will be searched
+ * for: not for the answer, but so that the searches find them in the cache, all these reads being independent of one
+ * another.
  */
 export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoots: u32): u32 {
   const end = start + count
@@ -37,17 +37,23 @@ export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoo
   }
   // Last, because a helper that is at a page now is likely to be through with it by then.
   for (let at = start; late && at != end; at++) if (takeFromHelper(at)) hashEntry(at)
-  if (load<u32>(HEADER_INDEX) == INDEX_CONTENT) return 0
-  const still = changetype<Strategy>(HEADER_STRATEGY).still != 0
   let seen: u32 = 0
-  for (let at = start; at != end; at++) {
-    const entry = entryAt(at)
-    const key = entry.checksum
-    if (!still && <u32>key != load<u32>(entry.item, RMAP_CHECKSUM)) continue // changed: it will not be searched for
-    seen |= load<u32>(load<u32>(rootLink(stableRoots, key) & ~LINK_ROOT))
-    seen |= load<u32>(load<u32>(rootLink(unstableRoots, key) & ~LINK_ROOT))
-  }
+  for (let at = start; at != end; at++) seen |= foresee(at, stableRoots, unstableRoots)
   return seen // or the reads would be no one's and go
+}
+
+/**
+ * Looks at the places where the page at a position will be searched for, if trees are ordered by checksum and it will
+ * be: unless it has changed, or guests are still. Returns what it saw, 0 if it did not look.
+ */
+export function foresee(at: u32, stableRoots: u32, unstableRoots: u32): u32 {
+  if (load<u32>(HEADER_INDEX) == INDEX_CONTENT) return 0
+  const entry = entryAt(at)
+  const key = entry.checksum
+  const still = changetype<Strategy>(HEADER_STRATEGY).still != 0
+  if (!still && <u32>key != load<u32>(entry.item, RMAP_CHECKSUM)) return 0
+  const stable = load<u32>(load<u32>(rootLink(stableRoots, key) & ~LINK_ROOT))
+  return stable | load<u32>(load<u32>(rootLink(unstableRoots, key) & ~LINK_ROOT))
 }
 
 /**

@@ -9,7 +9,9 @@ import {
   HELPERS_BELL,
   HELPERS_CLOSING,
   HELPERS_END,
+  HELPERS_STABLE,
   HELPERS_STATE,
+  HELPERS_UNSTABLE,
 } from '../../assembly/abi.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Arena } from './arena.ts'
@@ -18,6 +20,8 @@ import { besideCore } from './wasm.ts'
 const STATE = (HEADER_HELPERS + HELPERS_STATE) / 4
 const BELL = (HEADER_HELPERS + HELPERS_BELL) / 4
 const END = (HEADER_HELPERS + HELPERS_END) / 4
+const STABLE = (HEADER_HELPERS + HELPERS_STABLE) / 4
+const UNSTABLE = (HEADER_HELPERS + HELPERS_UNSTABLE) / 4
 
 export class Helpers {
   readonly count: number
@@ -65,8 +69,10 @@ export class Helpers {
     this.tell(HELPERS_ASLEEP)
   }
 
-  /** Lets them see the pages of the window before a position. */
-  offer(end: number): void {
+  /** Lets them see the pages of the window before a position, and the trees that those will be searched for in. */
+  offer(end: number, stableRoots: number, unstableRoots: number): void {
+    this.words[STABLE] = stableRoots
+    this.words[UNSTABLE] = unstableRoots
     Atomics.store(this.words, END, end | 0)
   }
 

@@ -35,7 +35,7 @@ export function fillWindow(ksm: KsmState, limit: number): void {
   do {
     const atEnd = pagesOfMm(ksm, wanted)
     if (window.length > 0) {
-      if (ksm.helped) ksm.helpers.offer(window.behind)
+      if (ksm.helped) offerWindow(ksm)
       return
     }
     if (!atEnd) return
@@ -43,6 +43,12 @@ export function fillWindow(ksm: KsmState, limit: number): void {
     memory.race?.('scan: between mms')
   } while (cursor.slot !== slots.head)
   endFullScan(ksm)
+}
+
+/** Lets the helpers begin with what is in the window. */
+function offerWindow(ksm: KsmState): void {
+  const { stable, unstable } = ksm.treesOf(ksm.cursor.slot.mm!)
+  ksm.helpers.offer(ksm.window.behind, stable[0]!, unstable[0]!)
 }
 
 /** How far ahead of the visits the cursor may be. */

@@ -247,7 +247,7 @@ export class RmapItems {
 /** The pages about to be visited, by their place in the window. */
 export class Window {
   private readonly i32: Int32Array
-  /** The position of the next page to visit, and that behind the last one: counted from the first page ever scanned. */
+  /** Positions of the next page to visit, and behind the last: counted from the first ever scanned, in 32 bits, so they wrap. */
   private head = 0
   private end = 0
 
@@ -257,7 +257,7 @@ export class Window {
 
   /** Pages waiting to be visited. */
   get length(): number {
-    return this.end - this.head
+    return (this.end - this.head) | 0
   }
 
   /** The position behind the last page. */
@@ -265,14 +265,15 @@ export class Window {
     return this.end
   }
 
-  /** The position of the page that is to be visited next. */
-  get first(): number {
-    return this.head
+  /** The position of the page that is to be visited after `before` others. */
+  position(before: number): number {
+    return (this.head + before) | 0
   }
 
   /** Puts a page behind the others. One with a stable node need not be hashed. `offered`: a helper may hash it. */
   push(item: number, pfn: number, hasNode: boolean, offered: boolean): void {
-    this.write(this.end++, item, pfn, hasNode ? TICKET_DONE : offered ? TICKET_OFFERED : TICKET_OWN)
+    this.write(this.end, item, pfn, hasNode ? TICKET_DONE : offered ? TICKET_OFFERED : TICKET_OWN)
+    this.end = (this.end + 1) | 0
   }
 
   /** Puts another page in the place of one that has been taken back from the helpers. */
@@ -282,7 +283,7 @@ export class Window {
 
   /** The first `count` pages have been visited, or never will be: then the core must have taken them back. */
   drop(count: number): void {
-    this.head += count
+    this.head = (this.head + count) | 0
   }
 
   item(at: number): number {

@@ -218,7 +218,7 @@ export class Ksm {
 /** Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone. */
 function abandonWindow({ window, core }: KsmState): void {
   if (window.length === 0) return
-  core.takeBack(window.first, window.length)
+  core.takeBack(window.position(0), window.length)
   window.drop(window.length)
 }
 

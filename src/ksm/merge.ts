@@ -27,17 +27,17 @@ const DIFFERENT = 85
 /** Deals with the first `count` pages of the window, in order. */
 export function visitWindow(ksm: KsmState, count: number): void {
   const { frames, items, window, core, memory } = ksm
-  const { first } = window
   // A window holds pages of one mm.
-  const mm = memory.mm(items.mm(window.item(first)))
+  const mm = memory.mm(items.mm(window.item(window.position(0))))
   const trees = ksm.treesOf(mm)
   ksm.now = Math.floor(ksm.clock.now())
   if (memory.callsBack) {
-    for (let at = first; at < first + count; at++) visitWatched(ksm, mm, trees, at)
+    for (let i = 0; i < count; i++) visitWatched(ksm, mm, trees, window.position(i))
     return
   }
-  core.hashWindow(first, count, trees.stable[0]!, trees.unstable[0]!)
-  for (let at = first; at < first + count; at++) {
+  core.hashWindow(window.position(0), count, trees.stable[0]!, trees.unstable[0]!)
+  for (let i = 0; i < count; i++) {
+    const at = window.position(i)
     const item = window.item(at)
     const pfn = window.pfn(at)
     if (!isCandidate(ksm, at, item, pfn)) continue

@@ -52,7 +52,7 @@ describe('a page in the window', () => {
     window.push(new RmapItems(arena).alloc(1, 0), pfn, false, true)
   }
 
-  const entry = (at: number): number => WINDOW + (at % WINDOW_LENGTH) * WINDOW_ENTRY_BYTES
+  const entry = (at: number): number => WINDOW + (at & (WINDOW_LENGTH - 1)) * WINDOW_ENTRY_BYTES
   const phase = (at: number): number => words[(entry(at) + WINDOW_TICKET) / 4]! & ((1 << TICKET_SHIFT) - 1)
 
   /** What a helper does to a ticket. False if it came too late. */
@@ -123,6 +123,20 @@ describe('a page in the window', () => {
     })
     await new Promise((resolve) => worker.once('message', resolve))
     expect(hash(0)).toBe(42n)
+  })
+
+  it('may stand where positions begin anew', () => {
+    const last = 2 ** 31 - 1
+    Object.assign(window, { head: last, end: last })
+    for (let i = 0; i < 3; i++) offer()
+    expect(window.length).toBe(3)
+    expect([0, 1, 2].map((i) => window.position(i))).toEqual([last, -(2 ** 31), 1 - 2 ** 31])
+    expect(move(window.position(1), TICKET_OFFERED, TICKET_TAKEN)).toBe(true)
+    const roots = arena.allocRoots()
+    arena.core.hashWindow(window.position(0), 3, roots, roots)
+    expect([0, 1, 2].map((i) => phase(window.position(i)))).toEqual([TICKET_OWN, TICKET_OWN, TICKET_OWN])
+    window.drop(2)
+    expect(window.position(0)).toBe(1 - 2 ** 31)
   })
 
   it('is nobody else’s business once it has been taken back', () => {

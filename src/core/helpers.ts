@@ -27,6 +27,7 @@ export class Helpers {
   readonly count: number
   private readonly words: Int32Array
   private readonly memory: WebAssembly.Memory
+  private closed = false
 
   constructor({ memory }: Arena, count: number) {
     this.memory = memory
@@ -79,10 +80,13 @@ export class Helpers {
   /** Has them end. */
   close(): void {
     this.tell(HELPERS_CLOSING)
+    this.closed = true
     this.ring()
   }
 
   private tell(state: number): void {
+    // One that has not yet seen that it is to end must not be told otherwise.
+    if (this.closed) return
     Atomics.store(this.words, STATE, state)
   }
 

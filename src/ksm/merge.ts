@@ -32,6 +32,7 @@ export function visitWindow(ksm: KsmState, count: number): void {
   const trees = ksm.treesOf(mm)
   ksm.now = Math.floor(ksm.clock.now())
   if (memory.callsBack) {
+    core.takeBack(window.position(0), count)
     for (let i = 0; i < count; i++) visitWatched(ksm, mm, trees, window.position(i))
     return
   }
@@ -61,7 +62,6 @@ function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, at: number): vo
     if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
     return
   }
-  core.takeBack(at, 1)
   window.set(at, item, pfn, hasNode(ksm, pfn))
   core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
   if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)

@@ -236,6 +236,7 @@ describe('a host with helpers', () => {
       ${create}
       const before = threads()
       host.close()
+      host.ksm.state.helpers.wake()
       const deadline = performance.now() + 10_000
       while (threads() > before - 2 && performance.now() < deadline) await new Promise((done) => setTimeout(done, 20))
       console.log(before - threads())`)

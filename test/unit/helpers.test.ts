@@ -7,7 +7,11 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
+  HEADER_HELPERS,
   HEADER_KEY,
+  HELPERS_AWAKE,
+  HELPERS_CLOSING,
+  HELPERS_STATE,
   TICKET_DONE,
   TICKET_OFFERED,
   TICKET_OWN,
@@ -236,11 +240,22 @@ describe('a host with helpers', () => {
       ${create}
       const before = threads()
       host.close()
-      host.ksm.state.helpers.wake()
       const deadline = performance.now() + 10_000
       while (threads() > before - 2 && performance.now() < deadline) await new Promise((done) => setTimeout(done, 20))
       console.log(before - threads())`)
     expect(Number(stdout)).toBe(2)
+  })
+
+  it('tells those that are to end nothing else', async () => {
+    const host = await Host.create({ frames: 8, workers: 1 })
+    const { helpers } = host.ksm.state
+    const state = (): number => host.memory.arena.u32[(HEADER_HELPERS + HELPERS_STATE) / 4]!
+    helpers.wake()
+    expect(state()).toBe(HELPERS_AWAKE)
+    host.close()
+    helpers.wake()
+    helpers.sleep()
+    expect(state()).toBe(HELPERS_CLOSING)
   })
 
   it('says so if one does not start', () => {

@@ -72,9 +72,11 @@ export const WINDOW_LENGTH: u32 = 512 // a power of two
 // put to sleep in the middle of a page: it takes the ticket back, and the helper, whenever it wakes, finds that out before
 // it writes anything. The position in the ticket tells the page from one that came to the same place of the ring later.
 //
-//   OWN -> OFFERED -> TAKEN -> WRITING -> DONE       every step one compare-and-swap on the ticket
-//             |         |                            back to OWN: by the scan
-//             +-> OWN <-+
+//   OFFERED -> TAKEN -> WRITING -> DONE       by helpers, every step one compare-and-swap
+//      |         |                            only here the scan waits: a helper is two instructions from the end
+//      +-> OWN <-+                            by the scan, likewise
+//
+// A page begins as OWN, OFFERED or DONE, written plainly before helpers are told that it is there.
 export const TICKET_SHIFT: u32 = 3
 export const TICKET_OWN: u32 = 0 // the scan's
 export const TICKET_OFFERED: u32 = 1 // whose it is that comes first

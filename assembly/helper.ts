@@ -1,6 +1,6 @@
 // What a helper thread does: it hashes pages that the scan is about to visit, and fetches into the cache what the visits
 // will look at. It writes nothing but their checksums, and those only while they are wanted, so it may be late, or stop
-// for good, without anybody noticing but by the time.
+// for good, without anybody noticing but by the time; only in the two instructions that write one down it is waited for.
 
 import {
   HEADER_ARENA_PAGES,

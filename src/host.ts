@@ -57,7 +57,8 @@ export interface HostOptions extends StrategyOptions {
   readonly zeroPagesAcrossDomains?: boolean
   /**
    * Threads beside the caller's that take checksums of the pages a scan is about to visit. What is merged and counted
-   * does not depend on them, only the time. They wait for batches of 512 pages and more, and end with `close`. Default: 0.
+   * does not depend on them, only the time (and, when metadata runs out, how far a scan comes). They work in batches of
+   * 512 pages and more, and end with `close`. More of them than idle processors slow the scan down. Default: 0.
    */
   readonly workers?: number
 }

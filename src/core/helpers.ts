@@ -1,5 +1,5 @@
 // Helper threads: they take checksums of pages that the scan is about to visit, so that it finds them done. What is
-// merged, and what is counted, is the same with any number of them; assembly/helper.ts says why.
+// merged, and what is counted, is the same with any number of them, as long as there is metadata; assembly/helper.ts says why.
 
 import type { Worker } from 'node:worker_threads'
 import {
@@ -39,14 +39,13 @@ export class Helpers {
   async start(): Promise<void> {
     if (this.count === 0) return
     const { Worker } = await import('node:worker_threads')
-    const ready = Array.from({ length: this.count }, () => {
-      // Not with the flags of the process: some are for its main program alone, and refused.
-      const worker = new Worker(besideCore('./helper.js'), { workerData: this.memory, execArgv: [] })
-      worker.unref()
-      return becomesReady(worker)
-    })
     try {
-      await Promise.all(ready)
+      for (let started = 0; started < this.count; started++) {
+        // Not with the flags of the process: some are for its main program alone, and refused.
+        const worker = new Worker(besideCore('./helper.js'), { workerData: this.memory, execArgv: [] })
+        worker.unref()
+        await becomesReady(worker)
+      }
     } catch (cause) {
       this.close()
       const why = (cause as Error).message
@@ -70,7 +69,10 @@ export class Helpers {
     this.tell(HELPERS_ASLEEP)
   }
 
-  /** Lets them see the pages of the window before a position, and the trees that those will be searched for in. */
+  /**
+   * Lets them see the pages of the window before a position, and the trees that those will be searched for in. What was
+   * written plainly until then, tickets included, they see too: they look at nothing behind the position.
+   */
   offer(end: number, stableRoots: number, unstableRoots: number): void {
     this.words[STABLE] = stableRoots
     this.words[UNSTABLE] = unstableRoots

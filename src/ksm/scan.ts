@@ -1,6 +1,6 @@
-// The cursor: page after page of mm after mm, in the order in which ksmd visits them. It hands pages out by the
-// handful, the window, so that their bytes can be read one after another before any of them is dealt with. Looking
-// ahead never changes what comes out: the window ends before a page that an earlier visit could have a say in.
+// The cursor: page after page of mm after mm, in the order in which ksmd visits them. It runs ahead of the visits and
+// puts what it passes in the window, so that bytes can be read one page after another before any is dealt with. Looking
+// ahead does not change what comes out: the cursor waits before a page that an earlier visit could have a say in.
 //
 // Linux: scan_get_next_rmap_item()
 
@@ -106,12 +106,12 @@ function pagesOfMm(ksm: KsmState, wanted: number): boolean {
   const slot = cursor.slot
   const mm = slot.mm!
   if (mm.users === 0) return true
+  if (window.length >= wanted) return false
   for (let vma = mm.vmas.find(cursor.vpn); vma !== undefined; vma = mm.vmas.after(vma)) {
     if (!vma.has(VM_MERGEABLE)) continue
     if (cursor.vpn < vma.start) cursor.vpn = vma.start
     if (vma.anonVma === undefined) cursor.vpn = vma.end
     while (cursor.vpn < vma.end) {
-      if (window.length >= wanted) return false
       const vpn = memory.pageTables.next(mm.pgd, cursor.vpn, vma.end, true)
       if (vpn === vma.end) {
         cursor.vpn = vpn
@@ -126,7 +126,10 @@ function pagesOfMm(ksm: KsmState, wanted: number): boolean {
       if (item === 0) return false
       cursor.vpn = vpn + 1
       cursor.item = item
-      if (!shouldSkipRmapItem(ksm, item, merged)) window.push(item, pfn, hasNode(ksm, pfn), helped)
+      if (shouldSkipRmapItem(ksm, item, merged)) continue
+      window.push(item, pfn, hasNode(ksm, pfn), helped)
+      // Not a step further: the cursor rests behind this page, wherever the mapping ends or goes on by the next batch.
+      if (window.length >= wanted) return false
     }
   }
   return true

@@ -34,6 +34,7 @@ export const HEADER_INDEX: u32 = 20 // INDEX_*, the order of both trees
 export const HEADER_ZONE_NEXT: u32 = 24 // the next metadata page never handed out (byte address)
 export const HEADER_ZONE_END: u32 = 28 // the end of the metadata pages
 export const HEADER_ROOT_BITS: u32 = 32 // a tree has 2^this root slots
+export const HEADER_ZONE_TOUCHED: u32 = 36 // metadata pages before this are in place (byte address)
 export const HEADER_KEY: u32 = 40 // the 64-bit checksum of the page being visited: what the trees are searched for
 export const HEADER_CACHES: u32 = 64 // one slab cache per kind of object, see below
 export const HEADER_STRATEGY: u32 = 256 // how pages are hashed, and when they may be searched for, see below

@@ -47,11 +47,13 @@ export function takePages(count: u32): u32 {
   return page
 }
 
-/** Touches the metadata pages that `bytes` more will come from, so that taking them later does not fault. */
+/** Touches the metadata pages that `bytes` more will come from, each once, so that taking them later does not fault. */
 export function touchPages(bytes: u32): void {
   const header = changetype<Header>(0)
   const end = min(header.zoneEnd, header.zoneNext + bytes)
-  for (let page = header.zoneNext; page < end; page += PAGE_SIZE) store<u32>(page, 0)
+  let page = max(header.zoneNext, header.zoneTouched)
+  for (; page < end; page += PAGE_SIZE) store<u32>(page, 0)
+  header.zoneTouched = page
 }
 
 function cacheOf(kind: u32): Cache {

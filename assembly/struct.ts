@@ -28,6 +28,7 @@ import {
   HEADER_VERSION,
   HEADER_ZONE_END,
   HEADER_ZONE_NEXT,
+  HEADER_ZONE_TOUCHED,
   HELPERS_BELL,
   HELPERS_BYTES,
   HELPERS_END,
@@ -86,6 +87,7 @@ export class Header {
   zoneNext: u32
   zoneEnd: u32
   rootBits: u32
+  zoneTouched: u32
 }
 
 @unmanaged
@@ -164,6 +166,8 @@ if (offsetof<Header>('index') != HEADER_INDEX) ERROR('Header.index differs from 
 if (offsetof<Header>('zoneNext') != HEADER_ZONE_NEXT) ERROR('Header.zoneNext differs from HEADER_ZONE_NEXT')
 if (offsetof<Header>('zoneEnd') != HEADER_ZONE_END) ERROR('Header.zoneEnd differs from HEADER_ZONE_END')
 if (offsetof<Header>('rootBits') != HEADER_ROOT_BITS) ERROR('Header.rootBits differs from HEADER_ROOT_BITS')
+if (offsetof<Header>('zoneTouched') != HEADER_ZONE_TOUCHED)
+  ERROR('Header.zoneTouched differs from HEADER_ZONE_TOUCHED')
 if (offsetof<Header>() > HEADER_CACHES) ERROR('Header runs into HEADER_CACHES')
 if (HEADER_CACHES + CACHE_COUNT * CACHE_BYTES > HEADER_STRATEGY) ERROR('the caches run into HEADER_STRATEGY')
 if (HEADER_STRATEGY + STRATEGY_BYTES > HEADER_COUNTERS) ERROR('the strategy runs into HEADER_COUNTERS')

@@ -3,6 +3,7 @@ import {
   CACHE_NODE,
   CACHE_RMAP,
   CACHE_TABLE,
+  HEADER_ZONE_TOUCHED,
   NODE_BYTES,
   RMAP_BYTES,
   TABLE_BYTES,
@@ -18,6 +19,29 @@ const SIZES: Record<number, number> = {
 }
 
 describe('slabs', () => {
+  it('keep what they handed out when the pages to come are touched, as far as before and further', async () => {
+    const arena = await bareArena({ mappings: 4096 })
+    const live: number[] = []
+    const touched = (): number => arena.u32[HEADER_ZONE_TOUCHED / 4]!
+    for (const [bytes, further] of [
+      [8 * 4096, true],
+      [2 * 4096, false],
+      [40 * 4096, true],
+    ] as const) {
+      const before = touched()
+      arena.core.touchPages(bytes)
+      expect(touched() > before).toBe(further)
+      for (let taken = 0; taken < 300; taken++) {
+        const object = arena.core.slabAlloc(CACHE_RMAP)
+        expect(arena.u8.subarray(object, object + RMAP_BYTES).every((byte) => byte === 0)).toBe(true)
+        arena.u8.fill(0xff, object, object + RMAP_BYTES)
+        live.push(object)
+      }
+    }
+    for (const object of live)
+      expect(arena.u8.subarray(object, object + RMAP_BYTES).every((byte) => byte === 0xff)).toBe(true)
+  })
+
   it('hand out zeroed, aligned objects that never overlap, through any order of taking and giving back', async () => {
     const arena = await bareArena({ mappings: 64 })
     const rnd = random(3)

@@ -43,8 +43,8 @@ export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoo
 }
 
 /**
- * Looks at the places where the page at a position will be searched for, if trees are ordered by checksum and it will
- * be: unless it has changed, or guests are still. Returns what it saw, 0 if it did not look.
+ * Looks at the places where the page at a position will be searched for: if it will be, being unchanged or of a guest
+ * that is still, and if trees are ordered by checksum. Returns what it saw, 0 if it did not look.
  */
 export function foresee(at: u32, stableRoots: u32, unstableRoots: u32): u32 {
   if (load<u32>(HEADER_INDEX) == INDEX_CONTENT) return 0
@@ -70,7 +70,7 @@ export function checksumChanged(at: u32): i32 {
   return <i32>(<u32>hash != before)
 }
 
-/** Takes the `count` pages from a position on back from the helpers: they will not be visited. */
+/** Takes the `count` pages from a position on back from the helpers, hashed or not: none of them is touched any more. */
 export function takeBack(start: u32, count: u32): void {
   for (let at = start; at != start + count; at++) takeFromHelper(at)
 }

@@ -29,9 +29,9 @@ export class Helpers {
   private readonly memory: WebAssembly.Memory
   private closed = false
 
-  constructor({ memory }: Arena, count: number) {
+  constructor({ memory, i32 }: Arena, count: number) {
     this.memory = memory
-    this.words = new Int32Array(memory.buffer)
+    this.words = i32
     this.count = count
   }
 
@@ -76,7 +76,7 @@ export class Helpers {
   offer(end: number, stableRoots: number, unstableRoots: number): void {
     this.words[STABLE] = stableRoots
     this.words[UNSTABLE] = unstableRoots
-    Atomics.store(this.words, END, end | 0)
+    Atomics.store(this.words, END, end)
   }
 
   /** Has them end. */

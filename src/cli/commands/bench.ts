@@ -20,8 +20,8 @@ export const help = `usage: pagefold bench [SOURCE...] [options]
 
 Merges the same pages with pagefold and its peers, each trial in a process of its own, in turns, and compares the time
 to converge (two full scans) and of a rescan. Every peer must merge the same pages with the same, or the exit code is 1.
-${STILL} is pagefold told that the guests hold still, and must merge the same in one scan. Then pagefold's convergence curve: what it has saved after how many bytes scanned and how much processor time, against
-the best possible.
+${STILL} is pagefold told that the guests hold still, and must merge the same in one scan. Then pagefold's
+convergence curve: what it has saved after how many bytes scanned and how much processor time, against the best possible.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
   --peers NAME,NAME     ${OTHERS.join(', ')} (default: all); one that is not available says why

@@ -1,4 +1,4 @@
-// Bytes of synthetic pages: a second, tiny binary beside the core, for src/lab/synth alone. It has a memory of its own and
+// Bytes of synthetic pages: a second, tiny binary beside the core, for src/synth alone. It has a memory of its own and
 // not an arena, because images are made before there is a host and for buffers that no host knows; and that memory is not
 // shared, because copying out of a shared one takes twice as long. What is written here never changes: truths that were
 // recorded depend on every bit.
@@ -47,7 +47,7 @@ export function fillPointers(page: usize, seed: u32, id: u32): void {
 }
 
 /**
- * Writes a page of Marsaglia's xorshift128, as `xorshift` in src/lab/synth/random.ts gives it. The four numbers that are
+ * Writes a page of Marsaglia's xorshift128, as `xorshift` in src/synth/random.ts gives it. The four numbers that are
  * its state make the next four at once. Each is the one before, folded, and a term t that is known from the state alone;
  * to fold a number is to xor it with itself shifted right by 19, and folding twice changes nothing, as 2 * 19 > 31. So
  * each is the last of the four before, all terms up to its own, and shifted by 19 every other one of these.

@@ -23,14 +23,14 @@ import {
   RMAP_STABLE,
   RMAP_UNSTABLE,
 } from '../assembly/abi.ts'
-import { StableNodes } from './core/views.ts'
+import { StableNodes } from './core/stable-nodes.ts'
 import type { KsmState } from './ksm/state.ts'
-import { VPN_LIMIT } from './mm/address.ts'
-import type { Memory } from './mm/memory.ts'
-import type { MmStruct } from './mm/mm-struct.ts'
-import { isSwapPte, ptePfn, type SwapEntry, swapEntryOf } from './mm/pte.ts'
-import { isKsm } from './mm/rmap.ts'
-import { VM_MERGEABLE, VM_SHARED, VM_WRITE, type Vma } from './mm/vma.ts'
+import { VPN_LIMIT } from './mm/model/address.ts'
+import type { Memory } from './mm/model/memory.ts'
+import type { MmStruct } from './mm/model/mm-struct.ts'
+import { VM_MERGEABLE, VM_SHARED, VM_WRITE, type Vma } from './mm/model/vma.ts'
+import { isSwapPte, ptePfn, type SwapEntry, swapEntryOf } from './mm/page/pte.ts'
+import { isKsm } from './mm/page/rmap.ts'
 
 /** Notes what differs from what it should be. */
 class Complaints {

@@ -13,24 +13,28 @@ import {
   expectOneOf,
   PagefoldError,
 } from './errors.ts'
-import type { Image } from './image/image.ts'
+import type { Image } from './image.ts'
 import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
 import { Ksm } from './ksm/ksmd.ts'
-import { SMART_SCAN_POLICIES, type SmartScanPolicy } from './ksm/smart-scan.ts'
-import { GUESTS_POLICIES, type GuestsPolicy } from './ksm/state.ts'
-import { COW_POLICIES, type CowPolicy } from './mm/cow.ts'
-import { exitMm } from './mm/exit.ts'
-import { describeFrame, type FrameInfo } from './mm/frame-info.ts'
-import { offline, online } from './mm/hotplug.ts'
-import { Memory } from './mm/memory.ts'
-import { type MemoryFailure, memoryFailure } from './mm/memory-failure.ts'
-import { migratePage } from './mm/migrate.ts'
+import {
+  GUESTS_POLICIES,
+  type GuestsPolicy,
+  SMART_SCAN_POLICIES,
+  type SmartScanPolicy,
+} from './ksm/tunables.ts'
+import { exitMm } from './mm/calls/exit.ts'
+import { populate } from './mm/calls/populate.ts'
 import { Mm } from './mm/mm.ts'
-import { expectMmOptions, type MmOptions } from './mm/mm-struct.ts'
-import { populate } from './mm/populate.ts'
-import { type ReclaimFailure, reclaimPage, swapOff } from './mm/swap-out.ts'
-import type { SwapStore } from './mm/swap-store.ts'
-import type { TraceEvents, TraceName } from './mm/tracepoints.ts'
+import { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
+import { Memory } from './mm/model/memory.ts'
+import { expectMmOptions, type MmOptions } from './mm/model/mm-struct.ts'
+import { describeFrame, type FrameInfo } from './mm/page/frame-info.ts'
+import { offline, online } from './mm/reclaim/hotplug.ts'
+import { type MemoryFailure, memoryFailure } from './mm/reclaim/memory-failure.ts'
+import { migratePage } from './mm/reclaim/migrate.ts'
+import { type ReclaimFailure, reclaimPage, swapOff } from './mm/reclaim/swap-out.ts'
+import type { SwapStore } from './mm/reclaim/swap-store.ts'
+import type { TraceEvents, TraceName } from './mm/watch/tracepoints.ts'
 import { type ChecksumName, expectStrategy, type IndexName, type StrategyOptions } from './options.ts'
 
 export interface HostOptions extends StrategyOptions {
@@ -42,7 +46,7 @@ export interface HostOptions extends StrategyOptions {
   readonly numaNodes?: number
   /** Time, as ksmd sees it. Default: the machine's. */
   readonly clock?: Clock
-  /** When a write may go to a page that was shared (mm/cow.ts). Default: `anon_exclusive`, as Linux since 5.18. */
+  /** When a write may go to a page that was shared (mm/fault/cow.ts). Default: `anon_exclusive`, as Linux since 5.18. */
   readonly cowPolicy?: CowPolicy
   /** Turn a merged page with a single mapping back into an ordinary one when it is written to. Default: false. */
   readonly reuseKsm?: boolean

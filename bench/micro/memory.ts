@@ -3,9 +3,9 @@
 
 import { PAGE_SIZE, PTE_PRESENT } from '../../assembly/abi.ts'
 import { Host, type Mm, SecondaryMmu, stillClock } from '../../src/index.ts'
-import { handleMmFault } from '../../src/mm/fault.ts'
-import { makePte } from '../../src/mm/pte.ts'
-import { addRmap, removeRmap } from '../../src/mm/rmap.ts'
+import { handleMmFault } from '../../src/mm/fault/fault.ts'
+import { makePte } from '../../src/mm/page/pte.ts'
+import { addRmap, removeRmap } from '../../src/mm/page/rmap.ts'
 import type { MicroGroup } from './suite.ts'
 
 /** Few enough to stay in the cache with their copies: it is the fault that is measured, not memory. */

@@ -1,15 +1,14 @@
 // What memory management asks of the merger, and what it tells it: registration, fork and exit, unmerging, the way back
-// from a merged page to its users, and frames that move or go away. mm knows this only as an interface (mm/memory.ts).
+// from a merged page to its users, and frames that move or go away. mm knows this only as an interface (mm/model/memory.ts).
 //
 // Linux: include/linux/ksm.h
 
 import { MAPPING_KSM } from '../../assembly/abi.ts'
-import { StableNodes } from '../core/views.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
 import type { Errno } from '../errors.ts'
-import type { KsmHooks } from '../mm/memory.ts'
-import type { MmStruct } from '../mm/mm-struct.ts'
-import type { RmapVisitor } from '../mm/rmap.ts'
-import type { Vma } from '../mm/vma.ts'
+import type { KsmHooks, RmapVisitor } from '../mm/model/hooks.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
+import type { Vma } from '../mm/model/vma.ts'
 import { moveToAnotherDup, removeRange } from './hotplug.ts'
 import { rmapWalkKsm } from './rmap-walk.ts'
 import type { KsmState } from './state.ts'

@@ -2,10 +2,10 @@
 // Linux: ksm_check_stable_tree(), stable_node_chain_remove_range()
 
 import { PTE_PRESENT } from '../../assembly/abi.ts'
-import { StableNodes } from '../core/views.ts'
-import type { MmStruct } from '../mm/mm-struct.ts'
-import { makePte, ptePfn } from '../mm/pte.ts'
-import { addRmap, removeRmap } from '../mm/rmap.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
+import { makePte, ptePfn } from '../mm/page/pte.ts'
+import { addRmap, removeRmap } from '../mm/page/rmap.ts'
 import { freeChain } from './chain.ts'
 import { removeStableNode } from './keyhole.ts'
 import { itemsOf, rmapWalkKsm } from './rmap-walk.ts'

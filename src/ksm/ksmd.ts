@@ -4,7 +4,7 @@
 import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import type { Helpers } from '../core/helpers.ts'
 import { expectInteger, PagefoldError } from '../errors.ts'
-import type { Memory } from '../mm/memory.ts'
+import type { Memory } from '../mm/model/memory.ts'
 import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
 import { visitWindow } from './merge.ts'

@@ -4,10 +4,10 @@
 // Linux: cmp_and_merge_page() and below
 
 import { FRAME_DIRTY, FRAME_LOCKED, MAPPING_KSM, RMAP_UNSTABLE, ZERO_PFN } from '../../assembly/abi.ts'
-import { StableNodes } from '../core/views.ts'
-import type { MmStruct } from '../mm/mm-struct.ts'
-import { isKsm } from '../mm/rmap.ts'
-import type { Vma } from '../mm/vma.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
+import type { Vma } from '../mm/model/vma.ts'
+import { isKsm } from '../mm/page/rmap.ts'
 import { BUSY } from './keyhole.ts'
 import { findMergeableVma, presentPage } from './mergeable.ts'
 import { replacePage, writeProtectPage } from './replace.ts'

@@ -1,9 +1,9 @@
 // Where merging is allowed at this moment.
 
 import { PAGE_SHIFT, PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
-import { StableNodes } from '../core/views.ts'
-import type { MmStruct } from '../mm/mm-struct.ts'
-import { VM_MERGEABLE, type Vma } from '../mm/vma.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
+import { VM_MERGEABLE, type Vma } from '../mm/model/vma.ts'
 import { hasRoom } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 

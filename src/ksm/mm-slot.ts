@@ -3,7 +3,7 @@
 // The slots form a ring through `head`, which is no slot itself: the cursor stands there between two full scans.
 // Linux: struct ksm_mm_slot, struct ksm_scan
 
-import type { MmStruct } from '../mm/mm-struct.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
 
 /** A registered mm. Holds the Mm, not its mappings: the mm may have exited. */
 export class MmSlot {

@@ -17,10 +17,10 @@ import {
   PTE_WRITE,
   ZERO_PFN,
 } from '../../assembly/abi.ts'
-import type { MmStruct } from '../mm/mm-struct.ts'
-import { makePte } from '../mm/pte.ts'
-import { addRmap, pageAddressInVma, removeRmap } from '../mm/rmap.ts'
-import type { Vma } from '../mm/vma.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
+import type { Vma } from '../mm/model/vma.ts'
+import { makePte } from '../mm/page/pte.ts'
+import { addRmap, pageAddressInVma, removeRmap } from '../mm/page/rmap.ts'
 
 /**
  * Write-protects a page in one mm and returns its pte as it is then, or 0 if that cannot be: the page is not mapped

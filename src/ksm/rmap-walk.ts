@@ -5,8 +5,8 @@
 // Linux: rmap_walk_ksm()
 
 import { RMAP_STABLE } from '../../assembly/abi.ts'
-import { StableNodes } from '../core/views.ts'
-import type { RmapVisitor } from '../mm/rmap.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
+import type { RmapVisitor } from '../mm/model/hooks.ts'
 import type { KsmState } from './state.ts'
 
 /** Visits every place known to map a merged page: first where the items are, then the same addresses in forked mms. */

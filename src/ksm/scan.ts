@@ -5,8 +5,8 @@
 // Linux: scan_get_next_rmap_item()
 
 import { COUNTER_RMAP_ITEMS, PAGE_SHIFT, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
-import { isKsm } from '../mm/rmap.ts'
-import { VM_MERGEABLE } from '../mm/vma.ts'
+import { VM_MERGEABLE } from '../mm/model/vma.ts'
+import { isKsm } from '../mm/page/rmap.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { shouldSkipRmapItem } from './smart-scan.ts'

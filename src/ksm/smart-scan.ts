@@ -11,9 +11,6 @@ import { COUNTER_PAGES_SKIPPED } from '../../assembly/abi.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
 import type { KsmState } from './state.ts'
 
-export const SMART_SCAN_POLICIES = ['linux', 'phased'] as const
-export type SmartScanPolicy = (typeof SMART_SCAN_POLICIES)[number]
-
 /** Ages are told apart up to 8 only, so the four bits an item has for its age are enough. */
 const MAX_AGE = 15
 /** So many visits are never skipped: a page needs two to merge. */

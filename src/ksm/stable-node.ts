@@ -10,7 +10,7 @@ import {
   RMAP_STABLE,
   RMAP_VOLATILE,
 } from '../../assembly/abi.ts'
-import { StableNodes } from '../core/views.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
 import type { KsmState } from './state.ts'
 
 /**

@@ -1,7 +1,8 @@
 // The stable tree: merged pages, found by content. Linux: stable_tree_search(), stable_tree_insert()
 
 import { KIND_MIGRATE, KIND_REGULAR } from '../../assembly/abi.ts'
-import { linkBelow, StableNodes } from '../core/views.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
+import { linkBelow } from '../core/tree.ts'
 import { allocChain, chooseDup } from './chain.ts'
 import { BUSY, getKsmPage } from './keyhole.ts'
 import { addDup, hasRoom, unlinkNode } from './stable-node.ts'

@@ -4,15 +4,17 @@
 import { COUNTER_FULL_SCANS, INDEX_HASH, ZERO_PFN } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
 import type { Helpers } from '../core/helpers.ts'
-import { RmapItems, StableNodes, Window } from '../core/views.ts'
+import { RmapItems } from '../core/rmap-items.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
+import { Window } from '../core/window.ts'
 import { PagefoldError } from '../errors.ts'
-import type { Frames } from '../mm/frames.ts'
-import type { Memory } from '../mm/memory.ts'
-import type { MmStruct } from '../mm/mm-struct.ts'
+import type { Memory } from '../mm/model/memory.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
+import type { Frames } from '../mm/page/frames.ts'
 import { Advisor } from './advisor.ts'
 import type { Clock } from './clock.ts'
 import { MmSlots, ScanCursor } from './mm-slot.ts'
-import type { SmartScanPolicy } from './smart-scan.ts'
+import type { SmartScanPolicy } from './tunables.ts'
 import { defaultTunables, type Tunables } from './tunables.ts'
 
 /** The trees of one security domain: blocks of root slots, one a NUMA node. With merge_across_nodes only the first is used. */
@@ -20,10 +22,6 @@ export interface Trees {
   readonly stable: readonly number[]
   readonly unstable: readonly number[]
 }
-
-/** Do the guests run while they are scanned, or have they been stopped? */
-export const GUESTS_POLICIES = ['running', 'still'] as const
-export type GuestsPolicy = (typeof GUESTS_POLICIES)[number]
 
 /** What is decided when a host is made. */
 export interface KsmOptions {

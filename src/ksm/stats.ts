@@ -13,7 +13,7 @@ import {
   COUNTER_STABLE_NODE_DUPS,
   PAGE_SIZE,
 } from '../../assembly/abi.ts'
-import { LINUX_RMAP_ITEM_BYTES } from '../mm/mm-struct.ts'
+import { LINUX_RMAP_ITEM_BYTES } from '../mm/model/mm-struct.ts'
 
 /** The counters under /sys/kernel/mm/ksm. */
 export interface Counters {

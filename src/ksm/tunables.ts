@@ -11,6 +11,14 @@ export const KSM_RUN_OFFLINE = 4
 export const ADVISOR_MODES = ['none', 'scan-time'] as const
 export type AdvisorMode = (typeof ADVISOR_MODES)[number]
 
+/** What smart_scan=1 means; smart-scan.ts has both. */
+export const SMART_SCAN_POLICIES = ['linux', 'phased'] as const
+export type SmartScanPolicy = (typeof SMART_SCAN_POLICIES)[number]
+
+/** Do the guests run while they are scanned, or have they been stopped? */
+export const GUESTS_POLICIES = ['running', 'still'] as const
+export type GuestsPolicy = (typeof GUESTS_POLICIES)[number]
+
 /** The knobs and their values, by their names in sysfs. */
 export interface Tunables {
   run: number

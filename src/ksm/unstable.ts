@@ -5,7 +5,7 @@
 // Linux: unstable_tree_search_insert()
 
 import { COUNTER_PAGES_UNSHARED, RMAP_SEQNR_MASK, RMAP_VOLATILE } from '../../assembly/abi.ts'
-import { linkBelow } from '../core/views.ts'
+import { linkBelow } from '../core/tree.ts'
 import { brokenInvariant } from '../errors.ts'
 import { findMergeableVma, presentPage } from './mergeable.ts'
 import type { KsmState, Trees } from './state.ts'

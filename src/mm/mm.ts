@@ -11,24 +11,34 @@ import {
   expectOneOf,
   PagefoldError,
 } from '../errors.ts'
-import { ADDRESS_LIMIT, expectAddress, hex, pageAt, pageRange, VPN_LIMIT } from './address.ts'
-import { exitMm } from './exit.ts'
-import { allows, type FaultKind, handleMmFault } from './fault.ts'
-import { forkMm } from './fork.ts'
-import { Pin, type PinOptions, takePages } from './gup.ts'
-import { ADVICES, type Advice, isEligible, madvise } from './madvise.ts'
-import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './mm-struct.ts'
-import { mprotect } from './mprotect.ts'
-import { mremap } from './mremap.ts'
-import { oomReap } from './oom.ts'
-import { disableMergeAny, enableMergeAny } from './prctl.ts'
-import { expectProt, type Prot } from './prot.ts'
-import { ptePfn } from './pte.ts'
-import { SharedObject } from './shared.ts'
-import { unmapRange } from './unmap.ts'
-import { changeWriteProtection, type UserfaultHandler } from './userfault.ts'
-import { VM_HUGETLB, VM_MERGEABLE, VM_PFNMAP, VM_READ, VM_SHARED, VM_UFFD_WP, VM_WRITE, Vma } from './vma.ts'
-import { mergeWithNeighbours, modifyFlags } from './vma-edit.ts'
+import { exitMm } from './calls/exit.ts'
+import { forkMm } from './calls/fork.ts'
+import { Pin, type PinOptions, takePages } from './calls/gup.ts'
+import { ADVICES, type Advice, isEligible, madvise } from './calls/madvise.ts'
+import { mprotect } from './calls/mprotect.ts'
+import { mremap } from './calls/mremap.ts'
+import { oomReap } from './calls/oom.ts'
+import { disableMergeAny, enableMergeAny } from './calls/prctl.ts'
+import { expectProt, type Prot } from './calls/prot.ts'
+import { unmapRange } from './calls/unmap.ts'
+import { allows, type FaultKind, handleMmFault } from './fault/fault.ts'
+import { changeWriteProtection } from './fault/userfault.ts'
+import { ADDRESS_LIMIT, expectAddress, hex, pageAt, pageRange, VPN_LIMIT } from './model/address.ts'
+import type { UserfaultHandler } from './model/hooks.ts'
+import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './model/mm-struct.ts'
+import { SharedObject } from './model/shared-object.ts'
+import {
+  VM_HUGETLB,
+  VM_MERGEABLE,
+  VM_PFNMAP,
+  VM_READ,
+  VM_SHARED,
+  VM_UFFD_WP,
+  VM_WRITE,
+  Vma,
+} from './model/vma.ts'
+import { mergeWithNeighbours, modifyFlags } from './model/vma-edit.ts'
+import { ptePfn } from './page/pte.ts'
 
 export interface MmapOptions {
   /** Where, in bytes; must be free. Default: behind the last mapping. */

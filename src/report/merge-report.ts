@@ -1,10 +1,10 @@
 // The report of a merge: which pictures show what came of it.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import type { Image } from '../image/image.ts'
-import type { MergeResult, ScanRow } from '../lab/merge-images.ts'
-import { PAGE_STATES } from '../lab/page-state.ts'
-import type { PageStates } from '../lab/page-states.ts'
+import type { Image } from '../image.ts'
+import type { MergeResult, ScanRow } from '../lab/merge/merge-images.ts'
+import { PAGE_STATES } from '../lab/states/page-state.ts'
+import type { PageStates } from '../lab/states/page-states.ts'
 import { packPageMap } from './page-map.ts'
 import type {
   BarsSection,

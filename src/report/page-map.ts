@@ -2,9 +2,9 @@
 
 import { deflateRawSync } from 'node:zlib'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import type { Image } from '../image/image.ts'
-import { PAGE_STATES } from '../lab/page-state.ts'
-import type { PageStates } from '../lab/page-states.ts'
+import type { Image } from '../image.ts'
+import { PAGE_STATES } from '../lab/states/page-state.ts'
+import type { PageStates } from '../lab/states/page-states.ts'
 import type { PageMap } from './section.ts'
 
 /** A varint carries so many bits a byte. */

@@ -17,8 +17,8 @@
 // No lock stops what needs no kernel: a guest that writes through a pte that is writable at this moment, or a virtual CPU
 // through its own translation.
 
-import type { MmStruct } from '../../src/mm/mm-struct.ts'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
+import type { MmStruct } from '../../src/mm/model/mm-struct.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 
 /** What is held of an mm: its mmap lock, or a page table lock on top of that. */
 export type Mode = 'read' | 'write' | 'pte'

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { FRAME_PINNED, PTE_PRESENT, PTE_UFFD_WP, PTE_WRITE } from '../../assembly/abi.ts'
 import type { Advice, Errno, KnobName } from '../../src/index.ts'
-import { ptePfn } from '../../src/mm/pte.ts'
+import { ptePfn } from '../../src/mm/page/pte.ts'
 import { contentBytes, PAGE } from '../support/history.ts'
 import type { Need } from './race-locks.ts'
 import type { World } from './race-world.ts'

@@ -10,9 +10,9 @@ import {
   type SwapStore,
   stillClock,
 } from '../../src/index.ts'
-import type { MmStruct } from '../../src/mm/mm-struct.ts'
-import { isKsm } from '../../src/mm/rmap.ts'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
+import type { MmStruct } from '../../src/mm/model/mm-struct.ts'
+import { isKsm } from '../../src/mm/page/rmap.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { PAGE } from '../support/history.ts'
 import { type Held, LOCKS, machineLockOf, mayTake, NO_PAGE_HELD } from './race-locks.ts'
 import { OPERATIONS, type OperationName } from './race-operations.ts'

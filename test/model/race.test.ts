@@ -3,7 +3,7 @@
 // must read.
 
 import { describe, expect, it } from 'vitest'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { IS_LONG, PROPERTY_TIMEOUT, tryPrograms } from '../support/property.ts'
 import { LOCKS } from './race-locks.ts'
 import { racePrograms } from './race-programs.ts'

@@ -11,8 +11,8 @@ import {
   PTE_WRITE,
 } from '../../assembly/abi.ts'
 import { type Host, type Mm, type NotifierRange, type Pin, SecondaryMmu } from '../../src/index.ts'
-import { isSwapPte, ptePfn, swapEntryOf } from '../../src/mm/pte.ts'
-import { VM_READ, VM_WRITE } from '../../src/mm/vma.ts'
+import { VM_READ, VM_WRITE } from '../../src/mm/model/vma.ts'
+import { isSwapPte, ptePfn, swapEntryOf } from '../../src/mm/page/pte.ts'
 import { PAGE } from '../support/history.ts'
 
 /** What is read somewhere. Private pages have one each, shared ones one for all who map the same. */

@@ -3,9 +3,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { ZERO_PFN } from '../../assembly/abi.ts'
-import { StableNodes } from '../../src/core/views.ts'
+import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore, PagefoldError } from '../../src/index.ts'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { type Random, random } from '../support/random.ts'
 import { always, contentBytes, counted, ksmOf, machine, PAGE } from '../support/seeds.ts'
 

@@ -3,7 +3,7 @@
 // seed-0-races.test.ts.
 
 import { describe, expect, it } from 'vitest'
-import { StableNodes } from '../../src/core/views.ts'
+import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import {
   counted,

@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest'
 import { FRAME_LOCKED } from '../../assembly/abi.ts'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { BUSY, getKsmPage, type PageLock } from '../../src/ksm/keyhole.ts'
-import { anonMapping } from '../../src/mm/rmap.ts'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
+import { anonMapping } from '../../src/mm/page/rmap.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import {
   always,
   contentBytes,

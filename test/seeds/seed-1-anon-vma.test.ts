@@ -4,8 +4,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/index.ts'
-import type { AnonVma } from '../../src/mm/anon-vma.ts'
-import { getAnonVma } from '../../src/mm/rmap.ts'
+import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
+import { getAnonVma } from '../../src/mm/page/rmap.ts'
 import { type Forest, forest, namesFreed, namesOf, permutations } from '../support/forest.ts'
 import { contentBytes, expectContent, ksmOf, machine, mapPages, once, PAGE } from '../support/seeds.ts'
 

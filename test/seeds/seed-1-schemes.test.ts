@@ -3,8 +3,8 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Host, Mm } from '../../src/index.ts'
-import type { AnonVma } from '../../src/mm/anon-vma.ts'
-import { Vma } from '../../src/mm/vma.ts'
+import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
+import { Vma } from '../../src/mm/model/vma.ts'
 import { AnonVma2008, Forest2010 } from '../support/anon-vma-schemes.ts'
 import { namesFreed } from '../support/forest.ts'
 import { type Random, random } from '../support/random.ts'

@@ -12,11 +12,11 @@ import {
   memorySwapStore,
   PagefoldError,
 } from '../../src/index.ts'
-import { canShareSwapPage } from '../../src/mm/cow.ts'
-import { migratePage } from '../../src/mm/migrate.ts'
-import { isSwapPte, swapEntryOf } from '../../src/mm/pte.ts'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
-import { unmapToSwap } from '../../src/mm/unmap-page.ts'
+import { canShareSwapPage } from '../../src/mm/fault/cow.ts'
+import { isSwapPte, swapEntryOf } from '../../src/mm/page/pte.ts'
+import { migratePage } from '../../src/mm/reclaim/migrate.ts'
+import { unmapToSwap } from '../../src/mm/reclaim/unmap-page.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import {
   byteAt,
   contentBytes,

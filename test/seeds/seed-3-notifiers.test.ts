@@ -9,7 +9,7 @@ import {
   type NotifierRange,
   SecondaryMmu,
 } from '../../src/index.ts'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { Balance } from '../support/balance.ts'
 import { always, contentBytes, errnoOf, machine, mapPages, once, PAGE, sharedPair } from '../support/seeds.ts'
 

@@ -5,8 +5,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/index.ts'
-import type { AnonVma } from '../../src/mm/anon-vma.ts'
-import { anonVmaOf, getAnonVma, rmapWalk } from '../../src/mm/rmap.ts'
+import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
+import { anonVmaOf, getAnonVma, rmapWalk } from '../../src/mm/page/rmap.ts'
 import { namesFreed, namesOf } from '../support/forest.ts'
 import { lockForests, RwSemaphore } from '../support/rw-semaphore.ts'
 import {

@@ -13,8 +13,8 @@ import {
   ZERO_PFN,
 } from '../../assembly/abi.ts'
 import { Host, INDEX_NAMES, type IndexName, memorySwapStore } from '../../src/index.ts'
-import { canReuse, reuseKsmPage } from '../../src/mm/cow.ts'
-import { unmapToSwap } from '../../src/mm/unmap-page.ts'
+import { canReuse, reuseKsmPage } from '../../src/mm/fault/cow.ts'
+import { unmapToSwap } from '../../src/mm/reclaim/unmap-page.ts'
 import {
   byteAt,
   contentBytes,

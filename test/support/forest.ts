@@ -1,7 +1,7 @@
 // Families of processes and what becomes of their anon_vmas: names for them, and the order in which they are freed.
 
 import type { Host, Mm } from '../../src/index.ts'
-import type { AnonVma } from '../../src/mm/anon-vma.ts'
+import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
 import { PAGE } from './history.ts'
 
 export interface Forest {

@@ -2,7 +2,7 @@
 // one laid over each forest of anon_vmas of a machine, which shows what pagefold does to their lists, step by step.
 
 import type { Host } from '../../src/index.ts'
-import type { AnonVma } from '../../src/mm/anon-vma.ts'
+import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
 
 export class RwSemaphore {
   readers = 0

@@ -3,7 +3,7 @@
 
 import { PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
 import { type Host, type Mm, memorySwapStore, type Pin, type SwapStore } from '../../src/index.ts'
-import { VPN_LIMIT } from '../../src/mm/address.ts'
+import { VPN_LIMIT } from '../../src/mm/model/address.ts'
 import { boot, fill, PAGE } from './machine.ts'
 
 export const PAGES = 8

@@ -2,10 +2,10 @@
 // with pages of known content, a pair of merged pages, and an actor at a race point.
 
 import { expect } from 'vitest'
-import { StableNodes } from '../../src/core/views.ts'
+import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { Host, type HostOptions, type KnobName, type Mm, PagefoldError, stillClock } from '../../src/index.ts'
 import type { KsmState } from '../../src/ksm/state.ts'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { contentBytes, PAGE } from './history.ts'
 
 export { contentBytes, PAGE }

@@ -1,12 +1,12 @@
 // The steps of a swap-in taken apart, so that two faults can be mixed in every order: what the page lock allows happens
-// at once, the rest is tried in all orders. Built from the same primitives as src/mm/swap-in.ts, whose own order is the
+// at once, the rest is tried in all orders. Built from the same primitives as src/mm/fault/swap-in.ts, whose own order is the
 // first of ORDERS; the others are the mistakes that order avoids.
 
 import { FRAME_LOCKED, FRAME_SWAPCACHE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE } from '../../assembly/abi.ts'
 import type { Host, Mm } from '../../src/index.ts'
-import { canShareSwapPage } from '../../src/mm/cow.ts'
-import { makePte, type SwapEntry, swapEntryOf } from '../../src/mm/pte.ts'
-import { addAnonRmap } from '../../src/mm/rmap.ts'
+import { canShareSwapPage } from '../../src/mm/fault/cow.ts'
+import { makePte, type SwapEntry, swapEntryOf } from '../../src/mm/page/pte.ts'
+import { addAnonRmap } from '../../src/mm/page/rmap.ts'
 import { byteAt, pokeByte, pteOf, vpnOf } from './stage.ts'
 
 export type Step = 'lock' | 'ask' | 'add_rmap' | 'swap_free' | 'unlock' | 'write'

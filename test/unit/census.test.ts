@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { digestOf } from '../../src/lab/synth/census.ts'
+import { digestOf } from '../../src/synth/census.ts'
 
 it('names a page by the first 128 bits of its SHA-256', () => {
   for (let value = 0; value < 256; value++) {

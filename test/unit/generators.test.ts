@@ -1,10 +1,10 @@
 // The generators of synthetic pages, which work on four words at once, held to slow ones that work on one number.
 
 import { describe, expect, it } from 'vitest'
-import { ContentFiller } from '../../src/lab/synth/content.ts'
-import { generators } from '../../src/lab/synth/generators.ts'
-import { KIND } from '../../src/lab/synth/plan.ts'
-import { xorshift } from '../../src/lab/synth/random.ts'
+import { ContentFiller } from '../../src/synth/content.ts'
+import { generators } from '../../src/synth/generators.ts'
+import { KIND } from '../../src/synth/plan.ts'
+import { xorshift } from '../../src/synth/random.ts'
 
 const WORDS = 1024
 const SEEDS = [0, 1, 7, 2 ** 31, 2 ** 32 - 1, 2 ** 32 + 7, 0x1234_5678_9abc]

@@ -25,7 +25,8 @@ import {
   WINDOW_TICKET,
 } from '../../assembly/abi.ts'
 import type { Arena } from '../../src/core/arena.ts'
-import { RmapItems, Window } from '../../src/core/views.ts'
+import { RmapItems } from '../../src/core/rmap-items.ts'
+import { Window } from '../../src/core/window.ts'
 import { Host, INDEX_NAMES, type IndexName, type Mm, openSource, stillClock } from '../../src/index.ts'
 import { bareArena } from '../support/arena.ts'
 import { scratch } from '../support/files.ts'

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
-import { swapEntryOf } from '../../src/mm/pte.ts'
+import { swapEntryOf } from '../../src/mm/page/pte.ts'
 import {
   byteAt,
   contentBytes,

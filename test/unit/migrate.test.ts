@@ -3,8 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { FRAME_LOCKED, PTE_UFFD_WP } from '../../assembly/abi.ts'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
-import { swapEntryOf } from '../../src/mm/pte.ts'
-import type { RacePoint } from '../../src/mm/tracepoints.ts'
+import { swapEntryOf } from '../../src/mm/page/pte.ts'
+import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import {
   byteAt,
   contentBytes,

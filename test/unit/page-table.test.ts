@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
-import { VPN_LIMIT } from '../../src/mm/address.ts'
-import { PageTables } from '../../src/mm/page-table.ts'
+import { VPN_LIMIT } from '../../src/mm/model/address.ts'
+import { PageTables } from '../../src/mm/page/page-table.ts'
 import { bareArena } from '../support/arena.ts'
 import { random } from '../support/random.ts'
 

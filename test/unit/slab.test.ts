@@ -8,7 +8,7 @@ import {
   RMAP_BYTES,
   TABLE_BYTES,
 } from '../../assembly/abi.ts'
-import { StableNodes } from '../../src/core/views.ts'
+import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { bareArena } from '../support/arena.ts'
 import { random } from '../support/random.ts'
 

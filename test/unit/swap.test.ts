@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { FRAME_DIRTY, FRAME_LOCKED } from '../../assembly/abi.ts'
 import { fileSwapStore, type Host, type Mm, memorySwapStore, type SwapStore } from '../../src/index.ts'
-import { swapEntryOf } from '../../src/mm/pte.ts'
+import { swapEntryOf } from '../../src/mm/page/pte.ts'
 import {
   addRange,
   byteAt,

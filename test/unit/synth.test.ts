@@ -3,10 +3,10 @@
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { openSource, PagefoldError, synthImage, synthImages, synthTruth } from '../../src/index.ts'
-import { ContentFiller, POSITIONS, SAMPLE_STRIDE } from '../../src/lab/synth/content.ts'
-import { KIND, KINDS, NEAR_PATCH } from '../../src/lab/synth/plan.ts'
-import { decisions } from '../../src/lab/synth/random.ts'
-import { parseSharers } from '../../src/lab/synth/sharers.ts'
+import { ContentFiller, POSITIONS, SAMPLE_STRIDE } from '../../src/synth/content.ts'
+import { KIND, KINDS, NEAR_PATCH } from '../../src/synth/plan.ts'
+import { decisions } from '../../src/synth/random.ts'
+import { parseSharers } from '../../src/synth/sharers.ts'
 import { bareArena } from '../support/arena.ts'
 import { bytesOf } from '../support/synth.ts'
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import type { Host, TraceEvents, TraceName } from '../../src/index.ts'
-import { TRACE_NAMES } from '../../src/mm/tracepoints.ts'
+import { TRACE_NAMES } from '../../src/mm/watch/tracepoints.ts'
 import { boot, fill, framesOf, fullScans, mapFilled, mapMergeable, PAGE } from '../support/machine.ts'
 
 type Told = { [Name in TraceName]: { readonly name: Name } & TraceEvents[Name] }[TraceName]

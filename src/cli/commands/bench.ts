@@ -5,10 +5,10 @@ import { type Change, compare, NotComparable } from '../../../bench/macro/baseli
 import { type BenchResult, bench, Disagreement, type Spread, spread } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
 import { CHECKSUM_NAMES, expectReportPath, INDEX_NAMES, MAX_WORKERS, openSources } from '../../index.ts'
+import { benchReport } from '../../report/bench-report.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
-import { benchReport } from '../reports/bench.ts'
-import { saveReport } from '../reports/save.ts'
+import { saveReport } from '../save-report.ts'
 import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
 
 const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold')

@@ -15,10 +15,10 @@ import {
   type StrategyResult,
   WIDTHS,
 } from '../../index.ts'
+import { type HashReport, hashReport } from '../../report/hash-report.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
-import { type HashReport, hashReport } from '../reports/hash.ts'
-import { saveReport } from '../reports/save.ts'
+import { saveReport } from '../save-report.ts'
 import { expectNames, expectNumber, parse, UsageError } from '../usage.ts'
 
 const DEFAULT_SOURCE = 'synth:demo'

@@ -23,7 +23,7 @@ import {
 } from '../../index.ts'
 import { bold, bytes, type Column, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
-import { saveReport } from '../reports/save.ts'
+import { saveReport } from '../save-report.ts'
 import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
 
 export const help = `usage: pagefold scan SOURCE... [--then SOURCE...] [options]

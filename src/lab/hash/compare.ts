@@ -1,6 +1,6 @@
 // All checksums and indexes side by side: what they confuse, what they miss, and how a merge goes with each.
 
-import type { Image } from '../../image/image.ts'
+import type { Image } from '../../image.ts'
 import { CHECKSUM_TRAITS, type ChecksumName, type ChecksumTraits, type IndexName } from '../../options.ts'
 import { type Convergence, converge } from './converge.ts'
 import { FAMILIES } from './families.ts'

@@ -3,7 +3,7 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { Host } from '../../host.ts'
-import type { Image } from '../../image/image.ts'
+import type { Image } from '../../image.ts'
 import { stillClock, systemClock } from '../../ksm/clock.ts'
 import type { Mm } from '../../mm/mm.ts'
 import type { StrategyOptions } from '../../options.ts'

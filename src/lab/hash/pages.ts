@@ -3,7 +3,7 @@
 import { HEADER_KEY, WORDS_PER_PAGE } from '../../../assembly/abi.ts'
 import { Arena } from '../../core/arena.ts'
 import { writeStrategy } from '../../core/strategy.ts'
-import type { Image } from '../../image/image.ts'
+import type { Image } from '../../image.ts'
 import { expectStrategy, type StrategyOptions } from '../../options.ts'
 import { type Family, familyPages } from './families.ts'
 

@@ -1,6 +1,6 @@
 // Why a page was merged or not, in a sentence.
 
-import type { PageState } from '../../lab/page-state.ts'
+import type { PageState } from '../../lab/states/page-state.ts'
 import type { Pages } from './page-map.ts'
 import { plural } from './units.ts'
 

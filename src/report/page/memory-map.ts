@@ -1,7 +1,7 @@
 // The map of memory: the images' pictures, what their colours mean, a panel about one page, and a search for it. One
 // page is pointed at, by pointer, keys, search or legend; everything else follows from which.
 
-import { PAGE_STATES, type PageState } from '../../lab/page-state.ts'
+import { PAGE_STATES, type PageState } from '../../lab/states/page-state.ts'
 import type { MapSection } from '../section.ts'
 import { answer, countOf, describeSharers, LABELS, sharersOf } from './answer.ts'
 import { element, freshId } from './dom.ts'

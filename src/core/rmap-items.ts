@@ -1,0 +1,142 @@
+// Named accessors to the rmap items in the arena.
+
+import {
+  CACHE_RMAP,
+  HEADER_KEY,
+  RMAP_AGE,
+  RMAP_ANON_VMA,
+  RMAP_CHECKSUM,
+  RMAP_HEAD,
+  RMAP_LIST_NEXT,
+  RMAP_LIST_PREV,
+  RMAP_MM,
+  RMAP_NEXT,
+  RMAP_SEQNR_MASK,
+  RMAP_SEQNR_SHIFT,
+  RMAP_STATE,
+  RMAP_STATE_MASK,
+  RMAP_UNSTABLE,
+  RMAP_VPN,
+} from '../../assembly/abi.ts'
+import type { Arena } from './arena.ts'
+
+/** The rmap items. An item is named by its address; 0 is none. */
+export class RmapItems {
+  private readonly u8: Uint8Array
+  private readonly u16: Uint16Array
+  private readonly i32: Int32Array
+  private readonly u32: Uint32Array
+  private readonly core: Arena['core']
+
+  constructor(arena: Arena) {
+    this.u8 = arena.u8
+    this.u16 = arena.u16
+    this.i32 = arena.i32
+    this.u32 = arena.u32
+    this.core = arena.core
+  }
+
+  /** Takes a fresh, volatile item; 0 when out of memory. */
+  alloc(mmId: number, vpn: number): number {
+    const item = this.core.slabAlloc(CACHE_RMAP)
+    if (item !== 0) {
+      this.u16[(item + RMAP_MM) >>> 1] = mmId
+      this.u32[(item + RMAP_VPN) >>> 2] = vpn
+    }
+    return item
+  }
+
+  free(item: number): void {
+    this.core.slabFree(CACHE_RMAP, item)
+  }
+
+  mm(item: number): number {
+    return this.u16[(item + RMAP_MM) >>> 1]!
+  }
+
+  vpn(item: number): number {
+    return this.u32[(item + RMAP_VPN) >>> 2]!
+  }
+
+  /** The next item of the same mm, in ascending order. */
+  next(item: number): number {
+    return this.i32[(item + RMAP_NEXT) >>> 2]!
+  }
+
+  setNext(item: number, next: number): void {
+    this.i32[(item + RMAP_NEXT) >>> 2] = next
+  }
+
+  /** RMAP_VOLATILE, RMAP_UNSTABLE or RMAP_STABLE. */
+  state(item: number): number {
+    return this.u8[item + RMAP_STATE]! & RMAP_STATE_MASK
+  }
+
+  setState(item: number, state: number): void {
+    this.u8[item + RMAP_STATE] = state
+  }
+
+  /** The full scan, modulo 64, in which an unstable item entered the tree. */
+  seqnr(item: number): number {
+    return this.u8[item + RMAP_STATE]! >>> RMAP_SEQNR_SHIFT
+  }
+
+  /** Marks an item as unstable since this full scan, with the checksum of the page being visited as its key. */
+  setUnstable(item: number, seqnr: number): void {
+    this.u8[item + RMAP_STATE] = RMAP_UNSTABLE | ((seqnr & RMAP_SEQNR_MASK) << RMAP_SEQNR_SHIFT)
+    this.u32[(item + RMAP_CHECKSUM + 4) >>> 2] = this.u32[(HEADER_KEY + 4) >>> 2]!
+  }
+
+  /** The 32 bits of the checksum that decide whether the page has changed (Linux: oldchecksum). */
+  oldchecksum(item: number): number {
+    return this.u32[(item + RMAP_CHECKSUM) >>> 2]!
+  }
+
+  /** The stable node a stable item belongs to. */
+  head(item: number): number {
+    return this.i32[(item + RMAP_HEAD) >>> 2]!
+  }
+
+  setHead(item: number, node: number): void {
+    this.i32[(item + RMAP_HEAD) >>> 2] = node
+  }
+
+  listNext(item: number): number {
+    return this.i32[(item + RMAP_LIST_NEXT) >>> 2]!
+  }
+
+  setListNext(item: number, next: number): void {
+    this.i32[(item + RMAP_LIST_NEXT) >>> 2] = next
+  }
+
+  listPrev(item: number): number {
+    return this.i32[(item + RMAP_LIST_PREV) >>> 2]!
+  }
+
+  setListPrev(item: number, prev: number): void {
+    this.i32[(item + RMAP_LIST_PREV) >>> 2] = prev
+  }
+
+  /** The id of the anon_vma a stable item holds a reference on. */
+  anonVma(item: number): number {
+    return this.i32[(item + RMAP_ANON_VMA) >>> 2]!
+  }
+
+  setAnonVma(item: number, id: number): void {
+    this.i32[(item + RMAP_ANON_VMA) >>> 2] = id
+  }
+
+  /** Smart scan: full scans since the item was made, saturating at 15. */
+  age(item: number): number {
+    return this.u8[item + RMAP_AGE]! >>> 4
+  }
+
+  /** Smart scan: visits still to be skipped. */
+  remainingSkips(item: number): number {
+    return this.u8[item + RMAP_AGE]! & 15
+  }
+
+  setAge(item: number, age: number, remainingSkips: number): void {
+    this.u8[item + RMAP_AGE] = (age << 4) | remainingSkips
+  }
+}

@@ -1,0 +1,77 @@
+// The window: pages that the cursor has passed and that are about to be visited. Whoever fills it keeps one of these.
+
+import {
+  TICKET_DONE,
+  TICKET_OFFERED,
+  TICKET_OWN,
+  TICKET_SHIFT,
+  WINDOW,
+  WINDOW_ENTRY_BYTES,
+  WINDOW_ITEM,
+  WINDOW_LENGTH,
+  WINDOW_PFN,
+  WINDOW_TICKET,
+} from '../../assembly/abi.ts'
+import type { Arena } from './arena.ts'
+
+/** The pages about to be visited, by their place in the window. */
+export class Window {
+  private readonly i32: Int32Array
+  /** Positions of the next page to visit, and behind the last: counted from the first ever scanned, in 32 bits, so they wrap. */
+  private head = 0
+  private end = 0
+
+  constructor(arena: Arena) {
+    this.i32 = arena.i32
+  }
+
+  /** Pages waiting to be visited. */
+  get length(): number {
+    return (this.end - this.head) | 0
+  }
+
+  /** The position behind the last page. */
+  get behind(): number {
+    return this.end
+  }
+
+  /** The position of the page that is to be visited after `before` others. */
+  position(before: number): number {
+    return (this.head + before) | 0
+  }
+
+  /** Puts a page behind the others. One with a stable node need not be hashed. `offered`: a helper may hash it. */
+  push(item: number, pfn: number, hasNode: boolean, offered: boolean): void {
+    this.write(this.end, item, pfn, hasNode ? TICKET_DONE : offered ? TICKET_OFFERED : TICKET_OWN)
+    this.end = (this.end + 1) | 0
+  }
+
+  /** Puts another page in the place of one that has been taken back from the helpers. */
+  set(at: number, item: number, pfn: number, hasNode: boolean): void {
+    this.write(at, item, pfn, hasNode ? TICKET_DONE : TICKET_OWN)
+  }
+
+  /** The first `count` pages have been visited, or never will be: then the core must have taken them back. */
+  drop(count: number): void {
+    this.head = (this.head + count) | 0
+  }
+
+  item(at: number): number {
+    return this.i32[entry(at) + WINDOW_ITEM / 4]!
+  }
+
+  pfn(at: number): number {
+    return this.i32[entry(at) + WINDOW_PFN / 4]!
+  }
+
+  private write(at: number, item: number, pfn: number, phase: number): void {
+    const word = entry(at)
+    this.i32[word + WINDOW_ITEM / 4] = item
+    this.i32[word + WINDOW_PFN / 4] = pfn
+    this.i32[word + WINDOW_TICKET / 4] = (at << TICKET_SHIFT) | phase
+  }
+}
+
+function entry(at: number): number {
+  return (WINDOW + (at & (WINDOW_LENGTH - 1)) * WINDOW_ENTRY_BYTES) >>> 2
+}

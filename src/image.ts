@@ -1,0 +1,19 @@
+// A guest's memory from outside, as everybody who reads one sees it: files, synthetic guests, and whatever else can tell its
+// pages. Who opens which is in images/ and synth/.
+
+export type ImageFormat = 'raw' | 'elf' | 'lime' | 'synth'
+
+/** A guest's memory at one moment: pages in ascending order of their addresses, holes left out. */
+export interface Image {
+  /** As the user named it. */
+  readonly source: string
+  readonly format: ImageFormat
+  readonly pages: number
+  /** What the user should know about how it was read; empty if nothing. */
+  readonly notes: readonly string[]
+  /** The guest's own address of a page, in bytes. */
+  addressOf(page: number): number
+  /** Reads pages [first, first + count) into `into`, count * 4096 bytes, all of which are written. Throws EIO. */
+  read(first: number, count: number, into: Uint8Array): void
+  close(): void
+}

@@ -1,0 +1,136 @@
+// fork: a child that shares every page of its parent until one of them writes. The child is registered with anybody
+// only when it is complete; if memory runs out half way nothing of it is left, and every notifier that heard a range
+// begin hears it end.
+//
+// Linux: dup_mmap(), copy_page_range()
+
+import {
+  FRAME_EXCLUSIVE,
+  FRAME_PINNED,
+  PTE_DIRTY,
+  PTE_EXCLUSIVE,
+  PTE_MIGRATION,
+  PTE_POISON,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+  PTE_UFFD_WP,
+  PTE_WRITE,
+} from '../../../assembly/abi.ts'
+import type { Errno } from '../../errors.ts'
+import type { MmStruct } from '../model/mm-struct.ts'
+import { VM_PFNMAP, VM_SHARED, VM_UFFD_WP, VM_WRITE, Vma } from '../model/vma.ts'
+import { isSwapPte, makePte, ptePfn, swapEntryOf } from '../page/pte.ts'
+import { addNewAnonRmap, addRmap } from '../page/rmap.ts'
+import { exitMm } from './exit.ts'
+
+/** Fills an empty mm with a copy of another. On ENOMEM the child has been taken apart again. */
+export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
+  const { memory } = parent
+  for (const vma of parent.vmas) {
+    memory.race?.('fork: before vma', parent)
+    const copy = new Vma(
+      child,
+      vma.start,
+      vma.end,
+      { flags: vma.flags & ~VM_UFFD_WP, nid: vma.nid },
+      vma.pgoff,
+    )
+    memory.anonVmas.fork(copy, vma)
+    if (vma.shared !== undefined) {
+      copy.shared = vma.shared
+      vma.shared.users++
+    }
+    child.vmas.insert(copy)
+    const errno = copyPageRange(child, copy, parent, vma)
+    if (errno !== undefined) {
+      exitMm(child)
+      return errno
+    }
+  }
+  child.mergeAny = parent.mergeAny
+  memory.ksm.fork(child, parent)
+  memory.race?.('fork: after end', parent)
+  return undefined
+}
+
+/** Copies the ptes of one vma. Both sides lose the right to write. Linux: copy_page_range() */
+function copyPageRange(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma): Errno | undefined {
+  // Without anonymous pages a fault fills them in as well as a copy would.
+  if (vma.anonVma === undefined) return undefined
+  const isCow = !vma.has(VM_SHARED | VM_PFNMAP)
+  const range = isCow ? parent.notifiers.start('protection_page', vma.start, vma.end) : undefined
+  let errno: Errno | undefined
+  const { pageTables, race } = parent.memory
+  for (let vpn = pageTables.next(parent.pgd, vma.start, vma.end); vpn < vma.end; ) {
+    race?.('fork: before page', parent)
+    // Break, never return: whoever heard the range begin must hear it end.
+    errno = copyPte(child, copy, parent, vma, vpn)
+    if (errno !== undefined) break
+    vpn = pageTables.next(parent.pgd, vpn + 1, vma.end)
+  }
+  parent.notifiers.end(range)
+  return errno
+}
+
+function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma, vpn: number): Errno | undefined {
+  const { memory } = parent
+  const { pageTables } = memory
+  if (!pageTables.reserve(child.pgd, vpn)) return 'ENOMEM'
+  const pte = pageTables.get(parent.pgd, vpn)
+  if ((pte & PTE_PRESENT) === 0) return copyNonPresentPte(child, copy, parent, vpn, pte)
+  if ((pte & PTE_SPECIAL) !== 0) {
+    pageTables.set(child.pgd, vpn, pte & ~PTE_UFFD_WP)
+    if ((pte & PTE_DIRTY) !== 0) memory.addKsmZeroPages(child, 1)
+    return undefined
+  }
+  const pfn = ptePfn(pte)
+  const { frames } = memory
+  if (frames.hasFlag(pfn, FRAME_PINNED) && frames.hasFlag(pfn, FRAME_EXCLUSIVE)) {
+    return copyPinnedPage(child, copy, vpn, pfn)
+  }
+  frames.get(pfn)
+  addRmap(memory, pfn)
+  if (!vma.has(VM_SHARED)) {
+    frames.clearFlag(pfn, FRAME_EXCLUSIVE)
+    if ((pte & PTE_WRITE) !== 0) pageTables.set(parent.pgd, vpn, pte & ~PTE_WRITE)
+  }
+  pageTables.set(child.pgd, vpn, vma.has(VM_SHARED) ? pte : pte & ~(PTE_WRITE | PTE_UFFD_WP))
+  return undefined
+}
+
+/** Somebody may be doing DMA to it on the parent's behalf: the child gets a copy now. Linux: copy_present_page() */
+function copyPinnedPage(child: MmStruct, copy: Vma, vpn: number, pfn: number): Errno | undefined {
+  const { memory } = child
+  const fresh = memory.frames.alloc(copy.nid)
+  if (fresh === 0) return 'ENOMEM'
+  memory.arena.core.copyPage(fresh, pfn)
+  addNewAnonRmap(memory, fresh, copy, vpn)
+  const write = copy.has(VM_WRITE) ? PTE_WRITE : 0
+  memory.pageTables.set(child.pgd, vpn, makePte(fresh, PTE_PRESENT | PTE_DIRTY | write))
+  return undefined
+}
+
+/**
+ * Swapped out, on the move, or broken. Neither side has it alone any more; but a page that was swapped out while pinned
+ * stays the parent's, or the device and the parent would part. Linux: copy_nonpresent_pte()
+ */
+function copyNonPresentPte(
+  child: MmStruct,
+  copy: Vma,
+  parent: MmStruct,
+  vpn: number,
+  pte: number,
+): Errno | undefined {
+  const { pageTables, swap, frames } = parent.memory
+  if (isSwapPte(pte)) {
+    const cached = swap.cachedPage(swapEntryOf(pte))
+    const pinned = cached !== 0 && frames.hasFlag(cached, FRAME_PINNED)
+    if (pinned && (pte & PTE_EXCLUSIVE) !== 0) return copyPinnedPage(child, copy, vpn, cached)
+    swap.duplicate(swapEntryOf(pte))
+  }
+  const shared = (pte & PTE_POISON) !== 0 ? pte : pte & ~(PTE_EXCLUSIVE | PTE_UFFD_WP)
+  const kept = (pte & PTE_MIGRATION) !== 0 ? shared & ~PTE_WRITE : shared
+  pageTables.set(parent.pgd, vpn, (kept | (pte & PTE_UFFD_WP)) >>> 0)
+  pageTables.set(child.pgd, vpn, kept >>> 0)
+  return undefined
+}

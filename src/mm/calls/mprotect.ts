@@ -1,0 +1,43 @@
+// mprotect: what a guest may do with a range. Linux: mprotect_fixup(), change_protection()
+
+import { PTE_MIGRATION, PTE_PRESENT, PTE_WRITE } from '../../../assembly/abi.ts'
+import type { Errno } from '../../errors.ts'
+import type { MmStruct } from '../model/mm-struct.ts'
+import { VM_READ, VM_WRITE } from '../model/vma.ts'
+import { modifyFlags } from '../model/vma-edit.ts'
+
+/**
+ * Sets what [start, end) may be used for, VM_READ | VM_WRITE. ENOMEM if part of it is not mapped; what lies before the
+ * hole has been changed.
+ */
+export function mprotect(mm: MmStruct, start: number, end: number, prot: number): Errno | undefined {
+  let at = start
+  for (const vma of mm.vmas.within(start, end)) {
+    if (vma.start > at) return 'ENOMEM'
+    const from = Math.max(vma.start, start)
+    const to = Math.min(vma.end, end)
+    const flags = (vma.flags & ~(VM_READ | VM_WRITE)) | prot
+    if (flags !== vma.flags) {
+      modifyFlags(mm, from, to, flags)
+      // Pages that become writable are made so by their next fault: it knows which are shared.
+      const range = mm.notifiers.start('protection', from, to)
+      if ((prot & VM_WRITE) === 0) takeWriteAway(mm, from, to)
+      mm.notifiers.end(range)
+    }
+    at = to
+  }
+  return at < end ? 'ENOMEM' : undefined
+}
+
+function takeWriteAway(mm: MmStruct, start: number, end: number): void {
+  const { pageTables } = mm.memory
+  for (
+    let vpn = pageTables.next(mm.pgd, start, end);
+    vpn < end;
+    vpn = pageTables.next(mm.pgd, vpn + 1, end)
+  ) {
+    const pte = pageTables.found
+    // In a swap pte that bit is part of the device's number.
+    if ((pte & (PTE_PRESENT | PTE_MIGRATION)) !== 0) pageTables.set(mm.pgd, vpn, (pte & ~PTE_WRITE) >>> 0)
+  }
+}

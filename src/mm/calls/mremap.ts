@@ -1,0 +1,117 @@
+// mremap: a range shrinks, grows, or moves to another address with its pages. One that moves is unmerged first, because
+// ksmd finds a merged page's mappings through the addresses it was merged at. Linux: move_vma(), move_page_tables()
+
+import type { Errno } from '../../errors.ts'
+import { type PageRange, VPN_LIMIT } from '../model/address.ts'
+import type { MmStruct } from '../model/mm-struct.ts'
+import { VM_HUGETLB, VM_MERGEABLE, VM_UFFD_WP, Vma } from '../model/vma.ts'
+import { mergeWithNeighbours, splitAt } from '../model/vma-edit.ts'
+import { removeVma, unmapRange } from './unmap.ts'
+
+/**
+ * Gives a range another length, and another place: `target`, or one that is found if it `mayMove` and cannot grow where
+ * it is. Returns the virtual page it begins at. EFAULT if it is not one mapping (as it must be unless it only moves),
+ * ENOMEM if there is no room or no memory.
+ */
+export function mremap(
+  mm: MmStruct,
+  old: PageRange,
+  pages: number,
+  target: number | undefined,
+  mayMove: boolean,
+): number | Errno {
+  if (target !== undefined && pages === old.end - old.start) return moveAll(mm, old, target)
+  const vma = mm.vmas.at(old.start)
+  if (vma === undefined || vma.end < old.end) return 'EFAULT'
+  const end = old.start + pages
+  const kept = Math.min(old.end, end)
+  if (end < old.end) unmapRange(mm, end, old.end)
+  if (target === undefined) {
+    if (end <= old.end || growInPlace(mm, vma, old.end, end)) return old.start
+    if (!mayMove) return 'ENOMEM'
+  } else {
+    unmapRange(mm, target, target + pages)
+  }
+  const place = target ?? mm.vmas.findRoom(pages)
+  if (place < 0) return 'ENOMEM'
+  const errno = moveRange(mm, old.start, kept, place)
+  if (errno !== undefined) return errno
+  const behind = place + kept - old.start
+  if (place + pages > behind) growInPlace(mm, mm.vmas.at(place)!, behind, place + pages)
+  return place
+}
+
+/**
+ * Moves every mapping in a range, with the holes between them: what lies at `target` goes, but not behind a hole. On an
+ * error those before have moved. Linux: remap_move(), since 6.17
+ */
+function moveAll(mm: MmStruct, { start, end }: PageRange, target: number): number | Errno {
+  const vmas = mm.vmas.within(start, end)
+  if (vmas.length === 0 || vmas[0]!.start > start) return 'EFAULT'
+  for (const [i, vma] of vmas.entries()) {
+    const from = Math.max(vma.start, start)
+    const to = Math.min(vma.end, end)
+    if (vma.has(VM_HUGETLB | VM_UFFD_WP) && (i > 0 || to < end)) return 'EFAULT'
+    const place = target + from - start
+    unmapRange(mm, place, place + to - from)
+    const errno = moveRange(mm, from, to, place)
+    if (errno !== undefined) return errno
+  }
+  return target
+}
+
+function growInPlace(mm: MmStruct, vma: Vma, oldEnd: number, newEnd: number): boolean {
+  if (vma.end !== oldEnd || newEnd > VPN_LIMIT || mm.vmas.within(oldEnd, newEnd).length > 0) return false
+  vma.end = newEnd
+  mergeWithNeighbours(mm, vma)
+  return true
+}
+
+/**
+ * Moves [start, end), which must be one mapping, to `target`, where nothing may be mapped. Returns ENOMEM if page tables
+ * or, for unmerging, frames ran out: nothing has moved then.
+ */
+function moveRange(mm: MmStruct, start: number, end: number, target: number): Errno | undefined {
+  const { memory } = mm
+  const { pageTables } = memory
+  const whole = mm.vmas.at(start)!
+  if (whole.has(VM_MERGEABLE) && whole.anonVma !== undefined) {
+    const errno = memory.ksm.unmerge(mm, whole, start, end)
+    if (errno !== undefined) return errno
+  }
+  for (
+    let vpn = pageTables.next(mm.pgd, start, end);
+    vpn < end;
+    vpn = pageTables.next(mm.pgd, vpn + 1, end)
+  ) {
+    if (!pageTables.reserve(mm.pgd, target + vpn - start)) return 'ENOMEM'
+  }
+  splitAt(mm, start)
+  splitAt(mm, end)
+  const vma = mm.vmas.at(start)!
+  // A page's index must still lead to it: it keeps counting from where its vma was mapped first.
+  const pgoff = vma.anonVma === undefined && vma.shared === undefined ? target : vma.pgoff
+  const moved = new Vma(mm, target, target + end - start, vma, pgoff)
+  moved.anonVma = vma.anonVma
+  memory.anonVmas.clone(moved, vma)
+  if (vma.shared !== undefined) {
+    moved.shared = vma.shared
+    vma.shared.users++
+  }
+  mm.vmas.insert(moved)
+  const range = mm.notifiers.start('unmap', start, end)
+  for (
+    let vpn = pageTables.next(mm.pgd, start, end);
+    vpn < end;
+    vpn = pageTables.next(mm.pgd, vpn + 1, end)
+  ) {
+    const pte = pageTables.found
+    pageTables.set(mm.pgd, vpn, 0)
+    pageTables.set(mm.pgd, target + vpn - start, pte)
+  }
+  mm.notifiers.end(range)
+  removeVma(mm, vma)
+  pageTables.prune(mm.pgd, start, end)
+  mergeWithNeighbours(mm, moved)
+  return undefined
+}

@@ -1,0 +1,41 @@
+// prctl: merging for a whole process. Linux: PR_SET_MEMORY_MERGE, ksm_enable_merge_any(), ksm_disable_merge_any()
+
+import type { Errno } from '../../errors.ts'
+import type { MmStruct } from '../model/mm-struct.ts'
+import { VM_MERGEABLE } from '../model/vma.ts'
+import { modifyFlags } from '../model/vma-edit.ts'
+import { isEligible } from './madvise.ts'
+
+/** Makes every eligible range mergeable, now and later. ENOMEM if the mm cannot be registered. */
+export function enableMergeAny(mm: MmStruct): Errno | undefined {
+  if (mm.mergeAny) return undefined
+  if (!mm.mergeable) {
+    const errno = mm.memory.ksm.enter(mm)
+    if (errno !== undefined) return errno
+  }
+  mm.mergeAny = true
+  for (const vma of [...mm.vmas]) {
+    // One that has been joined to the one before is done already.
+    if (vma !== mm.vmas.at(vma.start) || vma.has(VM_MERGEABLE) || !isEligible(vma)) continue
+    const { start, end } = vma
+    modifyFlags(mm, start, end, vma.flags | VM_MERGEABLE)
+    mm.memory.ksm.registered(mm, start, end)
+  }
+  return undefined
+}
+
+/** Unmerges everything and makes nothing mergeable any more. On an error it all stays enabled. */
+export function disableMergeAny(mm: MmStruct): Errno | undefined {
+  if (!mm.mergeAny) return undefined
+  for (const vma of mm.vmas) {
+    if (!vma.has(VM_MERGEABLE) || vma.anonVma === undefined) continue
+    const errno = mm.memory.ksm.unmerge(mm, vma, vma.start, vma.end)
+    if (errno !== undefined) return errno
+  }
+  for (const vma of [...mm.vmas]) {
+    if (vma !== mm.vmas.at(vma.start) || !vma.has(VM_MERGEABLE)) continue
+    modifyFlags(mm, vma.start, vma.end, vma.flags & ~VM_MERGEABLE)
+  }
+  mm.mergeAny = false
+  return undefined
+}

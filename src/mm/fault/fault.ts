@@ -1,0 +1,172 @@
+// Faults: what happens when a guest touches a page that its pte does not let it touch. A write to a page that others
+// map too gets a copy of its own; nobody else sees the write, and no write is lost.
+//
+// Linux: mm/memory.c, handle_mm_fault() and below.
+
+import {
+  COUNTER_COW_KSM,
+  FRAME_EXCLUSIVE,
+  FRAME_POISONED,
+  PAGE_SHIFT,
+  PTE_DIRTY,
+  PTE_MIGRATION,
+  PTE_POISON,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+  PTE_UFFD_WP,
+  PTE_WRITE,
+  ZERO_PFN,
+} from '../../../assembly/abi.ts'
+import type { Errno } from '../../errors.ts'
+import type { MmStruct } from '../model/mm-struct.ts'
+import { VM_HUGETLB, VM_PFNMAP, VM_READ, VM_SHARED, VM_WRITE, type Vma } from '../model/vma.ts'
+import { prepareAnonVma } from '../model/vma-edit.ts'
+import { makePte } from '../page/pte.ts'
+import { addNewAnonRmap, isKsm, removeRmap } from '../page/rmap.ts'
+import { canReuse } from './cow.ts'
+import { faultShared } from './shared.ts'
+import { doSwapPage } from './swap-in.ts'
+import { handleUserfault } from './userfault.ts'
+
+/**
+ * `unshare` gives the mm a private copy of a shared page without making it writable: for breaking a merge where
+ * writing is not allowed. `force` writes where the vma does not allow it, as a debugger does.
+ * Linux: FAULT_FLAG_WRITE, FAULT_FLAG_UNSHARE, FOLL_FORCE
+ */
+export type FaultKind = 'read' | 'write' | 'force' | 'unshare'
+
+/** How often a page that somebody takes away again at once is brought back. */
+const MAX_TRIES = 3
+
+/**
+ * Makes the page at `vpn` accessible in the way asked for. Returns why it cannot be: EFAULT (nothing mapped, or not
+ * so), ENOMEM, EIO (swap cannot be read), EHWPOISON, EAGAIN (the page is being moved, or a userfault handler has not
+ * let it go). Changes nothing then.
+ */
+export function handleMmFault(
+  mm: MmStruct,
+  vpn: number,
+  kind: FaultKind,
+  tries = MAX_TRIES,
+): Errno | undefined {
+  const vma = mm.vmas.at(vpn)
+  if (vma === undefined || vma.has(VM_PFNMAP)) return 'EFAULT'
+  if (kind === 'write' && !vma.has(VM_WRITE)) return 'EFAULT'
+  // By force only a private copy may be written: others look at a shared page.
+  if (kind === 'force' && vma.has(VM_SHARED) && !vma.has(VM_WRITE)) return 'EFAULT'
+  if (kind === 'read' && !vma.has(VM_READ)) return 'EFAULT'
+  let pte = mm.memory.pageTables.get(mm.pgd, vpn)
+  if (pte === 0) return doMissingPage(mm, vma, vpn, kind)
+  if ((pte & PTE_PRESENT) === 0) {
+    if ((pte & PTE_MIGRATION) !== 0) return 'EAGAIN'
+    if ((pte & PTE_POISON) !== 0) return 'EHWPOISON'
+    const errno = doSwapPage(mm, vma, vpn, pte)
+    if (errno !== undefined) return errno
+    pte = mm.memory.pageTables.get(mm.pgd, vpn)
+    // Somebody took it away meanwhile: from the beginning.
+    if ((pte & PTE_PRESENT) === 0) return tries > 0 ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
+  }
+  if (kind === 'read') return undefined
+  if ((kind === 'write' || kind === 'force') && (pte & PTE_UFFD_WP) !== 0) {
+    // The handler may have done anything: from the beginning.
+    const asked = tries > 0 && handleUserfault(mm, vma, vpn)
+    return asked ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
+  }
+  if (kind === 'write' && (pte & PTE_WRITE) !== 0) {
+    mm.memory.pageTables.set(mm.pgd, vpn, pte | PTE_DIRTY)
+    return undefined
+  }
+  return doWpPage(mm, vma, vpn, pte, kind)
+}
+
+/** First touch: a write gets a page of zeros, a read the zero page. Linux: do_anonymous_page() */
+function doMissingPage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Errno | undefined {
+  const { frames, pageTables } = mm.memory
+  if (kind === 'unshare') return undefined
+  if (!pageTables.reserve(mm.pgd, vpn)) return 'ENOMEM'
+  if (vma.has(VM_SHARED)) return faultShared(mm, vma, vpn)
+  if (kind === 'read' && !vma.has(VM_HUGETLB)) {
+    pageTables.set(mm.pgd, vpn, makePte(ZERO_PFN, PTE_PRESENT | PTE_SPECIAL))
+    return undefined
+  }
+  const pfn = frames.allocZeroed(vma.nid)
+  if (pfn === 0) return 'ENOMEM'
+  prepareAnonVma(mm, vma)
+  addNewAnonRmap(mm.memory, pfn, vma, vpn)
+  pageTables.set(mm.pgd, vpn, makePte(pfn, accessBits(vma, kind)))
+  return undefined
+}
+
+/** A page is there, but not for writing. Linux: do_wp_page() */
+function doWpPage(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: FaultKind): Errno | undefined {
+  const pfn = pte >>> PAGE_SHIFT
+  const own = (pte & PTE_SPECIAL) === 0
+  if (vma.has(VM_SHARED)) {
+    mm.memory.pageTables.set(mm.pgd, vpn, pte | PTE_WRITE | PTE_DIRTY)
+    return undefined
+  }
+  if (own && mm.memory.frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
+  const mayReuse = own && (kind !== 'unshare' || !isKsm(mm.memory, pfn))
+  if (mayReuse && canReuse(mm, vma, vpn, pfn)) {
+    if (kind !== 'unshare') mm.memory.pageTables.set(mm.pgd, vpn, pte | accessBits(vma, kind))
+    return undefined
+  }
+  return wpPageCopy(mm, vma, vpn, pte, kind)
+}
+
+/** Copies. The old page is let go only when the new one is in place. Linux: wp_page_copy() */
+function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: FaultKind): Errno | undefined {
+  const { memory } = mm
+  const own = (pte & PTE_SPECIAL) === 0
+  const fresh = own ? memory.frames.alloc(vma.nid) : memory.frames.allocZeroed(vma.nid)
+  if (fresh === 0) return 'ENOMEM'
+  prepareAnonVma(mm, vma)
+  const old = pte >>> PAGE_SHIFT
+  const range = mm.notifiers.start('clear', vpn, vpn + 1)
+  if (mm.vmas.at(vpn) !== vma || memory.pageTables.get(mm.pgd, vpn) !== pte) {
+    // Whoever was called has been here, or has let others be: from the beginning.
+    memory.frames.put(fresh)
+    mm.notifiers.end(range)
+    return handleMmFault(mm, vpn, kind)
+  }
+  // Empty before the new one is installed: no two ptes of a page are ever valid at once.
+  memory.pageTables.set(mm.pgd, vpn, 0)
+  memory.race?.('cow: after flush', mm)
+  if (own) {
+    memory.arena.core.copyPage(fresh, old)
+    if (isKsm(memory, old)) memory.arena.counters[COUNTER_COW_KSM]!++
+  } else if ((pte & PTE_DIRTY) !== 0) {
+    memory.addKsmZeroPages(mm, -1)
+  }
+  addNewAnonRmap(memory, fresh, vma, vpn)
+  const access = kind === 'unshare' ? PTE_PRESENT | (pte & PTE_UFFD_WP) : accessBits(vma, kind)
+  memory.pageTables.set(mm.pgd, vpn, makePte(fresh, access))
+  // Only now: while the old page is still counted as mapped nobody may take it for unused.
+  if (own) removeRmap(memory, old)
+  mm.notifiers.end(range)
+  return undefined
+}
+
+/** A forced write dirties the page but does not make it writable. Linux: maybe_mkwrite() */
+function accessBits(vma: Vma, kind: FaultKind): number {
+  if (kind === 'read') return PTE_PRESENT
+  return vma.has(VM_WRITE) ? PTE_PRESENT | PTE_WRITE | PTE_DIRTY : PTE_PRESENT | PTE_DIRTY
+}
+
+/**
+ * May this access go through the pte as it is? A writable one that is clean must become dirty first, which a processor
+ * does by itself. Linux: can_follow_write_pte()
+ */
+export function allows(mm: MmStruct, vma: Vma, pte: number, kind: FaultKind): boolean {
+  if ((pte & PTE_PRESENT) === 0) return false
+  if (kind === 'read') return vma.has(VM_READ)
+  if (isWritable(pte)) return kind === 'force' || vma.has(VM_WRITE)
+  const forced = PTE_PRESENT | PTE_DIRTY
+  if (kind !== 'force' || (pte & (forced | PTE_SPECIAL | PTE_UFFD_WP)) !== forced) return false
+  return mm.memory.frames.hasFlag(pte >>> PAGE_SHIFT, FRAME_EXCLUSIVE)
+}
+
+/** Can it be written through without a fault? */
+export function isWritable(pte: number): boolean {
+  return (pte & (PTE_WRITE | PTE_DIRTY)) === (PTE_WRITE | PTE_DIRTY)
+}

@@ -1,0 +1,118 @@
+// What all mms of a host share: the arena and its frames, the page tables, the anon_vmas, swap, and the ways out to those
+// who watch (tracepoints, race points) or take part (the samepage merger, which this room knows only by its hooks).
+
+import { COUNTER_KSM_SWPIN_COPY, COUNTER_KSM_ZERO_PAGES } from '../../../assembly/abi.ts'
+import type { Arena } from '../../core/arena.ts'
+import { brokenInvariant, PagefoldError } from '../../errors.ts'
+import { Frames } from '../page/frames.ts'
+import { PageTables } from '../page/page-table.ts'
+import { PinCounts } from '../page/pins.ts'
+import { Swap } from '../reclaim/swap.ts'
+import { type RacePoint, Tracepoints } from '../watch/tracepoints.ts'
+import { AnonVmas } from './anon-vma.ts'
+import type { CowPolicy } from './cow-policy.ts'
+import { type KsmHooks, NO_KSM } from './hooks.ts'
+import type { MmStruct } from './mm-struct.ts'
+
+/** Linux: PID_MAX_LIMIT is larger; an rmap item has 16 bits for it. */
+const MAX_MMS = 65_535
+
+export class Memory {
+  readonly arena: Arena
+  readonly frames: Frames
+  readonly pageTables: PageTables
+  readonly anonVmas = new AnonVmas()
+  readonly swap: Swap
+  readonly pins: PinCounts
+  readonly trace = new Tracepoints()
+  /** What went wrong without stopping anything, each with a description of the frame. Linux: WARN_ON + dump_page() */
+  readonly warnings: string[] = []
+  /** When a write may go to a page that was shared; see cow.ts. */
+  cowPolicy: CowPolicy = 'anon_exclusive'
+  /** Turn a merged page with one mapping back into an ordinary one instead of copying it; see cow.ts. */
+  reuseKsm = false
+  /** Where a test may act between two steps; `mm` is the one whose mmap lock or page table lock Linux holds there. */
+  race: ((point: RacePoint, mm?: MmStruct) => void) | undefined
+  ksm: KsmHooks = NO_KSM
+  /** Set once an invariant was found broken: nothing here can be trusted any more. */
+  broken: PagefoldError | undefined
+  /** Notifiers registered with any mm. */
+  notifiers = 0
+  private readonly mmById: (MmStruct | undefined)[] = [undefined]
+  private readonly freeMmIds: number[] = []
+
+  constructor(arena: Arena, numaNodes: number) {
+    this.arena = arena
+    this.frames = new Frames(arena, numaNodes)
+    this.pageTables = new PageTables(arena)
+    this.swap = new Swap(arena, this.frames)
+    this.pins = new PinCounts(this.frames)
+  }
+
+  /** Throws EUCLEAN if an invariant was found broken before. */
+  expectSound(): void {
+    if (this.broken !== undefined) throw this.broken
+  }
+
+  /** Runs a piece of the engine. Whatever comes out of it beside a PagefoldError, a trap in the core say, breaks the host. */
+  guarded<Result>(work: () => Result): Result {
+    this.expectSound()
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof PagefoldError && error.code !== 'EUCLEAN') throw error
+      this.broken = error instanceof PagefoldError ? error : brokenInvariant(String(error), error)
+      throw this.broken
+    }
+  }
+
+  /** Does anybody outside get to act while the engine is at work? */
+  get callsBack(): boolean {
+    return this.notifiers > 0 || this.trace.active || this.race !== undefined
+  }
+
+  /** The mm of an id somebody still holds (Linux: mmgrab). */
+  mm(id: number): MmStruct {
+    return this.mmById[id]!
+  }
+
+  /** Every mm somebody still holds, exited or not. */
+  *mms(): IterableIterator<MmStruct> {
+    for (const mm of this.mmById) if (mm !== undefined) yield mm
+  }
+
+  /** Finds a number for a new mm; 0 when there are too many. */
+  addMm(mm: MmStruct): number {
+    const id = this.freeMmIds.pop() ?? this.mmById.length
+    if (id > MAX_MMS) return 0
+    this.mmById[id] = mm
+    return id
+  }
+
+  removeMm(id: number): void {
+    this.mmById[id] = undefined
+    this.freeMmIds.push(id)
+  }
+
+  /** Counts zero pages placed by ksmd, at once and for both sides. Linux: ksm_map_zero_page() */
+  addKsmZeroPages(mm: MmStruct, change: number): void {
+    mm.ksm.zeroPages += change
+    this.arena.counters[COUNTER_KSM_ZERO_PAGES]! += change
+  }
+
+  /** Linux: count_vm_event(KSM_SWPIN_COPY) */
+  countSwapinCopy(): void {
+    this.arena.counters[COUNTER_KSM_SWPIN_COPY]!++
+  }
+
+  /** Notes something that should not be, with what the frame looks like. Always false, for the caller to return. */
+  warn(pfn: number, what: string): false {
+    const { frames } = this
+    const state = `refcount ${frames.refcount(pfn)}, mapcount ${frames.mapcount(pfn)}`
+    const mapping = `mapping 0x${frames.mapping(pfn).toString(16)}, index 0x${frames.index(pfn).toString(16)}`
+    this.warnings.push(
+      `${what}: frame ${pfn}, ${state}, ${mapping}, flags 0x${frames.flags(pfn).toString(16)}`,
+    )
+    return false
+  }
+}

@@ -1,0 +1,144 @@
+// Page tables: for each mm a tree of four levels in the arena (pgd, pud, pmd, pte), made as pages are mapped. Work on
+// a range costs what is mapped in it, never what it spans: holes are jumped a whole table at a time.
+
+import { PTE_PRESENT, PTE_SPECIAL, TABLE_ENTRIES, TABLE_SHIFT } from '../../../assembly/abi.ts'
+import type { Arena } from '../../core/arena.ts'
+import { Tables } from '../../core/tables.ts'
+
+const LAST = TABLE_ENTRIES - 1
+/** How far a level's index lies above the pte index: pgd, pud, pmd. */
+const LEVEL_SHIFTS = [3 * TABLE_SHIFT, 2 * TABLE_SHIFT, TABLE_SHIFT] as const
+
+export class PageTables {
+  private readonly tables: Tables
+
+  constructor(arena: Arena) {
+    this.tables = new Tables(arena)
+  }
+
+  /** Makes an empty page table and returns its pgd; 0 when out of memory. Linux: pgd_alloc() */
+  create(): number {
+    return this.tables.alloc()
+  }
+
+  /** The pte that `next` stopped at. */
+  found = 0
+  /** The table found last: the next page is usually in it too. */
+  private cachedPgd = 0
+  private cachedPlace = 0
+  private cachedTable = 0
+
+  /** The pte of a virtual page, 0 if there is none. */
+  get(pgd: number, vpn: number): number {
+    const table = this.pteTable(pgd, vpn)
+    return table === 0 ? 0 : this.tables.entry(table, vpn & LAST)
+  }
+
+  /** Replaces a pte that exists. */
+  set(pgd: number, vpn: number, pte: number): void {
+    this.tables.setEntry(this.pteTable(pgd, vpn), vpn & LAST, pte)
+  }
+
+  /**
+   * Makes sure that `set` has a place for the pte of a virtual page. False when out of memory; tables made on the way
+   * stay, empty. Linux: pte_alloc_map()
+   */
+  reserve(pgd: number, vpn: number): boolean {
+    let table = pgd
+    for (const shift of LEVEL_SHIFTS) {
+      const index = (vpn >>> shift) & LAST
+      let below = this.tables.entry(table, index)
+      if (below === 0) {
+        below = this.tables.alloc()
+        if (below === 0) return false
+        this.tables.setEntry(table, index, below)
+      }
+      table = below
+    }
+    return true
+  }
+
+  /**
+   * The first virtual page in [vpn, end) whose pte is not empty, or `end`. With `anonymous`, only ptes that map a page
+   * of their own count: no zero page, nothing swapped out. The pte itself is in `found`. Linux: walk_page_range_vma()
+   */
+  next(pgd: number, vpn: number, end: number, anonymous = false): number {
+    while (vpn < end) {
+      const table = this.pteTable(pgd, vpn)
+      if (table === 0) {
+        vpn = this.afterHole(pgd, vpn)
+        continue
+      }
+      do {
+        const pte = this.tables.entry(table, vpn & LAST)
+        if (anonymous ? (pte & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT : pte !== 0) {
+          this.found = pte
+          return vpn
+        }
+        vpn++
+      } while (vpn < end && (vpn & LAST) !== 0)
+    }
+    return end
+  }
+
+  /** Frees the tables of [start, end) that have become empty, all but the pgd. Linux: free_pgtables() */
+  prune(pgd: number, start: number, end: number): void {
+    this.pruneLevel(pgd, 0, 0, start, end)
+  }
+
+  /** Frees an empty page table. */
+  destroy(pgd: number): void {
+    this.tables.free(pgd)
+  }
+
+  private pteTable(pgd: number, vpn: number): number {
+    const place = vpn >>> TABLE_SHIFT
+    if (place === this.cachedPlace && pgd === this.cachedPgd) return this.cachedTable
+    const table = this.walk(pgd, vpn)
+    if (table !== 0) {
+      this.cachedPgd = pgd
+      this.cachedPlace = place
+      this.cachedTable = table
+    }
+    return table
+  }
+
+  private walk(pgd: number, vpn: number): number {
+    const pud = this.tables.entry(pgd, vpn >>> (3 * TABLE_SHIFT))
+    if (pud === 0) return 0
+    const pmd = this.tables.entry(pud, (vpn >>> (2 * TABLE_SHIFT)) & LAST)
+    if (pmd === 0) return 0
+    return this.tables.entry(pmd, (vpn >>> TABLE_SHIFT) & LAST)
+  }
+
+  /** Where to look on when there is no table of ptes at `vpn`: behind the highest level that is missing. */
+  private afterHole(pgd: number, vpn: number): number {
+    let table = pgd
+    for (const shift of LEVEL_SHIFTS) {
+      table = this.tables.entry(table, (vpn >>> shift) & LAST)
+      if (table === 0) {
+        const span = 2 ** shift
+        return vpn - (vpn % span) + span
+      }
+    }
+    return vpn
+  }
+
+  private pruneLevel(table: number, level: number, base: number, start: number, end: number): void {
+    const shift = LEVEL_SHIFTS[level]
+    if (shift === undefined) return
+    const span = 2 ** shift
+    const first = Math.max(0, Math.floor((start - base) / span))
+    const last = Math.min(LAST, Math.floor((end - 1 - base) / span))
+    for (let index = first; index <= last; index++) {
+      const below = this.tables.entry(table, index)
+      if (below === 0) continue
+      this.pruneLevel(below, level + 1, base + index * span, start, end)
+      if (this.tables.isEmpty(below)) {
+        this.tables.setEntry(table, index, 0)
+        this.tables.free(below)
+        this.cachedPgd = 0
+      }
+    }
+  }
+}

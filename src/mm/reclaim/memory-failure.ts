@@ -1,0 +1,47 @@
+// Memory failure: the hardware reports an error in a frame. Its content is lost; who maps it is told, and later touches
+// fail. Nobody is told if swap has the content too. A merged page has many users at once; if its content exists in another
+// page of its chain they can be moved there instead, which Linux users ask for.
+//
+// Linux: memory_failure(), collect_procs_ksm(), me_swapcache_clean(), me_swapcache_dirty()
+
+import { FRAME_DIRTY, FRAME_SWAPCACHE, MAPPING_KSM, PAGE_SIZE } from '../../../assembly/abi.ts'
+import type { Memory } from '../model/memory.ts'
+import { isKsm } from '../page/rmap.ts'
+import { type Mapping, swapOutMappings, unmapToPoison } from './unmap-page.ts'
+
+/** What became of the users of a broken frame. */
+export interface MemoryFailure {
+  /** Who lost a page: name of the mm, and the address in bytes. Touching it fails with EHWPOISON from now on. */
+  readonly told: readonly { readonly mm: string; readonly address: number }[]
+  /** How many mappings were moved to another page with the same content, or find it in swap. */
+  readonly recovered: number
+}
+
+/** Marks a frame as broken: it is never handed out again. */
+export function memoryFailure(memory: Memory, pfn: number, recover: boolean): MemoryFailure {
+  const { frames } = memory
+  const moved = recover && isKsm(memory, pfn) ? memory.ksm.recoverFromFailure(pfn) : 0
+  if (frames.refcount(pfn) === 0) {
+    frames.poison(pfn)
+    return { told: [], recovered: moved }
+  }
+  frames.get(pfn) // held while it is taken apart, so that it does not go back to the free ones
+  const { lost, swapped } = takeFromUsers(memory, pfn)
+  // Nobody must join a broken page, however long somebody still holds it.
+  if (isKsm(memory, pfn)) frames.setMapping(pfn, MAPPING_KSM)
+  frames.poison(pfn)
+  frames.put(pfn)
+  const told = lost.map(({ mm, vpn }) => ({ mm: mm.name, address: vpn * PAGE_SIZE }))
+  return { told, recovered: moved + swapped }
+}
+
+/** Unmaps a page everywhere. Returns who lost it, and how many can have it back from swap. */
+function takeFromUsers(memory: Memory, pfn: number): { lost: Mapping[]; swapped: number } {
+  const { frames, swap } = memory
+  if (!frames.hasFlag(pfn, FRAME_SWAPCACHE)) return { lost: unmapToPoison(memory, pfn), swapped: 0 }
+  const mappings = swapOutMappings(memory, pfn, swap.entryOf(pfn))
+  // It stays in the swap cache for whoever has it swapped out to find it broken there.
+  if (frames.hasFlag(pfn, FRAME_DIRTY)) return { lost: mappings, swapped: 0 }
+  swap.uncache(pfn)
+  return { lost: [], swapped: mappings.length }
+}

@@ -1,0 +1,62 @@
+// Where swapped pages go: memory, or a file. A store moves pages and knows nothing of who they belong to.
+
+import { closeSync, openSync, readSync, writeSync } from 'node:fs'
+import { PAGE_SIZE } from '../../../assembly/abi.ts'
+import { expectInteger } from '../../errors.ts'
+
+/** What a pte has room for. */
+export const MAX_SLOTS = 2 ** 20
+
+/** Pages by slot. `read` and `write` throw if they cannot; a page read must be what was written there last. */
+export interface SwapStore {
+  /** How many pages it holds, 1 to 2^20. */
+  readonly slots: number
+  read(slot: number, into: Uint8Array): void
+  write(slot: number, from: Uint8Array): void
+  /** Called once it is no longer used for swap. */
+  close?(): void
+}
+
+/** A store in memory of its own, outside the arena. */
+export function memorySwapStore(slots: number): SwapStore {
+  expectInteger('slots', slots, 1, MAX_SLOTS)
+  const pages = new Map<number, Uint8Array>()
+  return {
+    slots,
+    read(slot, into) {
+      const page = pages.get(slot)
+      if (page === undefined) throw new Error(`nothing was written to slot ${slot}`)
+      into.set(page)
+    },
+    write(slot, from) {
+      pages.set(slot, from.slice())
+    },
+    close() {
+      pages.clear()
+    },
+  }
+}
+
+/** A store in a file, which is made or overwritten. */
+export function fileSwapStore(path: string, slots: number): SwapStore {
+  expectInteger('slots', slots, 1, MAX_SLOTS)
+  const fd = openSync(path, 'w+')
+  return {
+    slots,
+    read(slot, into) {
+      for (let done = 0; done < PAGE_SIZE; ) {
+        const got = readSync(fd, into, done, PAGE_SIZE - done, slot * PAGE_SIZE + done)
+        if (got === 0) throw new Error(`${path} ends before slot ${slot}`)
+        done += got
+      }
+    },
+    write(slot, from) {
+      for (let done = 0; done < PAGE_SIZE; ) {
+        done += writeSync(fd, from, done, PAGE_SIZE - done, slot * PAGE_SIZE + done)
+      }
+    },
+    close() {
+      closeSync(fd)
+    },
+  }
+}

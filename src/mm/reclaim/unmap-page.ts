@@ -1,0 +1,102 @@
+// Taking a page out of every page table that maps it, found through the rmap walk: for swap, migration, and broken
+// memory. What stands in the ptes afterwards says where the page went. Whether somebody else holds a reference is not
+// asked: such a page is unmapped all the same, and can be mapped again.
+//
+// Linux: try_to_unmap(), try_to_migrate(), remove_migration_ptes()
+
+import {
+  FRAME_DIRTY,
+  FRAME_EXCLUSIVE,
+  PTE_DIRTY,
+  PTE_EXCLUSIVE,
+  PTE_MIGRATION,
+  PTE_POISON,
+  PTE_PRESENT,
+  PTE_SPECIAL,
+  PTE_UFFD_WP,
+  PTE_WRITE,
+} from '../../../assembly/abi.ts'
+import type { Memory } from '../model/memory.ts'
+import type { MmStruct } from '../model/mm-struct.ts'
+import { makePte, makeSwapPte, ptePfn, type SwapEntry } from '../page/pte.ts'
+import { addRmap, rmapWalk } from '../page/rmap.ts'
+
+/** Where a page was mapped. */
+export interface Mapping {
+  readonly mm: MmStruct
+  readonly vpn: number
+}
+
+/** Replaces every pte of a page by its swap entry. True if none is left. Linux: try_to_unmap() */
+export function unmapToSwap(memory: Memory, pfn: number, entry: SwapEntry): boolean {
+  swapOutMappings(memory, pfn, entry)
+  return memory.frames.mapcount(pfn) === 0
+}
+
+/** The same; returns where it was mapped. */
+export function swapOutMappings(memory: Memory, pfn: number, entry: SwapEntry): Mapping[] {
+  return replacePtes(memory, pfn, (pte, exclusive) => {
+    // Before the mapping goes: the sum of both must never be too small.
+    memory.swap.duplicate(entry)
+    return makeSwapPte(entry, (pte & PTE_UFFD_WP) | (exclusive ? PTE_EXCLUSIVE : 0))
+  })
+}
+
+/** Replaces every pte of a page by a migration entry: whoever touches it has to wait. Linux: try_to_migrate() */
+export function unmapToMigrate(memory: Memory, pfn: number): boolean {
+  replacePtes(memory, pfn, (pte, exclusive) => {
+    const kept = pte & (PTE_WRITE | PTE_DIRTY | PTE_UFFD_WP)
+    return makePte(pfn, kept | PTE_MIGRATION | (exclusive ? PTE_EXCLUSIVE : 0))
+  })
+  return memory.frames.mapcount(pfn) === 0
+}
+
+/** Replaces every pte of a broken page by a mark; returns where it was mapped. */
+export function unmapToPoison(memory: Memory, pfn: number): Mapping[] {
+  return replacePtes(memory, pfn, () => PTE_POISON)
+}
+
+/** Turns the migration entries that name `fromPfn` into ptes of `toPfn`. Linux: remove_migration_ptes() */
+export function removeMigrationPtes(memory: Memory, fromPfn: number, toPfn: number): void {
+  const { frames, pageTables } = memory
+  rmapWalk(memory, toPfn, (mm, _, vpn) => {
+    const pte = pageTables.get(mm.pgd, vpn)
+    if ((pte & (PTE_PRESENT | PTE_MIGRATION)) !== PTE_MIGRATION || ptePfn(pte) !== fromPfn) return true
+    frames.get(toPfn)
+    addRmap(memory, toPfn)
+    if ((pte & PTE_EXCLUSIVE) !== 0) frames.setFlag(toPfn, FRAME_EXCLUSIVE)
+    pageTables.set(mm.pgd, vpn, makePte(toPfn, (pte & (PTE_WRITE | PTE_DIRTY | PTE_UFFD_WP)) | PTE_PRESENT))
+    return true
+  })
+}
+
+function replacePtes(
+  memory: Memory,
+  pfn: number,
+  replacement: (pte: number, exclusive: boolean) => number,
+): Mapping[] {
+  const { frames, pageTables } = memory
+  const found: Mapping[] = []
+  // A page that nobody maps may name an anon_vma that is gone. Linux: folio_get_anon_vma()
+  if (frames.mapcount(pfn) === 0) return found
+  rmapWalk(memory, pfn, (mm, vma, vpn) => {
+    const pte = pageTables.get(mm.pgd, vpn)
+    if ((pte & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT || ptePfn(pte) !== pfn) return true
+    const range = mm.notifiers.start('clear', vpn, vpn + 1)
+    if (mm.vmas.at(vpn) !== vma || pageTables.get(mm.pgd, vpn) !== pte) {
+      // Whoever was called has changed it: then this one stays.
+      mm.notifiers.end(range)
+      return true
+    }
+    const exclusive = frames.hasFlag(pfn, FRAME_EXCLUSIVE)
+    if ((pte & PTE_DIRTY) !== 0) frames.setFlag(pfn, FRAME_DIRTY)
+    pageTables.set(mm.pgd, vpn, replacement(pte, exclusive))
+    frames.clearFlag(pfn, FRAME_EXCLUSIVE)
+    frames.addMapcount(pfn, -1)
+    frames.put(pfn)
+    mm.notifiers.end(range)
+    found.push({ mm, vpn })
+    return frames.mapcount(pfn) > 0
+  })
+  return found
+}

@@ -1,0 +1,223 @@
+// The report of pagefold bench: the peers side by side, how pagefold gets there, and what changed since a baseline.
+
+import type { Change } from '../../bench/macro/baseline.ts'
+import { type BenchResult, type PeerResult, type Spread, spread } from '../../bench/macro/bench.ts'
+
+import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from '../index.ts'
+
+const PAGE = 4096
+
+/** Makes the report; `changes` if there was a baseline. */
+export function benchReport(result: BenchResult, changes?: readonly Change[]): Report {
+  const { sources, pages, index, checksum, workers } = result
+  return {
+    title: 'pagefold bench',
+    subtitle: `${sources.join(', ')}: ${pages.toLocaleString('en-US')} pages; index ${index}, checksum ${checksum}${workers === 0 ? '' : `, workers ${workers}`}`,
+    sections: [
+      outcome(result),
+      peers(result),
+      ...unavailable(result),
+      overBytes(result),
+      overTime(result),
+      ...(changes === undefined ? [] : comparison(changes)),
+      settings(result),
+    ],
+    result: changes === undefined ? result : { ...result, changes },
+  }
+}
+
+function outcome({ curve, still, ratios }: BenchResult): FiguresSection {
+  const { best, bytes_saved } = curve
+  const ofBest = (saved: number): string =>
+    best.bytes_saved === 0
+      ? 'nothing to save'
+      : `${((100 * saved) / best.bytes_saved).toFixed(1)} % of the best`
+  const linux = ratios.linux
+  return {
+    kind: 'figures',
+    title: 'What came of it',
+    figures: [
+      { label: 'Best possible', value: best.bytes_saved, unit: 'bytes', note: 'every content once' },
+      { label: 'Saved', value: bytes_saved, unit: 'bytes', note: ofBest(bytes_saved) },
+      { label: 'Net', value: curve.net_profit, unit: 'bytes', note: "less pagefold's records" },
+      {
+        label: 'Saved on average',
+        value: curve.area,
+        unit: 'share',
+        note: 'of the best, over three full scans',
+      },
+      ...(linux === undefined
+        ? []
+        : [{ label: "ksmd's time over pagefold's", value: linux, unit: 'ratio' } as const]),
+      ...(still === undefined
+        ? []
+        : [
+            {
+              label: 'Saved after one scan of still guests',
+              value: still.bytes_saved,
+              unit: 'bytes',
+              note: ofBest(still.bytes_saved),
+            } as const,
+          ]),
+      ...overScan("ksmd's time over that scan's", still?.linux_over),
+      ...overScan('In processor time', still?.linux_over_cpu),
+    ],
+  }
+}
+
+function overScan(label: string, times: Spread | null | undefined): FiguresSection['figures'] {
+  if (times === null || times === undefined) return []
+  const note = `to the same point; ${times.min.toFixed(1)} to ${times.max.toFixed(1)}`
+  return [{ label, value: times.median, unit: 'ratio', note }]
+}
+
+function peers(result: BenchResult): BarsSection {
+  const present = Object.entries(result.peers).flatMap(([name, peer]) =>
+    'unavailable' in peer ? [] : [[name, peer] as const],
+  )
+  const range = (of: 'min' | 'max') =>
+    present.map(([, { samples }]) => spread(samples.map((one) => one.converge_ns_per_page))[of])
+  const medians = (of: keyof Omit<PeerResult, 'samples'>) => present.map(([, peer]) => peer[of])
+  return {
+    kind: 'bars',
+    title: 'Time a page',
+    note:
+      'Until everything mergeable is merged, two full scans (one for pagefold-still), and of a scan more, which finds nothing. ' +
+      'Medians of trials in turns. All merged the same pages with the same.',
+    label: 'peer',
+    labels: present.map(([name]) => name),
+    series: [
+      { label: 'converge', unit: 'ns', values: medians('converge_ns_per_page') },
+      { label: 'rescan', unit: 'ns', values: medians('rescan_ns_per_page') },
+      { label: 'least', unit: 'ns', values: range('min'), tableOnly: true },
+      { label: 'most', unit: 'ns', values: range('max'), tableOnly: true },
+      {
+        label: 'over pagefold',
+        unit: 'ratio',
+        values: present.map(([name]) => result.ratios[name] ?? 1),
+        tableOnly: true,
+      },
+    ],
+  }
+}
+
+function unavailable(result: BenchResult): TableSection[] {
+  const missing = Object.entries(result.peers).flatMap(([name, peer]) =>
+    'unavailable' in peer ? [[name, peer.unavailable] as const] : [],
+  )
+  if (missing.length === 0) return []
+  return [
+    {
+      kind: 'table',
+      title: 'Not available here',
+      columns: [
+        { label: 'peer', values: missing.map(([name]) => name) },
+        { label: 'why', values: missing.map(([, why]) => why) },
+      ],
+    },
+  ]
+}
+
+function overBytes({ curve, still }: BenchResult): LinesSection {
+  const { points } = curve.samples[0]!
+  return {
+    kind: 'lines',
+    title: 'Saved over bytes scanned',
+    note: 'Three full scans: the first learns checksums, the second merges, the third finds nothing new.',
+    x: { label: 'scanned', unit: 'bytes', values: points.map(([scanned]) => scanned) },
+    series: [
+      ...savedAndBest(curve),
+      ...(still === undefined
+        ? []
+        : [
+            { label: 'saved, guests that hold still', unit: 'bytes', values: savedAt(still.points) } as const,
+          ]),
+    ],
+  }
+}
+
+function overTime({ curve }: BenchResult): LinesSection {
+  const { points } = curve.samples[0]!
+  return {
+    kind: 'lines',
+    title: 'Saved over processor time',
+    note: 'Medians of the trials.',
+    x: {
+      label: 'processor time',
+      unit: 'ms',
+      values: points.map((_, i) => spread(curve.samples.map((sample) => sample.points[i]![1])).median),
+    },
+    series: savedAndBest(curve),
+  }
+}
+
+function savedAt(points: BenchResult['curve']['samples'][0]['points']): number[] {
+  return points.map(([, , saved]) => saved)
+}
+
+function savedAndBest({ samples, best }: BenchResult['curve']): LinesSection['series'] {
+  const { points } = samples[0]!
+  return [
+    { label: 'saved', unit: 'bytes', values: savedAt(points) },
+    { label: 'best possible', unit: 'bytes', values: points.map(() => best.bytes_saved) },
+  ]
+}
+
+function comparison(changes: readonly Change[]): Section[] {
+  const labels = changes.map(({ metric }) => metric)
+  const times = (label: string, of: (change: Change) => number) => ({ label, values: changes.map(of) })
+  return [
+    {
+      kind: 'bars',
+      title: 'Against the baseline',
+      note: 'Change of the medians. More is slower, and of the area missed more is worse.',
+      label: 'metric',
+      labels,
+      series: [
+        {
+          label: 'change',
+          unit: 'share',
+          values: changes.map(({ change }) => (Number.isFinite(change) ? change : null)),
+        },
+      ],
+    },
+    {
+      kind: 'table',
+      title: 'Against the baseline, in figures',
+      note: 'Slower or faster: every trial of one run lies beyond every trial of the other, and the medians are more than 2 % apart.',
+      columns: [
+        { label: 'metric', values: labels },
+        { label: 'as a multiple of', values: changes.map(({ over }) => over) },
+        ...(['before', 'after'] as const).flatMap((when) =>
+          (['median', 'min', 'max'] as const).map((which) => ({
+            ...times(`${when}, ${which}`, (change) => change[when][which]),
+            unit: 'count' as const,
+          })),
+        ),
+        { label: 'verdict', values: changes.map(({ verdict }) => verdict) },
+      ],
+    },
+  ]
+}
+
+function settings({ machine, versions, counters, ...result }: BenchResult): TableSection {
+  const rows: [string, string | number][] = [
+    ...Object.entries(counters),
+    ['size', `${result.pages * PAGE} bytes`],
+    ['input digest', result.input_digest],
+    ['digest of who shares with whom', result.digest],
+    ['processor', machine.processor],
+    ['cores', machine.cores],
+    ['kernel', machine.kernel],
+    ['pagefold', versions.pagefold],
+    ['node', versions.node],
+  ]
+  return {
+    kind: 'table',
+    title: 'What was measured, and where',
+    columns: [
+      { label: 'what', values: rows.map(([name]) => name) },
+      { label: 'value', values: rows.map(([, value]) => value) },
+    ],
+  }
+}

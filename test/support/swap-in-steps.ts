@@ -61,11 +61,7 @@ export class Faulter {
     const { memory, pgd, vmas } = this.mm
     const vpn = vpnOf(this.at)
     addAnonRmap(memory, this.pfn, vmas.at(vpn)!, vpn, this.shares)
-    memory.pageTables.set(
-      pgd,
-      vpn,
-      mkPte(this.pfn) | (this.shares ? PTE_WRITE | PTE_DIRTY : 0),
-    )
+    memory.pageTables.set(pgd, vpn, mkPte(this.pfn) | (this.shares ? PTE_WRITE | PTE_DIRTY : 0))
   }
 }
 

@@ -132,10 +132,9 @@ export class Arena {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE)
   }
 
-  /** Bytes within one frame, a live view. */
-  bytesAt(pfn: number, offset: number, length: number): Uint8Array {
-    const at = pfn * PAGE_SIZE + offset
-    return this.u8.subarray(at, at + length)
+  /** Where a byte of a frame lies in `u8`. */
+  byteAt(pfn: number, offset: number): number {
+    return pfn * PAGE_SIZE + offset
   }
 
   /** The bytes of adjacent frames, a live view. */

@@ -30,6 +30,7 @@ import { expectDone } from './calls/refused.ts'
 import { unmapRange } from './calls/unmap.ts'
 import { registerUserfault, userfaultWriteProtect } from './fault/userfault.ts'
 import { ADDRESS_LIMIT, expectAddress, hex, pageRange, vpnOf } from './model/address.ts'
+import type { Gate } from './model/gate.ts'
 import type { UserfaultHandler } from './model/hooks.ts'
 import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './model/mm-struct.ts'
 import { VM_MERGEABLE } from './model/vma.ts'
@@ -239,10 +240,13 @@ export class Mm extends MmStruct {
 
   /** The frame behind an address, or undefined when none is present. Linux: /proc/PID/pagemap */
   pfn(address: number): number | undefined {
-    return this.enter(() => {
+    const gate = this.expectAlive()
+    try {
       const pte = getPte(this, vpnOf(expectAddress(address)))
       return ptePresent(pte) ? ptePfn(pte) : undefined
-    })
+    } catch (error) {
+      throw gate.caught(error)
+    }
   }
 
   /** What /proc/PID/ksm_stat says. */
@@ -289,8 +293,13 @@ export class Mm extends MmStruct {
 
   /** What every call goes through that only a living mm can answer. */
   private enter<Result>(work: () => Result): Result {
+    return this.expectAlive().look(work)
+  }
+
+  private expectAlive(): Gate {
     const { gate } = this.memory
-    if (this.users === 0 && !gate.isBroken) throw new PagefoldError('ESRCH', `${this.name} has exited`)
-    return gate.enter(work)
+    gate.expectSound()
+    if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
+    return gate
   }
 }

@@ -10,8 +10,8 @@ import { refused } from './refused.ts'
 /** Copies bytes of a guest into `into`, as much as that holds. Throws EFAULT, EIO, EHWPOISON, EAGAIN. */
 export function readBytes(mm: MmStruct, address: number, into: Uint8Array): void {
   const { bytes } = mm.memory
-  eachPage(address, into.length, (vpn, offset, from, count) => {
-    bytes.read(access(mm, vpn, 'read'), offset, into.subarray(from, from + count))
+  eachPage(address, into.length, (vpn, offset, at, count) => {
+    bytes.read(access(mm, vpn, 'read'), offset, count, into, at)
   })
 }
 
@@ -19,7 +19,7 @@ export function readBytes(mm: MmStruct, address: number, into: Uint8Array): void
 export function writeBytes(mm: MmStruct, address: number, from: Uint8Array, kind: 'write' | 'force'): void {
   const { bytes } = mm.memory
   eachPage(address, from.length, (vpn, offset, at, count) => {
-    bytes.write(access(mm, vpn, kind), offset, from.subarray(at, at + count))
+    bytes.write(access(mm, vpn, kind), offset, count, from, at)
   })
 }
 

@@ -42,7 +42,7 @@ export class Pin {
       expectInteger('length', length, 0, this.bytes - offset)
       const into = outside(() => new Uint8Array(length))
       eachPage(this.offset + offset, length, (page, at, from, count) => {
-        this.memory.bytes.read(this.pfns[page]!, at, into.subarray(from, from + count))
+        this.memory.bytes.read(this.pfns[page]!, at, count, into, from)
       })
       return into
     })
@@ -58,7 +58,7 @@ export class Pin {
       if (!this.writable)
         throw mistake(new RangeError('the pages are held for reading only: take them with `write: true`'))
       eachPage(this.offset + offset, bytes.length, (page, at, from, count) => {
-        this.memory.bytes.write(this.pfns[page]!, at, bytes.subarray(from, from + count))
+        this.memory.bytes.write(this.pfns[page]!, at, count, bytes, from)
         this.memory.frames.setFlag(this.pfns[page]!, FRAME_DIRTY)
       })
     })

@@ -38,11 +38,15 @@ export class SecondaryMmu implements Notifier {
    * being changed: try again later. Throws what a fault throws.
    */
   translate(address: number, write = false): number {
-    return this.enter(() => {
+    const { gate } = this.mm.memory
+    gate.expectSound()
+    try {
       const known = this.translations.get(vpnOf(address))
       if (known !== undefined && (known.writable || !write)) return known.pfn
       return this.faultIn(vpnOf(expectAddress(address)), write)
-    })
+    } catch (error) {
+      throw gate.caught(error)
+    }
   }
 
   /** What the mirror says, without asking anybody; undefined if it knows nothing. */
@@ -122,9 +126,5 @@ export class SecondaryMmu implements Notifier {
 
   private look<Result>(work: () => Result): Result {
     return this.mm.memory.gate.look(work)
-  }
-
-  private enter<Result>(work: () => Result): Result {
-    return this.mm.memory.gate.enter(work)
   }
 }

@@ -249,7 +249,7 @@ describe('a host with helpers', () => {
 
   it('tells those that are to end nothing else', async () => {
     const host = await Host.create({ frames: 8, workers: 1 })
-    const { helpers } = host.ksm.state
+    const { helpers } = host.ksm.batch
     const state = (): number => host.memory.arena.u32[(HEADER_HELPERS + HELPERS_STATE) / 4]!
     helpers.wake()
     expect(state()).toBe(HELPERS_AWAKE)

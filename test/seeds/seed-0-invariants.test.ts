@@ -7,7 +7,7 @@ import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore, PagefoldError } from '../../src/index.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { type Random, random } from '../support/random.ts'
-import { always, contentBytes, counted, ksmOf, machine, PAGE } from '../support/seeds.ts'
+import { always, contentBytes, counted, ksmOf, machine, PAGE } from '../support/shared-pair.ts'
 
 const PAGES = 4
 const CONTENTS = 3

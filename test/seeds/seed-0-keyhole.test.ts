@@ -15,7 +15,7 @@ import {
   SHARED_CONTENT,
   sharedPair,
   sharePage,
-} from '../support/seeds.ts'
+} from '../support/shared-pair.ts'
 
 type Mutant = (host: Host) => void
 

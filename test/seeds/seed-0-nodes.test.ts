@@ -19,7 +19,7 @@ import {
   sharedPair,
   sharePage,
   useUpFrames,
-} from '../support/seeds.ts'
+} from '../support/shared-pair.ts'
 
 type Mutant = (host: Host) => void
 

@@ -23,7 +23,7 @@ import {
   sharedPair,
   sharePage,
   useUpFrames,
-} from '../support/seeds.ts'
+} from '../support/shared-pair.ts'
 
 /** Looks through a node's keyhole and lets go at once. */
 function peep(host: Host, node: number, lock?: PageLock): number {

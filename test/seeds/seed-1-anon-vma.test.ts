@@ -7,7 +7,7 @@ import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/inde
 import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
 import { getAnonVma } from '../../src/mm/page/rmap.ts'
 import { type Forest, forest, namesFreed, namesOf, permutations } from '../support/forest.ts'
-import { contentBytes, expectContent, ksmOf, machine, mapPages, once, PAGE } from '../support/seeds.ts'
+import { contentBytes, expectContent, ksmOf, machine, mapPages, once, PAGE } from '../support/shared-pair.ts'
 
 type Mutant = (host: Host) => void
 

@@ -9,7 +9,7 @@ import { AnonVma2008, Forest2010 } from '../support/anon-vma-schemes.ts'
 import { namesFreed } from '../support/forest.ts'
 import { type Random, random } from '../support/random.ts'
 import { lockForests } from '../support/rw-semaphore.ts'
-import { machine, mapPages, PAGE } from '../support/seeds.ts'
+import { machine, mapPages, PAGE } from '../support/shared-pair.ts'
 
 const NAMES = ['P', 'A', 'B', 'C', 'D', 'E']
 

@@ -17,6 +17,7 @@ import { isSwapPte, swapEntryOf } from '../../src/mm/page/pte.ts'
 import { migratePage } from '../../src/mm/reclaim/migrate.ts'
 import { unmapToSwap } from '../../src/mm/reclaim/unmap-page.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
+import { Faulter, ORDERS, play, type Step, schedules } from '../support/swap-in-steps.ts'
 import {
   byteAt,
   contentBytes,
@@ -27,8 +28,7 @@ import {
   pteOf,
   stage,
   vector,
-} from '../support/stage.ts'
-import { Faulter, ORDERS, play, type Step, schedules } from '../support/swap-in-steps.ts'
+} from '../support/world.ts'
 
 afterEach(() => vi.restoreAllMocks())
 

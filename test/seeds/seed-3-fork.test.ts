@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Host, type Mm, SecondaryMmu } from '../../src/index.ts'
 import { Balance } from '../support/balance.ts'
-import { contentBytes, errnoOf, expectContent, machine, PAGE } from '../support/seeds.ts'
+import { contentBytes, errnoOf, expectContent, machine, PAGE } from '../support/shared-pair.ts'
 
 /** A parent with two ranges that a fork copies as COW, and one each of the kinds it does not. */
 interface Parent {

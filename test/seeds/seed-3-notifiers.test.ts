@@ -11,7 +11,16 @@ import {
 } from '../../src/index.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { Balance } from '../support/balance.ts'
-import { always, contentBytes, errnoOf, machine, mapPages, once, PAGE, sharedPair } from '../support/seeds.ts'
+import {
+  always,
+  contentBytes,
+  errnoOf,
+  machine,
+  mapPages,
+  once,
+  PAGE,
+  sharedPair,
+} from '../support/shared-pair.ts'
 
 describe('seed 3, notifiers', () => {
   it('3.8: a range that begins ends with the very same bounds, whatever the operation', async () => {

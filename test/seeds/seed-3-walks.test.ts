@@ -18,7 +18,7 @@ import {
   once,
   PAGE,
   sharedPair,
-} from '../support/seeds.ts'
+} from '../support/shared-pair.ts'
 
 /** One page of a parent that `children` children map too. */
 async function sharedByForks(

@@ -26,7 +26,7 @@ import {
   stage,
   vector,
   vpnOf,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 /** A and B share K, then B unmaps: one pte maps it, one item too many is counted. */
 async function oneUserLeft(reuseKsm: boolean, index: IndexName = 'hash') {

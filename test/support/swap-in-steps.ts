@@ -7,7 +7,7 @@ import type { Host, Mm } from '../../src/index.ts'
 import { canShareSwapPage } from '../../src/mm/fault/cow.ts'
 import { makePte, type SwapEntry, swapEntryOf } from '../../src/mm/page/pte.ts'
 import { addAnonRmap } from '../../src/mm/page/rmap.ts'
-import { byteAt, pokeByte, pteOf, vpnOf } from './stage.ts'
+import { byteAt, pokeByte, pteOf, vpnOf } from './world.ts'
 
 export type Step = 'lock' | 'ask' | 'add_rmap' | 'swap_free' | 'unlock' | 'write'
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { AdvisorMode, Host } from '../../src/index.ts'
 import { Advisor, type AdvisorGoals } from '../../src/ksm/advisor.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { errnoOf, guest, stage } from '../support/stage.ts'
+import { errnoOf, guest, stage } from '../support/world.ts'
 
 const GOALS: AdvisorGoals = { targetScanTime: 200, maxCpu: 70, maxPagesToScan: 30_000 }
 

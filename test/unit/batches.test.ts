@@ -2,7 +2,7 @@
 // into being there in the meantime.
 
 import { describe, expect, it } from 'vitest'
-import { addRange, contentBytes, guest, PAGE, stage } from '../support/stage.ts'
+import { addRange, contentBytes, guest, PAGE, stage } from '../support/world.ts'
 
 const PAGES = 4
 const filled = (first: number): number[] => Array.from({ length: PAGES }, (_, i) => first + i)

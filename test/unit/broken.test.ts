@@ -3,7 +3,7 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Host, Mm } from '../../src/index.ts'
-import { errnoOf, guest, PAGE, stage } from '../support/stage.ts'
+import { errnoOf, guest, PAGE, stage } from '../support/world.ts'
 
 afterEach(() => vi.unstubAllGlobals())
 

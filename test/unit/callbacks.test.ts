@@ -12,7 +12,7 @@ import {
   once,
   PAGE,
   sharePage,
-} from '../support/seeds.ts'
+} from '../support/shared-pair.ts'
 
 describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (index) => {
   it('swapping in the middle of a merge does not change what the trees are searched for', async () => {

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { Host, stillClock } from '../../src/index.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
-import { byteAt, contentBytes, guest, PAGE, stage, vector } from '../support/stage.ts'
+import { byteAt, contentBytes, guest, PAGE, stage, vector } from '../support/world.ts'
 
 /** A host on a manual clock, with ten equal pages and a ksmd that has just begun. */
 async function running(pages = 10) {

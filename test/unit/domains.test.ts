@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES } from '../../src/index.ts'
-import { addRange, byteAt, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { addRange, byteAt, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/world.ts'
 
 describe.each(INDEX_NAMES)('domains, index %s', (index) => {
   it('merge within themselves and never with each other', async () => {

@@ -2,7 +2,7 @@
 
 import { describe, expect, it, vi } from 'vitest'
 import { type Clock, type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
-import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/world.ts'
 
 /** The first and the last frame behind the first half of the host's memory. */
 function lowerHalf(host: Host): [number, number] {

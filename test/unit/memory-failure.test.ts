@@ -13,7 +13,7 @@ import {
   pteOf,
   stage,
   vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 describe('a broken frame', () => {
   it('that is free concerns nobody, and is never handed out', async () => {

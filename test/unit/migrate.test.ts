@@ -15,7 +15,7 @@ import {
   pteOf,
   stage,
   vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 describe('a page of one mm', () => {
   it('keeps its bytes, its owner and its rights; its old frame is free', async () => {

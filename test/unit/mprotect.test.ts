@@ -13,7 +13,7 @@ import {
   pteOf,
   stage,
   vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 const ranges = (mm: Mm): string[] =>
   [...mm.vmas].map(

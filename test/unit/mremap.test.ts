@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/index.ts'
-import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/world.ts'
 
 const contents = (mm: Mm, at: number, pages: number): number[] =>
   Array.from({ length: pages }, (_, page) => byteAt(mm, at + page * PAGE))

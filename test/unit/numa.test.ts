@@ -13,7 +13,7 @@ import {
   pokeByte,
   stage,
   vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 const nodeOf = (host: Host, { mm, at }: Guest, page = 0): number => host.frame(mm.pfn(at + page * PAGE)!).node
 

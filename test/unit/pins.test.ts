@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { FRAME_EXCLUSIVE } from '../../assembly/abi.ts'
 import { COW_POLICIES, memorySwapStore } from '../../src/index.ts'
-import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/world.ts'
 
 describe('a pin', () => {
   it.each([

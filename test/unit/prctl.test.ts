@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES } from '../../src/index.ts'
-import { addRange, byteAt, contentBytes, errnoOf, guest, PAGE, stage, vector } from '../support/stage.ts'
+import { addRange, byteAt, contentBytes, errnoOf, guest, PAGE, stage, vector } from '../support/world.ts'
 
 const mergeable = (mm: { ksmStat(): { ksm_mergeable: string; ksm_merge_any: string } }): string => {
   const { ksm_mergeable, ksm_merge_any } = mm.ksmStat()

@@ -9,7 +9,7 @@ import {
   SMART_SCAN_POLICIES,
   type SmartScanPolicy,
 } from '../../src/index.ts'
-import { contentBytes, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { contentBytes, guest, PAGE, pokeByte, stage, vector } from '../support/world.ts'
 
 async function smart(smartScan: SmartScanPolicy, index: IndexName = 'hash'): Promise<Host> {
   const host = await stage({ smartScan, index })

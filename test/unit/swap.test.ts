@@ -19,7 +19,7 @@ import {
   pteOf,
   stage,
   vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 const DIR = mkdtempSync(join(tmpdir(), 'pagefold-swap-'))
 afterAll(() => rmSync(DIR, { recursive: true }))

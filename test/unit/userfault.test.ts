@@ -13,7 +13,7 @@ import {
   pteOf,
   stage,
   vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 /** A guest whose pages are protected, with a handler that notes where it was told of a write, and then does this. */
 async function protectedGuest(

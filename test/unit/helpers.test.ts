@@ -30,6 +30,7 @@ import { Window } from '../../src/core/window.ts'
 import { Host, INDEX_NAMES, type IndexName, type Mm, openSource, stillClock } from '../../src/index.ts'
 import { bareArena } from '../support/arena.ts'
 import { scratch } from '../support/files.ts'
+import { memoryOf } from '../support/inside.ts'
 import { random } from '../support/random.ts'
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url))
@@ -250,7 +251,7 @@ describe('a host with helpers', () => {
   it('tells those that are to end nothing else', async () => {
     const host = await Host.create({ frames: 8, workers: 1 })
     const { helpers } = host.ksm.batch
-    const state = (): number => host.memory.arena.u32[(HEADER_HELPERS + HELPERS_STATE) / 4]!
+    const state = (): number => memoryOf(host).arena.u32[(HEADER_HELPERS + HELPERS_STATE) / 4]!
     helpers.wake()
     expect(state()).toBe(HELPERS_AWAKE)
     host.close()

@@ -43,6 +43,7 @@ export {
 } from './lab/hash/quality.ts'
 export type { Touched } from './lab/hash/traits.ts'
 export { type BestPossible, bestPossible } from './lab/merge/best.ts'
+export { hostFor, type ImageHostOptions, loadGuest } from './lab/merge/host.ts'
 export {
   type MergeOptions,
   type MergeProgress,

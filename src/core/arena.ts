@@ -132,6 +132,12 @@ export class Arena {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE)
   }
 
+  /** Bytes within one frame, a live view. */
+  bytesAt(pfn: number, offset: number, length: number): Uint8Array {
+    const at = pfn * PAGE_SIZE + offset
+    return this.u8.subarray(at, at + length)
+  }
+
   /** The bytes of adjacent frames, a live view. */
   pages(pfn: number, count: number): Uint8Array {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + count) * PAGE_SIZE)

@@ -1,7 +1,7 @@
 // One address space as a guest, or whoever runs one, holds it in its hands: the system calls. Addresses are bytes, 44
 // bits wide; inside, everything is counted in virtual pages. Arguments are checked here, before anything changes.
 
-import { PAGE_SIZE, PTE_PRESENT } from '../../assembly/abi.ts'
+import { PAGE_SIZE } from '../../assembly/abi.ts'
 import {
   type Errno,
   expectBoolean,
@@ -38,7 +38,8 @@ import {
   Vma,
 } from './model/vma.ts'
 import { mergeWithNeighbours, modifyFlags } from './model/vma-edit.ts'
-import { ptePfn } from './page/pte.ts'
+import { ptePfn, ptePresent } from './page/pte.ts'
+import { getPte } from './page/ptes.ts'
 
 export interface MmapOptions {
   /** Where, in bytes; must be free. Default: behind the last mapping. */
@@ -274,8 +275,8 @@ export class Mm extends MmStruct {
   /** The frame behind an address, or undefined when none is present. Linux: /proc/PID/pagemap */
   pfn(address: number): number | undefined {
     this.expectAlive()
-    const pte = this.memory.pageTables.get(this.pgd, Math.floor(expectAddress(address) / PAGE_SIZE))
-    return (pte & PTE_PRESENT) === 0 ? undefined : ptePfn(pte)
+    const pte = getPte(this, Math.floor(expectAddress(address) / PAGE_SIZE))
+    return ptePresent(pte) ? ptePfn(pte) : undefined
   }
 
   /** What /proc/PID/ksm_stat says. */
@@ -309,14 +310,13 @@ export class Mm extends MmStruct {
 
   /** The frame behind a virtual page, after whatever faults it takes. */
   private access(vpn: number, kind: FaultKind): number {
-    const { pageTables } = this.memory
     const vma = this.vmas.at(vpn)
-    const pte = pageTables.get(this.pgd, vpn)
+    const pte = getPte(this, vpn)
     if (vma !== undefined && allows(this, vma, pte, kind)) return ptePfn(pte)
     const errno = handleMmFault(this, vpn, kind)
     if (errno !== undefined)
       throw new PagefoldError(errno, `${this.name}: ${kind} at ${hex(vpn * PAGE_SIZE)}: ${WHY[errno]}`)
-    return ptePfn(pageTables.get(this.pgd, vpn))
+    return ptePfn(getPte(this, vpn))
   }
 
   private hold(address: number, length: number, options: PinOptions, pin: boolean): Pin {

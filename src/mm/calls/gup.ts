@@ -4,13 +4,14 @@
 //
 // Linux: mm/gup.c
 
-import { FRAME_DIRTY, FRAME_EXCLUSIVE, PAGE_SHIFT, PAGE_SIZE, PTE_SPECIAL } from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_EXCLUSIVE, PAGE_SHIFT, PAGE_SIZE } from '../../../assembly/abi.ts'
 import { type Errno, expectBytes, expectInteger } from '../../errors.ts'
 import { allows, type FaultKind, handleMmFault } from '../fault/fault.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_SHARED } from '../model/vma.ts'
-import { ptePfn } from '../page/pte.ts'
+import { pteNormal, ptePfn } from '../page/pte.ts'
+import { getPte } from '../page/ptes.ts'
 import { isKsm } from '../page/rmap.ts'
 
 export interface PinOptions {
@@ -128,12 +129,12 @@ export function takePages(
 }
 
 function takePage(mm: MmStruct, vpn: number, write: boolean, pin: boolean): number | Errno {
-  const { pageTables, pins } = mm.memory
+  const { pins } = mm.memory
   const kind: FaultKind = write ? 'write' : 'read'
   for (let tries = 0; tries < MAX_TRIES; tries++) {
     const vma = mm.vmas.at(vpn)
     if (vma === undefined) return 'EFAULT'
-    const pte = pageTables.get(mm.pgd, vpn)
+    const pte = getPte(mm, vpn)
     const accessible = allows(mm, vma, pte, kind)
     if (accessible && (!pin || write || vma.has(VM_SHARED) || isOwn(mm.memory, pte))) {
       const pfn = ptePfn(pte)
@@ -149,5 +150,5 @@ function takePage(mm: MmStruct, vpn: number, write: boolean, pin: boolean): numb
 /** Is the page nobody else's, so that what is read through it stays what the guest sees? Linux: gup_must_unshare() */
 function isOwn(memory: Memory, pte: number): boolean {
   const pfn = ptePfn(pte)
-  return (pte & PTE_SPECIAL) === 0 && !isKsm(memory, pfn) && memory.frames.hasFlag(pfn, FRAME_EXCLUSIVE)
+  return pteNormal(pte) && !isKsm(memory, pfn) && memory.frames.hasFlag(pfn, FRAME_EXCLUSIVE)
 }

@@ -6,6 +6,8 @@ import { type PageRange, VPN_LIMIT } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_HUGETLB, VM_MERGEABLE, VM_UFFD_WP, Vma } from '../model/vma.ts'
 import { mergeWithNeighbours, splitAt } from '../model/vma-edit.ts'
+import { EMPTY_PTE } from '../page/pte.ts'
+import { nextPte, setPte, walkPageRange } from '../page/ptes.ts'
 import { removeVma, unmapRange } from './unmap.ts'
 
 /**
@@ -79,11 +81,7 @@ function moveRange(mm: MmStruct, start: number, end: number, target: number): Er
     const errno = memory.ksm.unmerge(mm, whole, start, end)
     if (errno !== undefined) return errno
   }
-  for (
-    let vpn = pageTables.next(mm.pgd, start, end);
-    vpn < end;
-    vpn = pageTables.next(mm.pgd, vpn + 1, end)
-  ) {
+  for (let vpn = nextPte(mm, start, end); vpn < end; vpn = nextPte(mm, vpn + 1, end)) {
     if (!pageTables.reserve(mm.pgd, target + vpn - start)) return 'ENOMEM'
   }
   splitAt(mm, start)
@@ -100,15 +98,10 @@ function moveRange(mm: MmStruct, start: number, end: number, target: number): Er
   }
   mm.vmas.insert(moved)
   const range = mm.notifiers.start('unmap', start, end)
-  for (
-    let vpn = pageTables.next(mm.pgd, start, end);
-    vpn < end;
-    vpn = pageTables.next(mm.pgd, vpn + 1, end)
-  ) {
-    const pte = pageTables.found
-    pageTables.set(mm.pgd, vpn, 0)
-    pageTables.set(mm.pgd, target + vpn - start, pte)
-  }
+  walkPageRange(mm, start, end, (vpn, pte) => {
+    setPte(mm, vpn, EMPTY_PTE)
+    setPte(mm, target + vpn - start, pte)
+  })
   mm.notifiers.end(range)
   removeVma(mm, vma)
   pageTables.prune(mm.pgd, start, end)

@@ -42,6 +42,20 @@ export function pageRange(
   return { start, end }
 }
 
+/** Cuts [at, at + length) at the borders of pages: the page, where in it, where in the whole, and how many bytes. */
+export function eachPage(
+  at: number,
+  length: number,
+  visit: (page: number, offset: number, from: number, count: number) => void,
+): void {
+  for (let from = 0; from < length; ) {
+    const offset = (at + from) % PAGE_SIZE
+    const count = Math.min(PAGE_SIZE - offset, length - from)
+    visit(Math.floor((at + from) / PAGE_SIZE), offset, from, count)
+    from += count
+  }
+}
+
 export function hex(address: number): string {
   return `0x${address.toString(16)}`
 }

@@ -4,6 +4,7 @@
 import { COUNTER_KSM_SWPIN_COPY, COUNTER_KSM_ZERO_PAGES } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
 import { brokenInvariant, PagefoldError } from '../../errors.ts'
+import { FrameBytes } from '../page/bytes.ts'
 import { Frames } from '../page/frames.ts'
 import { PageTables } from '../page/page-table.ts'
 import { PinCounts } from '../page/pins.ts'
@@ -19,6 +20,7 @@ const MAX_MMS = 65_535
 
 export class Memory {
   readonly arena: Arena
+  readonly bytes: FrameBytes
   readonly frames: Frames
   readonly pageTables: PageTables
   readonly anonVmas = new AnonVmas()
@@ -43,9 +45,10 @@ export class Memory {
 
   constructor(arena: Arena, numaNodes: number) {
     this.arena = arena
-    this.frames = new Frames(arena, numaNodes)
+    this.bytes = new FrameBytes(arena)
+    this.frames = new Frames(arena, this.bytes, numaNodes)
     this.pageTables = new PageTables(arena)
-    this.swap = new Swap(arena, this.frames)
+    this.swap = new Swap(arena, this.bytes, this.frames)
     this.pins = new PinCounts(this.frames)
   }
 

@@ -5,10 +5,11 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { PagefoldError } from '../../errors.ts'
-import { allows, handleMmFault, isWritable } from '../fault/fault.ts'
+import { allows, handleMmFault } from '../fault/fault.ts'
 import { hex } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { ptePfn } from '../page/pte.ts'
+import { EMPTY_PTE, ptePfn, pteWritable } from '../page/pte.ts'
+import { getPte } from '../page/ptes.ts'
 import type { Notifier, NotifierRange } from './notifier.ts'
 
 export interface Translation {
@@ -88,11 +89,10 @@ export class SecondaryMmu implements Notifier {
 
   /** The pte that allows the access, faulted in if need be; 0 if somebody has changed it again meanwhile. */
   private lookUp(vpn: number, write: boolean): number {
-    const { pageTables } = this.mm.memory
     const kind = write ? 'write' : 'read'
     const allowed = (): number => {
       const vma = this.mm.vmas.at(vpn)
-      const pte = vma === undefined ? 0 : pageTables.get(this.mm.pgd, vpn)
+      const pte = vma === undefined ? EMPTY_PTE : getPte(this.mm, vpn)
       return vma !== undefined && allows(this.mm, vma, pte, kind) ? pte : 0
     }
     const pte = allowed()
@@ -103,7 +103,7 @@ export class SecondaryMmu implements Notifier {
   }
 
   private mirror(vpn: number, pte: number): number {
-    const translation = { pfn: ptePfn(pte), writable: isWritable(pte) }
+    const translation = { pfn: ptePfn(pte), writable: pteWritable(pte) }
     this.translations.set(vpn, translation)
     return translation.pfn
   }

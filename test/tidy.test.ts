@@ -22,7 +22,7 @@ const sources = (folder: string): string[] =>
 const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/errors': [],
   'src/image': [],
-  'src/options': ['assembly', 'src/errors'],
+  'src/options': ['assembly', 'src/core', 'src/errors'],
   'src/version': [],
   'src/core': ['assembly', 'src/errors'],
   'src/mm': ['assembly', 'src/core', 'src/errors'],

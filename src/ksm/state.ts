@@ -85,7 +85,7 @@ export class KsmState {
     this.options = options
     this.clock = options.clock
     this.helpers = helpers
-    const { index, tiesAreEqual = true, still = false } = arena.strategy
+    const { index, tiesAreEqual, still = false } = arena.strategy
     this.ordersByChecksum = index === INDEX_HASH
     this.trustsTies = this.ordersByChecksum && tiesAreEqual
     this.guestsAreStill = still

@@ -27,9 +27,11 @@ export function writeMoment(
       for (let page = 0; page < count; page++) {
         const at = address + (first + page) * PAGE_SIZE
         // Compared where it lies: a copy of the guest's pages costs as much as all the rest.
-        const { buffer, byteOffset } = mm.memory.arena.page(mm.pfn(at)!)
-        const present = new Uint32Array(buffer, byteOffset, WORDS_PER_PAGE)
-        if (isPageOf(words, page, present)) continue
+        let same = false
+        mm.memory.bytes.show(mm.pfn(at)!, (present) => {
+          same = isPageOf(words, page, present)
+        })
+        if (same) continue
         mm.write(at, bytes.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
         written++
       }
@@ -41,7 +43,8 @@ export function writeMoment(
 }
 
 /** Is `present` what stands in `words` as its page number `page`? */
-function isPageOf(words: Uint32Array, page: number, present: Uint32Array): boolean {
+function isPageOf(words: Uint32Array, page: number, { buffer, byteOffset }: Uint8Array): boolean {
+  const present = new Uint32Array(buffer, byteOffset, WORDS_PER_PAGE)
   const start = page * WORDS_PER_PAGE
   for (let word = 0; word < WORDS_PER_PAGE; word++) {
     if (present[word] !== words[start + word]) return false

@@ -1,5 +1,6 @@
 // The public names.
 
+export { PAGE_SIZE } from '../assembly/abi.ts'
 export { type Errno, PagefoldError } from './errors.ts'
 export {
   type FrameCounts,

@@ -38,7 +38,14 @@ import { migratePage } from './mm/reclaim/migrate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/reclaim/swap-out.ts'
 import type { SwapStore } from './mm/reclaim/swap-store.ts'
 import type { TraceEvents, TraceName } from './mm/watch/tracepoints.ts'
-import { type ChecksumName, expectStrategy, type IndexName, type StrategyOptions } from './options.ts'
+import {
+  type ChecksumName,
+  DEFAULT_CHECKSUM,
+  DEFAULT_INDEX,
+  expectStrategy,
+  type IndexName,
+  type StrategyOptions,
+} from './options.ts'
 
 export interface HostOptions extends StrategyOptions {
   /** Page frames of 4096 bytes, for guests. Untouched ones cost nothing. */
@@ -141,7 +148,7 @@ export class Host {
     const clock = expectClock(options.clock ?? systemClock)
     const ksm = new Ksm(memory, { ...policy, clock }, helpers)
     await helpers.start()
-    return new Host(memory, ksm, policy, options.index ?? 'hash', options.checksum ?? 'xxh3')
+    return new Host(memory, ksm, policy, options.index ?? DEFAULT_INDEX, options.checksum ?? DEFAULT_CHECKSUM)
   }
 
   /** Makes an empty address space. Throws ENOMEM, EAGAIN. */

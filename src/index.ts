@@ -1,5 +1,6 @@
 // The public names.
 
+export { PAGE_SIZE } from '../assembly/abi.ts'
 export { type Errno, PagefoldError } from './errors.ts'
 export {
   type FrameCounts,
@@ -10,6 +11,7 @@ export {
   type MetadataStats,
 } from './host.ts'
 export type { Image, ImageFormat } from './image.ts'
+export { FORMAT_NAMES } from './images/formats.ts'
 export { openImage, openRawImage } from './images/open.ts'
 export { openSource, openSources } from './images/source.ts'
 export { type Clock, stillClock, systemClock } from './ksm/clock.ts'
@@ -43,6 +45,7 @@ export {
 } from './lab/hash/quality.ts'
 export type { Touched } from './lab/hash/traits.ts'
 export { type BestPossible, bestPossible } from './lab/merge/best.ts'
+export { hostFor, type ImageHostOptions, loadGuest } from './lab/merge/host.ts'
 export {
   type MergeOptions,
   type MergeProgress,

@@ -1,7 +1,7 @@
 // What one page's checksum costs, for every checksum: on a page in the cache, and page after page through more memory
 // than any cache holds, as a scan meets them.
 
-import { HEADER_KEY, PAGE_SIZE } from '../../assembly/abi.ts'
+import { HEADER_KEY, PAGE_SIZE, WORDS_PER_PAGE } from '../../assembly/abi.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { strategyOf } from '../../src/lab/hash/traits.ts'
 import type { ChecksumName } from '../../src/options.ts'
@@ -52,7 +52,7 @@ export async function resampleCost(sampleWords: number, seconds: number): Promis
   const pages = await Pages.ofFamily('random', COLD_PAGES, 1)
   pages.use(strategyOf('sampled', sampleWords))
   const { core, firstPfn, u32 } = pages.arena
-  const more = Math.min(1024, Math.ceil(sampleWords * 1.5))
+  const more = Math.min(WORDS_PER_PAGE, Math.ceil(sampleWords * 1.5))
   return hotAndCold((page) => {
     core.resample(firstPfn + page, HEADER_KEY, sampleWords, more)
     return u32[HEADER_KEY >>> 2]!

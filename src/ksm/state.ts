@@ -74,7 +74,7 @@ export class KsmState {
     this.counters = arena.counters
     this.options = options
     this.clock = options.clock
-    const { index, tiesAreEqual = true, still = false } = arena.strategy
+    const { index, tiesAreEqual, still = false } = arena.strategy
     this.ordersByChecksum = index === INDEX_HASH
     this.trustsTies = this.ordersByChecksum && tiesAreEqual
     this.guestsAreStill = still

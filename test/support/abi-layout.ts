@@ -50,8 +50,8 @@ export const VALUES: readonly Values[] = [
     core: false,
   },
   { name: 'kinds of a node', of: starting('KIND_'), below: ABI.NODE_KIND_MASK + 1, core: false },
-  { name: 'orders of the trees', of: starting('INDEX_'), below: 2, core: false },
-  // So that a checksum and a counter are added without a line here.
+  // Found by their names, so that one more needs no line here.
+  { name: 'orders of the trees', of: starting('INDEX_'), below: 2 ** 32, core: false },
   { name: 'checksums', of: starting('CHECKSUM_'), below: 2 ** 32, core: false },
   {
     name: 'counters',

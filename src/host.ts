@@ -1,9 +1,9 @@
 // The simulated machine: an arena with its frames, the mms on it, and a ksmd of its own. Thin: it makes the parts and
 // delegates.
 
-import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, MAPCOUNT_MASK, PAGE_SIZE } from '../assembly/abi.ts'
+import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, PAGE_SIZE } from '../assembly/abi.ts'
 import { audit } from './audit.ts'
-import { Arena, type ArenaMetadata } from './core/arena.ts'
+import { Arena, type ArenaMetadata, MAX_MAPPINGS } from './core/arena.ts'
 import { Helpers } from './core/helpers.ts'
 import {
   type Errno,
@@ -136,7 +136,7 @@ export class Host {
       throw new TypeError('Expected `options` to be an object with at least `frames`')
     }
     const frames = expectInteger('frames', options.frames, 1, 2 ** 20)
-    const mappings = expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAPCOUNT_MASK)
+    const mappings = expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAX_MAPPINGS)
     const numaNodes = expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES))
     const strategy = expectStrategy(options)
     const policy = expectPolicy(options)

@@ -4,7 +4,7 @@
 //
 // Linux: unstable_tree_search_insert()
 
-import { COUNTER_PAGES_UNSHARED, RMAP_SEQNR_MASK, RMAP_VOLATILE } from '../../assembly/abi.ts'
+import { COUNTER_PAGES_UNSHARED, RMAP_VOLATILE } from '../../assembly/abi.ts'
 import { linkBelow } from '../core/tree.ts'
 import { brokenInvariant } from '../errors.ts'
 import { findMergeableVma, presentPage } from './mergeable.ts'
@@ -40,7 +40,7 @@ export function unstableTreeSearchInsert(ksm: KsmState, trees: Trees, item: numb
 
 /** Takes an unstable item out. If it entered in an earlier scan that tree is forgotten already. */
 export function unstableTreeRemove(ksm: KsmState, item: number): void {
-  const age = (ksm.seqnr - ksm.items.seqnr(item)) & RMAP_SEQNR_MASK
+  const age = ksm.items.scansSince(item, ksm.seqnr)
   if (age > 1) throw brokenInvariant(`rmap item ${item} was left in the unstable tree for ${age} scans`)
   if (age === 0) ksm.core.erase(item)
   ksm.items.setState(item, RMAP_VOLATILE)

@@ -8,7 +8,6 @@ import { Worker } from 'node:worker_threads'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
   HEADER_HELPERS,
-  HEADER_KEY,
   HELPERS_AWAKE,
   HELPERS_CLOSING,
   HELPERS_STATE,
@@ -25,6 +24,7 @@ import {
   WINDOW_TICKET,
 } from '../../assembly/abi.ts'
 import type { Arena } from '../../src/core/arena.ts'
+import { KEY } from '../../src/core/key.ts'
 import { RmapItems } from '../../src/core/rmap-items.ts'
 import { Window } from '../../src/core/window.ts'
 import { Host, INDEX_NAMES, type IndexName, type Mm, openSource, stillClock } from '../../src/index.ts'
@@ -72,7 +72,7 @@ describe('a page in the window', () => {
     const roots = arena.allocRoots()
     arena.core.hashWindow(at, 1, roots, roots)
     arena.core.checksumChanged(at)
-    return new BigUint64Array(arena.memory.buffer)[HEADER_KEY / 8]!
+    return new BigUint64Array(arena.memory.buffer)[KEY / 8]!
   }
 
   it('is hashed by the scan if no helper came', () => {

@@ -96,6 +96,52 @@ export function expectObject(name: string, value: unknown, methods: readonly str
   throw new TypeError(`Expected \`${name}\` to be ${what}, got ${describe(value)}`)
 }
 
+/**
+ * Returns `options` if it is an object with no other names in it than those of `known`, a name each, which the compiler holds to be all
+ * of the type's. Throws TypeError otherwise, with the name it does not know, which may be misspelt, and the nearest one of `known`.
+ */
+export function expectOptions<Options extends object>(
+  call: string,
+  options: Options,
+  known: Readonly<Record<keyof NoInfer<Options>, true>>,
+): Options {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError(`${call}: expected \`options\` to be an object, got ${describe(options)}`)
+  }
+  const names = Object.keys(known)
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(known, name)) {
+      const near = nearest(name, names)
+      const hint = near === undefined ? `it takes ${names.join(', ')}` : `did you mean \`${near}\`?`
+      throw new TypeError(`${call}: no option \`${name}\`: ${hint}`)
+    }
+  }
+  return options
+}
+
+/** The name that fewest changes of a letter turn `wrong` into; undefined if none is like it. */
+function nearest(wrong: string, names: readonly string[]): string | undefined {
+  const ranked = names
+    .map((name) => ({ name, distance: distance(wrong.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+  const [best] = ranked
+  return best !== undefined && best.distance <= best.name.length / 2 ? best.name : undefined
+}
+
+/** How many letters must be put in, left out or changed to make one word of the other. Levenshtein's. */
+function distance(from: string, to: string): number {
+  let row = Array.from({ length: to.length + 1 }, (_, at) => at)
+  for (const [i, letter] of [...from].entries()) {
+    const next = [i + 1]
+    for (let j = 0; j < to.length; j++) {
+      const changed = row[j]! + (letter === to[j] ? 0 : 1)
+      next.push(Math.min(changed, row[j + 1]! + 1, next[j]! + 1))
+    }
+    row = next
+  }
+  return row[to.length]!
+}
+
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value)
   return typeof value === 'string' ? JSON.stringify(value) : typeof value

@@ -3,26 +3,24 @@
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, isAbsolute, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { isAbsolute, join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { embed } from './embed.mjs'
+import { root, runNode, toolPath } from './tool.mjs'
 import { shipTypes } from './types.mjs'
 
 /** Packages that go into the code: whoever installs pagefold installs nothing else. */
 const BUNDLED = ['fflate']
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const clean = process.argv.includes('--clean')
 if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
 
-run('asc', 'assembly/index.ts', '--target', 'release')
-run('asc', 'assembly/index.ts', '--target', 'debug')
-run('asc', 'assembly/synth.ts', '--target', 'synth')
-run('tsc', '-p', 'tsconfig.build.json')
+run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'release')
+run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'debug')
+run('assemblyscript', 'asc', 'assembly/synth.ts', '--target', 'synth')
+run('typescript', 'tsc', '-p', 'tsconfig.build.json')
 shipTypes(root)
 await page()
 await bundle()
@@ -81,11 +79,8 @@ async function page() {
   writeFileSync(join(root, 'dist/report.html'), html)
 }
 
-function run(tool, ...args) {
-  const result = spawnSync(join(root, 'node_modules/.bin', tool), args, {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  })
+function run(packageName, tool, ...args) {
+  const result = runNode([toolPath(packageName, tool), ...args])
   if (result.status !== 0) {
     console.error(`build: ${tool} ${args.join(' ')} failed${result.error ? `: ${result.error.message}` : ''}`)
     process.exit(1)

@@ -30,10 +30,12 @@ export {
   SMART_SCAN_POLICIES,
   type SmartScanPolicy,
 } from './ksm/tunables.ts'
-export type { Pin, PinOptions } from './mm/calls/gup.ts'
 export type { Advice } from './mm/calls/madvise.ts'
+export type { MmapOptions } from './mm/calls/mmap.ts'
+export type { MremapOptions } from './mm/calls/mremap.ts'
+export type { Pin, PinOptions } from './mm/calls/pin.ts'
 export type { Prot } from './mm/calls/prot.ts'
-export type { KsmStat, Mm, MmapOptions, MremapOptions } from './mm/mm.ts'
+export type { KsmStat, Mm } from './mm/mm.ts'
 export { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
 export type { UserfaultHandler } from './mm/model/hooks.ts'
 export type { MmOptions } from './mm/model/mm-struct.ts'

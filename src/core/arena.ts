@@ -140,6 +140,11 @@ export class Arena {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE)
   }
 
+  /** Where a byte of a frame lies in `u8`. */
+  byteAt(pfn: number, offset: number): number {
+    return pfn * PAGE_SIZE + offset
+  }
+
   /** The bytes of adjacent frames, a live view. */
   pages(pfn: number, count: number): Uint8Array {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + count) * PAGE_SIZE)

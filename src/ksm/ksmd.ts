@@ -3,7 +3,7 @@
 
 import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import type { Helpers } from '../core/helpers.ts'
-import { expectInteger, PagefoldError } from '../errors.ts'
+import { expectInteger, mistake, PagefoldError } from '../errors.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
@@ -37,7 +37,7 @@ export class Ksm {
     memory.ksm = new Hooks(state)
     const work = {
       shouldRun: () => state.tunables.run === KSM_RUN_MERGE && !state.slots.isEmpty && !state.offlining,
-      scan: () => void this.doScan(state.tunables.pages_to_scan),
+      scan: () => void this.enter(() => this.doScan(state.tunables.pages_to_scan)),
       sleepMs: () => state.tunables.sleep_millisecs,
     }
     this.daemon = new Daemon(work, options.clock)
@@ -51,19 +51,21 @@ export class Ksm {
    * wait: inside a scan, or while memory is being taken offline.
    */
   set(name: KnobName, value: number | string | boolean): void {
-    const knob = expectKnob(name)
-    if (knob === 'advisor_mode') this.setAdvisorMode(parseKnob(knob, value))
-    else this.setNumber(knob, parseKnob(knob, value))
+    this.enter(() => {
+      const knob = expectKnob(name)
+      if (knob === 'advisor_mode') this.setAdvisorMode(parseKnob(knob, value))
+      else this.setNumber(knob, parseKnob(knob, value))
+    })
   }
 
   /** Reads a knob. While memory is being taken offline `run` has bit 2 set, as on Linux. */
   get<Name extends KnobName>(name: Name): Tunables[Name] {
-    return this.readTunables()[expectKnob(name) as Name]
+    return this.look(() => this.readTunables()[expectKnob(name) as Name])
   }
 
   /** Every counter and knob, by its name under /sys/kernel/mm/ksm. */
   counters(): Counters & Tunables {
-    return { ...readCounters(this.state.counters), ...this.readTunables() }
+    return this.look(() => ({ ...readCounters(this.state.counters), ...this.readTunables() }))
   }
 
   /**
@@ -71,7 +73,7 @@ export class Ksm {
    * and some mm is registered. Linux: ksm_scan_thread()
    */
   start(): void {
-    this.daemon.start()
+    this.enter(() => this.daemon.start())
   }
 
   /** Stops that after the batch under way. Rejects with what went wrong in a batch, if anything did. */
@@ -85,13 +87,15 @@ export class Ksm {
    * ENOMEM when the arena's metadata is used up.
    */
   scan(count = 1): number {
-    expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
-    this.expectRunning()
-    const { state } = this
-    if (state.cursor.slot !== state.slots.head && !this.finishFullScan()) return 0
-    let done = 0
-    while (done < count && this.finishFullScan()) done++
-    return done
+    return this.enter(() => {
+      expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
+      this.expectRunning()
+      const { state } = this
+      if (state.cursor.slot !== state.slots.head && !this.finishFullScan()) return 0
+      let done = 0
+      while (done < count && this.finishFullScan()) done++
+      return done
+    })
   }
 
   /**
@@ -99,9 +103,11 @@ export class Ksm {
    * Linux: ksm_do_scan()
    */
   scanPages(count: number): number {
-    expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
-    this.expectRunning()
-    return this.doScan(count)
+    return this.enter(() => {
+      expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
+      this.expectRunning()
+      return this.doScan(count)
+    })
   }
 
   private doScan(pages: number): number {
@@ -112,17 +118,15 @@ export class Ksm {
     state.helped = state.helpers.count > 0 && !state.memory.callsBack && pages >= WINDOW_LENGTH
     if (state.helped) state.helpers.wake()
     try {
-      state.memory.guarded(() => {
-        while (scanned < pages) {
-          fillWindow(state, pages - scanned)
-          const count = Math.min(state.window.length, HANDFUL)
-          if (count === 0) break
-          visitWindow(state, count)
-          state.window.drop(count)
-          state.counters[COUNTER_PAGES_SCANNED]! += count
-          scanned += count
-        }
-      })
+      while (scanned < pages) {
+        fillWindow(state, pages - scanned)
+        const count = Math.min(state.window.length, HANDFUL)
+        if (count === 0) break
+        visitWindow(state, count)
+        state.window.drop(count)
+        state.counters[COUNTER_PAGES_SCANNED]! += count
+        scanned += count
+      }
     } finally {
       if (state.helped) state.helpers.sleep()
       abandonWindow(state)
@@ -177,7 +181,7 @@ export class Ksm {
     tunables.run = run
     if (run === KSM_RUN_MERGE) this.daemon.wake()
     if (run !== KSM_RUN_UNMERGE) return
-    const errno = this.state.memory.guarded(() => unmergeAndRemoveAllRmapItems(this.state))
+    const errno = unmergeAndRemoveAllRmapItems(this.state)
     if (errno === undefined) return
     tunables.run = 0
     const why =
@@ -205,6 +209,14 @@ export class Ksm {
     throw new PagefoldError('EBUSY', `${what} is not possible ${why}: do it afterwards`)
   }
 
+  private look<Result>(work: () => Result): Result {
+    return this.state.memory.gate.look(work)
+  }
+
+  private enter<Result>(work: () => Result): Result {
+    return this.state.memory.gate.enter(work)
+  }
+
   private expectRunning(): void {
     this.expectAtRest('a scan')
     if (this.state.tunables.run === KSM_RUN_MERGE) return
@@ -224,7 +236,7 @@ function abandonWindow({ window, core }: KsmState): void {
 
 function expectKnob(name: string): KnobName {
   if (isKnob(name)) return name
-  throw new RangeError(
-    `Expected \`name\` to be a knob (${KNOB_NAMES.join(', ')}), got ${JSON.stringify(name)}`,
+  throw mistake(
+    new RangeError(`Expected \`name\` to be a knob (${KNOB_NAMES.join(', ')}), got ${JSON.stringify(name)}`),
   )
 }

@@ -4,8 +4,10 @@
 //
 // Linux: scan_get_next_rmap_item()
 
-import { COUNTER_RMAP_ITEMS, PAGE_SHIFT, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
+import { COUNTER_RMAP_ITEMS, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
+import { ptePfn } from '../mm/page/pte.ts'
+import { getPte, nextNormalPte } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
@@ -112,12 +114,12 @@ function pagesOfMm(ksm: KsmState, wanted: number): boolean {
     if (cursor.vpn < vma.start) cursor.vpn = vma.start
     if (vma.anonVma === undefined) cursor.vpn = vma.end
     while (cursor.vpn < vma.end) {
-      const vpn = memory.pageTables.next(mm.pgd, cursor.vpn, vma.end, true)
+      const vpn = nextNormalPte(mm, cursor.vpn, vma.end)
       if (vpn === vma.end) {
         cursor.vpn = vpn
         break
       }
-      const pfn = memory.pageTables.found >>> PAGE_SHIFT
+      const pfn = ptePfn(getPte(mm, vpn))
       const merged = isKsm(memory, pfn)
       const next = nextLinkedItem(ksm, slot, cursor.item)
       if (window.length > 0 && dependsOnEarlier(ksm, next, vpn, pfn, merged)) return false

@@ -79,7 +79,7 @@ describe('offline and online', () => {
     host.memory.race = undefined
     host.audit()
     const [mm] = [...host.memory.mms()]
-    mm!.registerNotifier({ invalidateRangeStart: tryIt })
+    mm!.addNotifier({ invalidateRangeStart: tryIt })
     said.clear()
     host.offline(firstPfn, firstPfn + 8)
     expect([...said]).toEqual(['EBUSY'])

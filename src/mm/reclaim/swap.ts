@@ -5,7 +5,8 @@
 
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
-import { expectInteger, expectObject, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectObject, outside, PagefoldError } from '../../errors.ts'
+import type { FrameBytes } from '../page/bytes.ts'
 import type { Frames } from '../page/frames.ts'
 import type { SwapEntry } from '../page/pte.ts'
 import type { SwapStore } from './swap-store.ts'
@@ -33,13 +34,15 @@ interface SwapDevice {
 
 export class Swap {
   private readonly arena: Arena
+  private readonly bytes: FrameBytes
   private readonly frames: Frames
   private readonly devices: (SwapDevice | undefined)[] = []
   /** The slot behind each page in the swap cache. */
   private readonly entryOfFrame = new Map<number, SwapEntry>()
 
-  constructor(arena: Arena, frames: Frames) {
+  constructor(arena: Arena, bytes: FrameBytes, frames: Frames) {
     this.arena = arena
+    this.bytes = bytes
     this.frames = frames
   }
 
@@ -82,7 +85,7 @@ export class Swap {
   remove(device: number): void {
     const { store } = this.devices[device]!
     this.devices[device] = undefined
-    store.close?.()
+    outside(() => store.close?.())
   }
 
   /** Forgets every device; their slots must all be free. */
@@ -205,7 +208,7 @@ export class Swap {
     const entry = this.entryOf(pfn)
     const device = this.device(entry)
     try {
-      device.store.write(entry.slot, this.arena.page(pfn))
+      this.bytes.show(pfn, (page) => device.store.write(entry.slot, page))
     } catch {
       return false
     }
@@ -218,7 +221,7 @@ export class Swap {
   readIn(entry: SwapEntry, pfn: number): boolean {
     const device = this.device(entry)
     try {
-      device.store.read(entry.slot, this.arena.page(pfn))
+      this.bytes.fill(pfn, 1, (page) => device.store.read(entry.slot, page))
     } catch {
       return false
     }

@@ -12,8 +12,7 @@ import {
   stillClock,
   synthImages,
 } from '../../src/index.ts'
-
-const PAGE = 4096
+import { PAGE } from './world.ts'
 
 export const PRESETS = Object.keys(SYNTH_PRESETS)
 

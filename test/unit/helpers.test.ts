@@ -32,9 +32,9 @@ import { bareArena } from '../support/arena.ts'
 import { scratch } from '../support/files.ts'
 import { ksmOf, memoryOf } from '../support/inside.ts'
 import { random } from '../support/random.ts'
+import { PAGE } from '../support/world.ts'
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url))
-const PAGE = 4096
 /** What a guest unmaps; nobody writes to it or behind it. */
 const HOLE = { page: 1300, pages: 200 }
 

@@ -3,21 +3,19 @@
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { isAbsolute, join } from 'node:path'
 import { rolldown } from 'rolldown'
+import { root, runNode, toolPath } from './tool.mjs'
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const clean = process.argv.includes('--clean')
 if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
 
-run('asc', 'assembly/index.ts', '--target', 'release')
-run('asc', 'assembly/index.ts', '--target', 'debug')
-run('asc', 'assembly/synth.ts', '--target', 'synth')
-run('tsc', '-p', 'tsconfig.build.json')
+run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'release')
+run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'debug')
+run('assemblyscript', 'asc', 'assembly/synth.ts', '--target', 'synth')
+run('typescript', 'tsc', '-p', 'tsconfig.build.json')
 await page()
 await bundle()
 chmodSync(join(root, 'dist/main.js'), 0o755)
@@ -32,7 +30,7 @@ async function bundle() {
       helper: join(root, 'src/core/helper.ts'),
     },
     platform: 'node',
-    external: (id) => !id.startsWith('.') && !id.startsWith('/'),
+    external: (id) => !id.startsWith('.') && !isAbsolute(id),
     optimization: { inlineConst: true },
   })
   await bundled.write({
@@ -62,11 +60,8 @@ async function page() {
   writeFileSync(join(root, 'dist/report.html'), html)
 }
 
-function run(tool, ...args) {
-  const result = spawnSync(join(root, 'node_modules/.bin', tool), args, {
-    cwd: root,
-    stdio: ['ignore', 2, 2],
-  })
+function run(packageName, tool, ...args) {
+  const result = runNode([toolPath(packageName, tool), ...args])
   if (result.status !== 0) {
     console.error(`build: ${tool} ${args.join(' ')} failed${result.error ? `: ${result.error.message}` : ''}`)
     process.exit(1)

@@ -1,34 +1,53 @@
 // Makes a fresh clone ready: installs what package-lock.json names if it is not there, builds if a source is newer
 // than the last build. Run before `npm start` and `npm test`; does nothing, quickly, when all is in place.
-import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { existsSync, lstatSync, readdirSync, readFileSync, statSync, unlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, runNode, runNpm } from './tool.mjs'
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const at = (...parts) => join(root, ...parts)
 const time = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
 
-const installed = time(at('node_modules/.package-lock.json'))
-if (installed === 0 || installed < time(at('package-lock.json'))) {
+if (!isInstalled()) {
   console.error('pagefold: installing dependencies')
-  // Not `npm ci`: it refuses where the registry lacks a tool's binary for some other platform.
-  run('npm', 'install', '--no-save', '--no-fund', '--no-audit')
+  // `npm ci` empties the folder it finds. One that is only linked to is somebody else's.
+  const folder = lstatSync(at('node_modules'), { throwIfNoEntry: false })
+  if (folder?.isSymbolicLink()) unlinkSync(at('node_modules'))
+  expectSuccess(runNpm('ci', '--include=dev', '--no-fund', '--no-audit'))
 }
 const sources = [
   'assembly',
   'src',
   'bench',
   'scripts/build.mjs',
+  'scripts/tool.mjs',
   'asconfig.json',
   'tsconfig.json',
+  'tsconfig.build.json',
   'package-lock.json',
 ]
 const newest = Math.max(...sources.map((source) => newestIn(at(source))))
 const built = Math.min(time(at('dist/core.wasm')), time(at('dist/main.js')))
 if (built < newest) {
   console.error('pagefold: building')
-  run(process.execPath, at('scripts/build.mjs'), '--clean')
+  expectSuccess(runNode([at('scripts/build.mjs'), '--clean']))
+}
+
+/** Compares what npm wrote down when it installed with what it shall install: contents, because a checkout has new times. */
+function isInstalled() {
+  if (!existsSync(at('node_modules/.package-lock.json'))) return false
+  const packages = (path) => JSON.parse(readFileSync(at(path), 'utf8')).packages
+  const wanted = packages('package-lock.json')
+  const present = packages('node_modules/.package-lock.json')
+  const isPresent = (name) =>
+    present[name]?.version === wanted[name].version && present[name]?.integrity === wanted[name].integrity
+  const fits = (names, name) =>
+    names === undefined || names.includes(name) || (names[0]?.startsWith('!') && !names.includes(`!${name}`))
+  const isHere = ({ os, cpu }) => fits(os, process.platform) && fits(cpu, process.arch)
+  // Optional packages may be missing: most are for other systems.
+  return (
+    Object.keys(wanted).every((name) => name === '' || wanted[name].optional || isPresent(name)) &&
+    Object.keys(present).every((name) => name in wanted && isPresent(name) && isHere(present[name]))
+  )
 }
 
 function newestIn(path) {
@@ -38,7 +57,7 @@ function newestIn(path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newestIn(join(path, name))))
 }
 
-function run(command, ...args) {
-  const result = spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
-  if (result.status !== 0) process.exit(result.status ?? 1)
+function expectSuccess({ status, error }) {
+  if (error) console.error(`pagefold: ${error.message}`)
+  if (status !== 0) process.exit(status ?? 1)
 }

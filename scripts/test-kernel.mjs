@@ -1,15 +1,15 @@
 // Bundles test/conformance/run-histories.ts, so that every Node this package runs on can run it, and runs it.
 import { rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { isAbsolute, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
+import { root } from './tool.mjs'
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const file = join(root, 'dist/run-histories.js')
 const bundled = await rolldown({
   input: join(root, 'test/conformance/run-histories.ts'),
   platform: 'node',
-  external: (id) => !id.startsWith('.') && !id.startsWith('/'),
+  external: (id) => !id.startsWith('.') && !isAbsolute(id),
   optimization: { inlineConst: true },
 })
 // Beside the core, which it loads.

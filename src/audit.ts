@@ -15,11 +15,6 @@ import {
   FRAME_PINNED,
   FRAME_POISONED,
   FRAME_SWAPCACHE,
-  PTE_DIRTY,
-  PTE_MIGRATION,
-  PTE_PRESENT,
-  PTE_SPECIAL,
-  PTE_WRITE,
   RMAP_STABLE,
   RMAP_UNSTABLE,
 } from '../assembly/abi.ts'
@@ -29,7 +24,18 @@ import { VPN_LIMIT } from './mm/model/address.ts'
 import type { Memory } from './mm/model/memory.ts'
 import type { MmStruct } from './mm/model/mm-struct.ts'
 import { VM_MERGEABLE, VM_SHARED, VM_WRITE, type Vma } from './mm/model/vma.ts'
-import { isSwapPte, ptePfn, type SwapEntry, swapEntryOf } from './mm/page/pte.ts'
+import {
+  isKsmZeroPte,
+  isMigrationPte,
+  isSwapPte,
+  isZeroPte,
+  pteNormal,
+  ptePfn,
+  pteWrite,
+  type SwapEntry,
+  swapEntryOf,
+} from './mm/page/pte.ts'
+import { getPte, walkPageRange } from './mm/page/ptes.ts'
 import { isKsm } from './mm/page/rmap.ts'
 
 /** Notes what differs from what it should be. */
@@ -86,25 +92,19 @@ function auditPages(memory: Memory, complaints: Complaints): void {
 
 /** One mm's ptes; returns how many zero pages ksmd placed there. */
 function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number {
-  const { pageTables } = mm.memory
   let zeroPages = 0
   for (const vma of mm.vmas) for (const pfn of vma.shared?.pages.values() ?? []) count.shared.add(pfn)
-  for (let vpn = pageTables.next(mm.pgd, 0, VPN_LIMIT); vpn < VPN_LIMIT; ) {
-    const pte = pageTables.found
+  walkPageRange(mm, 0, VPN_LIMIT, (vpn, pte) => {
     const where = (): string => `${mm.name}, page ${vpn}`
     const vma = mm.vmas.at(vpn)
     if (vma === undefined) complaints.unless(false, () => `${where()}: mapped outside every vma`)
-    else if ((pte & PTE_PRESENT) !== 0 && (pte & PTE_SPECIAL) === 0) auditPte(mm, vma, pte, complaints, where)
+    else if (pteNormal(pte)) auditPte(mm, vma, pte, complaints, where)
     if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
-    else if ((pte & PTE_PRESENT) === 0) {
-      complaints.unless((pte & PTE_MIGRATION) === 0, () => `${where()}: left in the middle of a migration`)
-    } else if ((pte & PTE_SPECIAL) === 0) add(count.mappings, ptePfn(pte))
-    else {
-      complaints.unless((pte & PTE_WRITE) === 0, () => `${where()}: the zero page is writable`)
-      if ((pte & PTE_DIRTY) !== 0) zeroPages++
-    }
-    vpn = pageTables.next(mm.pgd, vpn + 1, VPN_LIMIT)
-  }
+    else if (pteNormal(pte)) add(count.mappings, ptePfn(pte))
+    complaints.unless(!isMigrationPte(pte), () => `${where()}: left in the middle of a migration`)
+    complaints.unless(!isZeroPte(pte) || !pteWrite(pte), () => `${where()}: the zero page is writable`)
+    if (isKsmZeroPte(pte)) zeroPages++
+  })
   complaints.equal(`${mm.name}: ksm_zero_pages`, mm.ksm.zeroPages, zeroPages)
   return zeroPages
 }
@@ -122,7 +122,7 @@ function auditPte(mm: MmStruct, vma: Vma, pte: number, complaints: Complaints, w
     return
   }
   complaints.unless(frames.isAnon(pfn), () => `${where()}: frame ${pfn} is nobody's anonymous page`)
-  const writable = (pte & PTE_WRITE) !== 0
+  const writable = pteWrite(pte)
   complaints.unless(!writable || vma.has(VM_WRITE), () => `${where()}: writable, but the range is not`)
   complaints.unless(
     !writable || frames.mapcount(pfn) === 1,
@@ -248,8 +248,8 @@ function auditItemPlace(
 ): void {
   // Linux too brings a merged page back from swap to where merging is no longer allowed.
   if (mm.users === 0 || memory.swap.usage.total > 0) return
-  const pte = memory.pageTables.get(mm.pgd, vpn)
-  const maps = (pte & PTE_PRESENT) !== 0 && ksm.frames.mapping(ptePfn(pte)) === ksm.nodes.key(node)
+  const pte = getPte(mm, vpn)
+  const maps = pteNormal(pte) && ksm.frames.mapping(ptePfn(pte)) === ksm.nodes.key(node)
   complaints.unless(
     !maps || mm.vmas.at(vpn)!.has(VM_MERGEABLE),
     () => `${mm.name}, page ${vpn}: merged, but may not be`,

@@ -1,5 +1,6 @@
 // The public names.
 
+export { PAGE_SIZE } from '../assembly/abi.ts'
 export { type Errno, PagefoldError } from './errors.ts'
 export {
   type FrameCounts,
@@ -10,6 +11,7 @@ export {
   type MetadataStats,
 } from './host.ts'
 export type { Image, ImageFormat } from './image.ts'
+export { FORMAT_NAMES } from './images/formats.ts'
 export { openImage, openRawImage } from './images/open.ts'
 export { openSource, openSources } from './images/source.ts'
 export { type Clock, stillClock, systemClock } from './ksm/clock.ts'
@@ -43,6 +45,7 @@ export {
 } from './lab/hash/quality.ts'
 export type { Touched } from './lab/hash/traits.ts'
 export { type BestPossible, bestPossible } from './lab/merge/best.ts'
+export { hostFor, type ImageHostOptions, loadGuest } from './lab/merge/host.ts'
 export {
   type MergeOptions,
   type MergeProgress,
@@ -53,10 +56,12 @@ export {
 export { type MergedRange, type Sharing, sharingOf } from './lab/merge/sharing.ts'
 export { PAGE_STATES, type PageState } from './lab/states/page-state.ts'
 export { type PageStates, pageStates } from './lab/states/page-states.ts'
-export type { Pin, PinOptions } from './mm/calls/gup.ts'
 export type { Advice } from './mm/calls/madvise.ts'
+export type { MmapOptions } from './mm/calls/mmap.ts'
+export type { MremapOptions } from './mm/calls/mremap.ts'
+export type { Pin, PinOptions } from './mm/calls/pin.ts'
 export type { Prot } from './mm/calls/prot.ts'
-export type { KsmStat, Mm, MmapOptions, MremapOptions } from './mm/mm.ts'
+export type { KsmStat, Mm } from './mm/mm.ts'
 export { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
 export type { UserfaultHandler } from './mm/model/hooks.ts'
 export type { MmOptions } from './mm/model/mm-struct.ts'

@@ -1,10 +1,11 @@
 // What guest memory costs in the small: finding the frame behind an address, and a write to a merged page, beside the
 // copy that such a write cannot do without.
 
-import { PAGE_SIZE, PTE_PRESENT } from '../../assembly/abi.ts'
+import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { Host, type Mm, SecondaryMmu, stillClock } from '../../src/index.ts'
 import { handleMmFault } from '../../src/mm/fault/fault.ts'
-import { makePte } from '../../src/mm/page/pte.ts'
+import { mkPte } from '../../src/mm/page/pte.ts'
+import { setPte } from '../../src/mm/page/ptes.ts'
 import { addRmap, removeRmap } from '../../src/mm/page/rmap.ts'
 import type { MicroGroup } from './suite.ts'
 
@@ -64,12 +65,12 @@ async function mergedPages(): Promise<{ host: Host; mm: Mm; at: number }> {
 
 /** A write fault, then the merged page put back by hand, so that the next round finds it merged again. */
 function breakAndRestore(mm: Mm, vpn: number): number {
-  const { pageTables, frames } = mm.memory
+  const { frames } = mm.memory
   const merged = mm.pfn(vpn * PAGE_SIZE)!
   frames.get(merged) // or it would be free the moment its last mapping goes
   handleMmFault(mm, vpn, 'write')
   const copy = mm.pfn(vpn * PAGE_SIZE)!
-  pageTables.set(mm.pgd, vpn, makePte(merged, PTE_PRESENT))
+  setPte(mm, vpn, mkPte(merged))
   addRmap(mm.memory, merged)
   removeRmap(mm.memory, copy)
   return copy

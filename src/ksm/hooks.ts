@@ -9,6 +9,7 @@ import type { Errno } from '../errors.ts'
 import type { KsmHooks, RmapVisitor } from '../mm/model/hooks.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Vma } from '../mm/model/vma.ts'
+import { nextNormalPte } from '../mm/page/ptes.ts'
 import { moveToAnotherDup, removeRange } from './hotplug.ts'
 import { rmapWalkKsm } from './rmap-walk.ts'
 import type { KsmState } from './state.ts'
@@ -96,13 +97,13 @@ export class Hooks implements KsmHooks {
 
   memoryGoingOffline(): Errno | undefined {
     // Linux would wait for ksmd to finish its batch; here that is further up the stack.
-    if (this.ksm.scanning || this.ksm.offlining) return 'EBUSY'
-    this.ksm.offlining = true
+    if (this.ksm.activity !== 'resting') return 'EBUSY'
+    this.ksm.activity = 'offlining'
     return undefined
   }
 
   memoryCancelOffline(): void {
-    this.ksm.offlining = false
+    this.ksm.activity = 'resting'
     this.ksm.wake()
   }
 
@@ -117,10 +118,8 @@ export class Hooks implements KsmHooks {
 }
 
 /** How many pages of its own an mm has in [start, end). */
-function presentPages({ memory, pgd }: MmStruct, start: number, end: number): number {
+function presentPages(mm: MmStruct, start: number, end: number): number {
   let pages = 0
-  for (let vpn = memory.pageTables.next(pgd, start, end, true); vpn < end; pages++) {
-    vpn = memory.pageTables.next(pgd, vpn + 1, end, true)
-  }
+  for (let vpn = nextNormalPte(mm, start, end); vpn < end; vpn = nextNormalPte(mm, vpn + 1, end)) pages++
   return pages
 }

@@ -1,10 +1,10 @@
 // What becomes of stable nodes when their frames are taken away, for good (hot-remove) or because they broke.
 // Linux: ksm_check_stable_tree(), stable_node_chain_remove_range()
 
-import { PTE_PRESENT } from '../../assembly/abi.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
-import { makePte, ptePfn } from '../mm/page/pte.ts'
+import { pteNormal, pteOfFrame, ptePfn } from '../mm/page/pte.ts'
+import { getPte, setPte } from '../mm/page/ptes.ts'
 import { addRmap, removeRmap } from '../mm/page/rmap.ts'
 import { freeChain } from './chain.ts'
 import { removeStableNode } from './keyhole.ts'
@@ -68,14 +68,14 @@ function shortestSibling(ksm: KsmState, node: number): number {
 
 function switchPte(mm: MmStruct, vpn: number, from: number, to: number): boolean {
   const { memory } = mm
-  const pte = memory.pageTables.get(mm.pgd, vpn)
-  if ((pte & PTE_PRESENT) === 0 || ptePfn(pte) !== from) return false
+  const pte = getPte(mm, vpn)
+  if (!pteNormal(pte) || ptePfn(pte) !== from) return false
   const range = mm.notifiers.start('clear', vpn, vpn + 1)
-  const same = mm.users > 0 && memory.pageTables.get(mm.pgd, vpn) === pte
+  const same = mm.users > 0 && getPte(mm, vpn) === pte
   if (same) {
     memory.frames.get(to)
     addRmap(memory, to)
-    memory.pageTables.set(mm.pgd, vpn, makePte(to, pte & 0xfff))
+    setPte(mm, vpn, pteOfFrame(pte, to))
     removeRmap(memory, from)
   }
   mm.notifiers.end(range)

@@ -1,9 +1,10 @@
 // Where merging is allowed at this moment.
 
-import { PAGE_SHIFT, PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE, type Vma } from '../mm/model/vma.ts'
+import { pteNormal, ptePfn } from '../mm/page/pte.ts'
+import { getPte } from '../mm/page/ptes.ts'
 import { hasRoom } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 
@@ -16,8 +17,13 @@ export function findMergeableVma(mm: MmStruct, vpn: number): Vma | undefined {
 
 /** The frame of an mm's own at `vpn`, 0 if none is present; the zero page is nobody's own. */
 export function presentPage(mm: MmStruct, vpn: number): number {
-  const pte = mm.memory.pageTables.get(mm.pgd, vpn)
-  return (pte & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT ? pte >>> PAGE_SHIFT : 0
+  const pte = getPte(mm, vpn)
+  return pteNormal(pte) ? ptePfn(pte) : 0
+}
+
+/** The same for the page of an rmap item. */
+export function presentPageOf({ memory, items }: KsmState, item: number): number {
+  return presentPage(memory.mm(items.mm(item)), items.vpn(item))
 }
 
 /** May another page still share this merged page? Not if max_page_sharing others do. */

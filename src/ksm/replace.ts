@@ -4,22 +4,22 @@
 //
 // Linux: write_protect_page(), replace_page()
 
-import {
-  FRAME_DIRTY,
-  FRAME_EXCLUSIVE,
-  FRAME_PINNED,
-  FRAME_SWAPCACHE,
-  PAGE_SHIFT,
-  PTE_DIRTY,
-  PTE_PRESENT,
-  PTE_SPECIAL,
-  PTE_UFFD_WP,
-  PTE_WRITE,
-  ZERO_PFN,
-} from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_EXCLUSIVE, FRAME_PINNED, FRAME_SWAPCACHE, ZERO_PFN } from '../../assembly/abi.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Vma } from '../mm/model/vma.ts'
-import { makePte } from '../mm/page/pte.ts'
+import {
+  EMPTY_PTE,
+  KSM_ZERO_PTE,
+  mkPte,
+  pteDirty,
+  pteKeepUffdWp,
+  pteMkclean,
+  ptePfn,
+  ptePresent,
+  pteWrite,
+  pteWrprotect,
+} from '../mm/page/pte.ts'
+import { getPte, setPte } from '../mm/page/ptes.ts'
 import { addRmap, pageAddressInVma, removeRmap } from '../mm/page/rmap.ts'
 
 /**
@@ -36,23 +36,23 @@ export function writeProtectPage(mm: MmStruct, vma: Vma, vpn: number, pfn: numbe
 }
 
 function protect(mm: MmStruct, pfn: number, vpn: number): number {
-  const { frames, pageTables, race } = mm.memory
-  const pte = pageTables.get(mm.pgd, vpn)
-  if ((pte & PTE_PRESENT) === 0 || pte >>> PAGE_SHIFT !== pfn) return 0
+  const { frames, race } = mm.memory
+  const pte = getPte(mm, vpn)
+  if (!ptePresent(pte) || ptePfn(pte) !== pfn) return 0
   const flags = frames.flags(pfn)
-  if ((pte & (PTE_WRITE | PTE_DIRTY)) === 0 && (flags & FRAME_EXCLUSIVE) === 0) return pte
+  if (!pteWrite(pte) && !pteDirty(pte) && (flags & FRAME_EXCLUSIVE) === 0) return pte
   // The pte is empty while references are counted: nobody can take one through it.
-  pageTables.set(mm.pgd, vpn, 0)
+  setPte(mm, vpn, EMPTY_PTE)
   race?.('merge: after flush', mm)
   const swapcache = (flags & FRAME_SWAPCACHE) === 0 ? 0 : 1
   const others = frames.refcount(pfn) - frames.mapcount(pfn) - 1 - swapcache
   if (others !== 0 || (flags & FRAME_PINNED) !== 0) {
-    pageTables.set(mm.pgd, vpn, pte)
+    setPte(mm, vpn, pte)
     return 0
   }
-  frames.setFlags(pfn, (flags & ~FRAME_EXCLUSIVE) | ((pte & PTE_DIRTY) === 0 ? 0 : FRAME_DIRTY))
-  const clean = makePte(pfn, pte & 0xfff & ~(PTE_WRITE | PTE_DIRTY))
-  pageTables.set(mm.pgd, vpn, clean)
+  frames.setFlags(pfn, (flags & ~FRAME_EXCLUSIVE) | (pteDirty(pte) ? FRAME_DIRTY : 0))
+  const clean = pteMkclean(pteWrprotect(pte))
+  setPte(mm, vpn, clean)
   return clean
 }
 
@@ -70,19 +70,18 @@ export function replacePage(
   const { memory } = mm
   const range = mm.notifiers.start('clear', vpn, vpn + 1)
   memory.race?.('merge: before pte compare', mm)
-  const same = memory.pageTables.get(mm.pgd, vpn) === expected
+  const same = getPte(mm, vpn) === expected
   if (same) {
     // Empty before the new one is installed: no two ptes of a page are ever valid at once.
-    memory.pageTables.set(mm.pgd, vpn, 0)
+    setPte(mm, vpn, EMPTY_PTE)
     // Writes that are to be reported still are.
-    const kept = PTE_PRESENT | (expected & PTE_UFFD_WP)
     if (ksmPfn === ZERO_PFN) {
-      memory.pageTables.set(mm.pgd, vpn, makePte(ZERO_PFN, kept | PTE_SPECIAL | PTE_DIRTY))
+      setPte(mm, vpn, pteKeepUffdWp(KSM_ZERO_PTE, expected))
       memory.addKsmZeroPages(mm, 1)
     } else {
       memory.frames.get(ksmPfn)
       addRmap(memory, ksmPfn)
-      memory.pageTables.set(mm.pgd, vpn, makePte(ksmPfn, kept))
+      setPte(mm, vpn, pteKeepUffdWp(mkPte(ksmPfn), expected))
     }
     removeRmap(memory, pfn)
   }

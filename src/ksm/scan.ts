@@ -4,9 +4,12 @@
 //
 // Linux: scan_get_next_rmap_item()
 
-import { COUNTER_RMAP_ITEMS, PAGE_SHIFT, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
+import { COUNTER_RMAP_ITEMS, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
+import { ptePfn } from '../mm/page/pte.ts'
+import { getPte, nextNormalPte } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
+import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { shouldSkipRmapItem } from './smart-scan.ts'
@@ -22,8 +25,9 @@ export const HANDFUL = 128
  * afterwards at the end of a full scan, when no mm is registered, and when memory for an item ran out: a batch ends
  * there.
  */
-export function fillWindow(ksm: KsmState, limit: number): void {
-  const { cursor, slots, memory, window } = ksm
+export function fillWindow(batch: Batch, limit: number): void {
+  const { ksm, window } = batch
+  const { cursor, slots, memory } = ksm
   if (slots.isEmpty) return
   if (cursor.slot === slots.head) {
     startFullScan(ksm)
@@ -31,11 +35,11 @@ export function fillWindow(ksm: KsmState, limit: number): void {
     if (slots.head.next === slots.head) return
     cursor.enter(slots.head.next)
   }
-  const wanted = Math.min(limit, lookahead(ksm))
+  const wanted = Math.min(limit, lookahead(batch))
   do {
-    const atEnd = pagesOfMm(ksm, wanted)
+    const atEnd = pagesOfMm(batch, wanted)
     if (window.length > 0) {
-      if (ksm.helped) offerWindow(ksm)
+      if (batch.helped) offerWindow(batch)
       return
     }
     if (!atEnd) return
@@ -46,15 +50,15 @@ export function fillWindow(ksm: KsmState, limit: number): void {
 }
 
 /** Lets the helpers begin with what is in the window. */
-function offerWindow(ksm: KsmState): void {
+function offerWindow({ ksm, helpers, window }: Batch): void {
   const { stable, unstable } = ksm.treesOf(ksm.cursor.slot.mm!)
-  ksm.helpers.offer(ksm.window.behind, stable[0]!, unstable[0]!)
+  helpers.offer(window.behind, stable[0]!, unstable[0]!)
 }
 
 /** How far ahead of the visits the cursor may be. */
-function lookahead({ memory, helped }: KsmState): number {
+function lookahead({ ksm, helped }: Batch): number {
   // Where a test may act between any two pages there is nothing to look ahead to.
-  if (memory.race !== undefined) return 1
+  if (ksm.memory.race !== undefined) return 1
   return helped ? WINDOW_LENGTH : HANDFUL
 }
 
@@ -101,8 +105,8 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
  * Puts the next pages of the cursor's mm in the window until there are `wanted` in it. Returns whether there are no more:
  * false too if one has to wait for those before it, and if memory ran out.
  */
-function pagesOfMm(ksm: KsmState, wanted: number): boolean {
-  const { cursor, memory, window, items, helped } = ksm
+function pagesOfMm({ ksm, window, helped }: Batch, wanted: number): boolean {
+  const { cursor, memory, items } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
   if (mm.users === 0) return true
@@ -112,12 +116,12 @@ function pagesOfMm(ksm: KsmState, wanted: number): boolean {
     if (cursor.vpn < vma.start) cursor.vpn = vma.start
     if (vma.anonVma === undefined) cursor.vpn = vma.end
     while (cursor.vpn < vma.end) {
-      const vpn = memory.pageTables.next(mm.pgd, cursor.vpn, vma.end, true)
+      const vpn = nextNormalPte(mm, cursor.vpn, vma.end)
       if (vpn === vma.end) {
         cursor.vpn = vpn
         break
       }
-      const pfn = memory.pageTables.found >>> PAGE_SHIFT
+      const pfn = ptePfn(getPte(mm, vpn))
       const merged = isKsm(memory, pfn)
       const next = nextLinkedItem(ksm, slot, cursor.item)
       if (window.length > 0 && dependsOnEarlier(ksm, next, vpn, pfn, merged)) return false

@@ -1,18 +1,13 @@
 // Undoing merges: one page, a range, or everything. Each merged page gets a private copy through an unshare fault,
 // which needs no write permission. Linux: break_ksm(), break_cow(), unmerge_and_remove_all_rmap_items()
 
-import {
-  MAPPING_KSM,
-  PAGE_SHIFT,
-  PTE_DIRTY,
-  PTE_MIGRATION,
-  PTE_PRESENT,
-  PTE_SPECIAL,
-} from '../../assembly/abi.ts'
+import { MAPPING_KSM } from '../../assembly/abi.ts'
 import type { Errno } from '../errors.ts'
 import { handleMmFault } from '../mm/fault/fault.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE, type Vma } from '../mm/model/vma.ts'
+import { isKsmZeroPte, isMigrationPte, pteNormal, ptePfn } from '../mm/page/pte.ts'
+import { getPte, nextPte } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
 import { freeChain } from './chain.ts'
 import { getKsmPage, removeStableNode } from './keyhole.ts'
@@ -26,11 +21,10 @@ import type { KsmState } from './state.ts'
  * Returns ENOMEM if one could not be copied; those before it have been. Linux: break_ksm()
  */
 export function breakKsm(mm: MmStruct, vma: Vma, start: number, end: number): Errno | undefined {
-  const { pageTables } = mm.memory
   for (let vpn = Math.max(start, vma.start); ; vpn++) {
-    vpn = pageTables.next(mm.pgd, vpn, Math.min(end, vma.end))
+    vpn = nextPte(mm, vpn, Math.min(end, vma.end))
     if (vpn >= Math.min(end, vma.end) || mm.users === 0) return undefined
-    if (!isMerged(mm, pageTables.found)) continue
+    if (!isMerged(mm, getPte(mm, vpn))) continue
     const errno = handleMmFault(mm, vpn, 'unshare')
     if (errno === 'ENOMEM' || errno === 'EAGAIN') return errno
   }
@@ -144,7 +138,6 @@ function removeUnmapped(ksm: KsmState, node: number): boolean {
 }
 
 function isMerged(mm: MmStruct, pte: number): boolean {
-  if ((pte & PTE_PRESENT) === 0) return (pte & PTE_MIGRATION) !== 0 && isKsm(mm.memory, pte >>> PAGE_SHIFT)
-  if ((pte & PTE_SPECIAL) !== 0) return (pte & PTE_DIRTY) !== 0
-  return isKsm(mm.memory, pte >>> PAGE_SHIFT)
+  if (pteNormal(pte) || isMigrationPte(pte)) return isKsm(mm.memory, ptePfn(pte))
+  return isKsmZeroPte(pte)
 }

@@ -179,7 +179,7 @@ function ptesOf({ memory }: Host, mm: { readonly pgd: number }): number[][] {
   const { pageTables } = memory
   const found: number[][] = []
   for (let vpn = pageTables.next(mm.pgd, 0, VPN_LIMIT); vpn < VPN_LIMIT; ) {
-    const pte = pageTables.found
+    const pte = pageTables.get(mm.pgd, vpn)
     found.push([vpn, (pte & (PTE_PRESENT | PTE_SPECIAL)) === 0 ? pte : pte & ~0xfff, pte & 0xfff])
     vpn = pageTables.next(mm.pgd, vpn + 1, VPN_LIMIT)
   }

@@ -2,10 +2,10 @@
 // at once, the rest is tried in all orders. Built from the same primitives as src/mm/fault/swap-in.ts, whose own order is the
 // first of ORDERS; the others are the mistakes that order avoids.
 
-import { FRAME_LOCKED, FRAME_SWAPCACHE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE } from '../../assembly/abi.ts'
+import { FRAME_LOCKED, FRAME_SWAPCACHE, PTE_DIRTY, PTE_WRITE } from '../../assembly/abi.ts'
 import type { Host, Mm } from '../../src/index.ts'
 import { canShareSwapPage } from '../../src/mm/fault/cow.ts'
-import { makePte, type SwapEntry, swapEntryOf } from '../../src/mm/page/pte.ts'
+import { mkPte, type SwapEntry, swapEntryOf } from '../../src/mm/page/pte.ts'
 import { addAnonRmap } from '../../src/mm/page/rmap.ts'
 import { memoryOf, pteOf, vpnOf } from './inside.ts'
 import { byteAt, pokeByte } from './world.ts'
@@ -62,11 +62,7 @@ export class Faulter {
     const { memory, pgd, vmas } = this.mm
     const vpn = vpnOf(this.at)
     addAnonRmap(memory, this.pfn, vmas.at(vpn)!, vpn, this.shares)
-    memory.pageTables.set(
-      pgd,
-      vpn,
-      makePte(this.pfn, PTE_PRESENT | (this.shares ? PTE_WRITE | PTE_DIRTY : 0)),
-    )
+    memory.pageTables.set(pgd, vpn, mkPte(this.pfn) | (this.shares ? PTE_WRITE | PTE_DIRTY : 0))
   }
 }
 

@@ -80,7 +80,7 @@ describe('offline and online', () => {
     memoryOf(host).race = undefined
     host.audit()
     const [mm] = [...memoryOf(host).mms()]
-    mm!.registerNotifier({ invalidateRangeStart: tryIt })
+    mm!.addNotifier({ invalidateRangeStart: tryIt })
     said.clear()
     host.offline(firstPfn, firstPfn + 8)
     expect([...said]).toEqual(['EBUSY'])

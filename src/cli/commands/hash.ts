@@ -11,6 +11,7 @@ import {
   expectReportPath,
   INDEX_NAMES,
   openSources,
+  PAGE_SIZE,
   type PageSet,
   type StrategyResult,
   WIDTHS,
@@ -84,7 +85,7 @@ export async function run(args: string[]): Promise<number> {
 function describe(report: HashReport): string {
   const pages = report.images.reduce((sum, image) => sum + image.pages, 0)
   return [
-    bold(`${plural(report.images.length, 'image')}, ${plural(pages, 'page')}, ${bytes(pages * 4096)}`),
+    bold(`${plural(report.images.length, 'image')}, ${plural(pages, 'page')}, ${bytes(pages * PAGE_SIZE)}`),
     describeCosts(report),
     describeCollisions(report.sets, report.checksums),
     describeMissed(report.checksums),

@@ -4,22 +4,29 @@
 //
 // Linux: dup_mmap(), copy_page_range()
 
-import {
-  FRAME_EXCLUSIVE,
-  FRAME_PINNED,
-  PTE_DIRTY,
-  PTE_EXCLUSIVE,
-  PTE_MIGRATION,
-  PTE_POISON,
-  PTE_PRESENT,
-  PTE_SPECIAL,
-  PTE_UFFD_WP,
-  PTE_WRITE,
-} from '../../../assembly/abi.ts'
+import { FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_PFNMAP, VM_SHARED, VM_UFFD_WP, VM_WRITE, Vma } from '../model/vma.ts'
-import { isSwapPte, makePte, ptePfn, swapEntryOf } from '../page/pte.ts'
+import {
+  entryClearExclusive,
+  entryExclusive,
+  isKsmZeroPte,
+  isMigrationPte,
+  isPoisonPte,
+  isSwapPte,
+  mkPte,
+  pteClearUffdWp,
+  pteMkdirty,
+  pteMkwrite,
+  pteNormal,
+  ptePfn,
+  ptePresent,
+  pteWrite,
+  pteWrprotect,
+  swapEntryOf,
+} from '../page/pte.ts'
+import { getPte, nextPte, setPte } from '../page/ptes.ts'
 import { addNewAnonRmap, addRmap } from '../page/rmap.ts'
 import { exitMm } from './exit.ts'
 
@@ -60,13 +67,13 @@ function copyPageRange(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma): 
   const isCow = !vma.has(VM_SHARED | VM_PFNMAP)
   const range = isCow ? parent.notifiers.start('protection_page', vma.start, vma.end) : undefined
   let errno: Errno | undefined
-  const { pageTables, race } = parent.memory
-  for (let vpn = pageTables.next(parent.pgd, vma.start, vma.end); vpn < vma.end; ) {
+  const { race } = parent.memory
+  for (let vpn = nextPte(parent, vma.start, vma.end); vpn < vma.end; ) {
     race?.('fork: before page', parent)
     // Break, never return: whoever heard the range begin must hear it end.
     errno = copyPte(child, copy, parent, vma, vpn)
     if (errno !== undefined) break
-    vpn = pageTables.next(parent.pgd, vpn + 1, vma.end)
+    vpn = nextPte(parent, vpn + 1, vma.end)
   }
   parent.notifiers.end(range)
   return errno
@@ -74,13 +81,12 @@ function copyPageRange(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma): 
 
 function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma, vpn: number): Errno | undefined {
   const { memory } = parent
-  const { pageTables } = memory
-  if (!pageTables.reserve(child.pgd, vpn)) return 'ENOMEM'
-  const pte = pageTables.get(parent.pgd, vpn)
-  if ((pte & PTE_PRESENT) === 0) return copyNonPresentPte(child, copy, parent, vpn, pte)
-  if ((pte & PTE_SPECIAL) !== 0) {
-    pageTables.set(child.pgd, vpn, pte & ~PTE_UFFD_WP)
-    if ((pte & PTE_DIRTY) !== 0) memory.addKsmZeroPages(child, 1)
+  if (!memory.pageTables.reserve(child.pgd, vpn)) return 'ENOMEM'
+  const pte = getPte(parent, vpn)
+  if (!ptePresent(pte)) return copyNonPresentPte(child, copy, parent, vpn, pte)
+  if (!pteNormal(pte)) {
+    setPte(child, vpn, pteClearUffdWp(pte))
+    if (isKsmZeroPte(pte)) memory.addKsmZeroPages(child, 1)
     return undefined
   }
   const pfn = ptePfn(pte)
@@ -92,9 +98,9 @@ function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma, vpn: nu
   addRmap(memory, pfn)
   if (!vma.has(VM_SHARED)) {
     frames.clearFlag(pfn, FRAME_EXCLUSIVE)
-    if ((pte & PTE_WRITE) !== 0) pageTables.set(parent.pgd, vpn, pte & ~PTE_WRITE)
+    if (pteWrite(pte)) setPte(parent, vpn, pteWrprotect(pte))
   }
-  pageTables.set(child.pgd, vpn, vma.has(VM_SHARED) ? pte : pte & ~(PTE_WRITE | PTE_UFFD_WP))
+  setPte(child, vpn, vma.has(VM_SHARED) ? pte : pteClearUffdWp(pteWrprotect(pte)))
   return undefined
 }
 
@@ -103,10 +109,10 @@ function copyPinnedPage(child: MmStruct, copy: Vma, vpn: number, pfn: number): E
   const { memory } = child
   const fresh = memory.frames.alloc(copy.nid)
   if (fresh === 0) return 'ENOMEM'
-  memory.arena.core.copyPage(fresh, pfn)
+  memory.bytes.copy(fresh, pfn)
   addNewAnonRmap(memory, fresh, copy, vpn)
-  const write = copy.has(VM_WRITE) ? PTE_WRITE : 0
-  memory.pageTables.set(child.pgd, vpn, makePte(fresh, PTE_PRESENT | PTE_DIRTY | write))
+  const pte = pteMkdirty(mkPte(fresh))
+  setPte(child, vpn, copy.has(VM_WRITE) ? pteMkwrite(pte) : pte)
   return undefined
 }
 
@@ -121,16 +127,16 @@ function copyNonPresentPte(
   vpn: number,
   pte: number,
 ): Errno | undefined {
-  const { pageTables, swap, frames } = parent.memory
+  const { swap, frames } = parent.memory
   if (isSwapPte(pte)) {
     const cached = swap.cachedPage(swapEntryOf(pte))
     const pinned = cached !== 0 && frames.hasFlag(cached, FRAME_PINNED)
-    if (pinned && (pte & PTE_EXCLUSIVE) !== 0) return copyPinnedPage(child, copy, vpn, cached)
+    if (pinned && entryExclusive(pte)) return copyPinnedPage(child, copy, vpn, cached)
     swap.duplicate(swapEntryOf(pte))
   }
-  const shared = (pte & PTE_POISON) !== 0 ? pte : pte & ~(PTE_EXCLUSIVE | PTE_UFFD_WP)
-  const kept = (pte & PTE_MIGRATION) !== 0 ? shared & ~PTE_WRITE : shared
-  pageTables.set(parent.pgd, vpn, (kept | (pte & PTE_UFFD_WP)) >>> 0)
-  pageTables.set(child.pgd, vpn, kept >>> 0)
+  const shared = isPoisonPte(pte) ? pte : entryClearExclusive(pte)
+  const kept = isMigrationPte(pte) ? pteWrprotect(shared) : shared
+  setPte(parent, vpn, kept)
+  setPte(child, vpn, pteClearUffdWp(kept))
   return undefined
 }

@@ -1,10 +1,11 @@
 // mprotect: what a guest may do with a range. Linux: mprotect_fixup(), change_protection()
 
-import { PTE_MIGRATION, PTE_PRESENT, PTE_WRITE } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_READ, VM_WRITE } from '../model/vma.ts'
 import { modifyFlags } from '../model/vma-edit.ts'
+import { isMigrationPte, ptePresent, pteWrprotect } from '../page/pte.ts'
+import { setPte, walkPageRange } from '../page/ptes.ts'
 
 /**
  * Sets what [start, end) may be used for, VM_READ | VM_WRITE. ENOMEM if part of it is not mapped; what lies before the
@@ -30,14 +31,8 @@ export function mprotect(mm: MmStruct, start: number, end: number, prot: number)
 }
 
 function takeWriteAway(mm: MmStruct, start: number, end: number): void {
-  const { pageTables } = mm.memory
-  for (
-    let vpn = pageTables.next(mm.pgd, start, end);
-    vpn < end;
-    vpn = pageTables.next(mm.pgd, vpn + 1, end)
-  ) {
-    const pte = pageTables.found
+  walkPageRange(mm, start, end, (vpn, pte) => {
     // In a swap pte that bit is part of the device's number.
-    if ((pte & (PTE_PRESENT | PTE_MIGRATION)) !== 0) pageTables.set(mm.pgd, vpn, (pte & ~PTE_WRITE) >>> 0)
-  }
+    if (ptePresent(pte) || isMigrationPte(pte)) setPte(mm, vpn, pteWrprotect(pte))
+  })
 }

@@ -1,10 +1,10 @@
 // Mapping many fresh pages at once, to be filled in place: how an image gets into an mm without a second copy.
 
-import { PAGE_SIZE, PTE_DIRTY, PTE_PRESENT, PTE_WRITE } from '../../../assembly/abi.ts'
 import { PagefoldError } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { prepareAnonVma } from '../model/vma-edit.ts'
-import { makePte } from '../page/pte.ts'
+import { mkPte, pteMkdirty, pteMkwrite } from '../page/pte.ts'
+import { setPte } from '../page/ptes.ts'
 import { addNewAnonRmap } from '../page/rmap.ts'
 
 /**
@@ -18,7 +18,7 @@ export function populate(
   pages: number,
   fill: (bytes: Uint8Array, firstPage: number, count: number) => void,
 ): void {
-  const { arena, frames, pageTables } = mm.memory
+  const { bytes, frames, pageTables } = mm.memory
   const vma = mm.vmas.at(start)
   if (vma === undefined || vma.end < start + pages)
     throw new PagefoldError('EFAULT', `${mm.name}: not one mapping`)
@@ -32,9 +32,10 @@ export function populate(
         throw new PagefoldError('ENOMEM', `${mm.name}: no metadata left for page tables`)
       }
       addNewAnonRmap(mm.memory, pfn + i, vma, vpn)
-      pageTables.set(mm.pgd, vpn, makePte(pfn + i, PTE_PRESENT | PTE_WRITE | PTE_DIRTY))
+      setPte(mm, vpn, pteMkdirty(pteMkwrite(mkPte(pfn + i))))
     }
-    fill(arena.u8.subarray(pfn * PAGE_SIZE, (pfn + count) * PAGE_SIZE), page, count)
+    const first = page
+    bytes.fill(pfn, count, (view) => fill(view, first, count))
     page += count
   }
 }

@@ -1,25 +1,19 @@
 // Taking pages away from an mm: munmap, MADV_DONTNEED, exit. A frame is freed the instant its last mapping goes.
 
-import { PTE_DIRTY, PTE_PRESENT, PTE_SPECIAL } from '../../../assembly/abi.ts'
 import { releaseShared } from '../fault/shared.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import type { Vma } from '../model/vma.ts'
 import { splitAt } from '../model/vma-edit.ts'
-import { isSwapPte, ptePfn, swapEntryOf } from '../page/pte.ts'
+import { EMPTY_PTE, isKsmZeroPte, isSwapPte, pteNormal, ptePfn, swapEntryOf } from '../page/pte.ts'
+import { setPte, walkPageRange } from '../page/ptes.ts'
 import { removeRmap } from '../page/rmap.ts'
 
 /** Empties the ptes of [start, end). Linux: zap_page_range() */
 export function zapPageRange(mm: MmStruct, start: number, end: number): void {
-  const { pageTables } = mm.memory
-  for (
-    let vpn = pageTables.next(mm.pgd, start, end);
-    vpn < end;
-    vpn = pageTables.next(mm.pgd, vpn + 1, end)
-  ) {
-    const pte = pageTables.found
-    pageTables.set(mm.pgd, vpn, 0)
+  walkPageRange(mm, start, end, (vpn, pte) => {
+    setPte(mm, vpn, EMPTY_PTE)
     zapPte(mm, pte)
-  }
+  })
 }
 
 /** Unmaps [start, end), cutting the vmas at its borders. Linux: do_munmap() */
@@ -43,10 +37,7 @@ export function removeVma(mm: MmStruct, vma: Vma): void {
 }
 
 function zapPte(mm: MmStruct, pte: number): void {
-  if ((pte & PTE_PRESENT) === 0) {
-    if (isSwapPte(pte)) mm.memory.swap.freeAndCache(swapEntryOf(pte))
-    return
-  }
-  if ((pte & PTE_SPECIAL) === 0) removeRmap(mm.memory, ptePfn(pte))
-  else if ((pte & PTE_DIRTY) !== 0) mm.memory.addKsmZeroPages(mm, -1)
+  if (pteNormal(pte)) removeRmap(mm.memory, ptePfn(pte))
+  else if (isSwapPte(pte)) mm.memory.swap.freeAndCache(swapEntryOf(pte))
+  else if (isKsmZeroPte(pte)) mm.memory.addKsmZeroPages(mm, -1)
 }

@@ -3,25 +3,31 @@
 //
 // Linux: mm/memory.c, handle_mm_fault() and below.
 
-import {
-  COUNTER_COW_KSM,
-  FRAME_EXCLUSIVE,
-  FRAME_POISONED,
-  PAGE_SHIFT,
-  PTE_DIRTY,
-  PTE_MIGRATION,
-  PTE_POISON,
-  PTE_PRESENT,
-  PTE_SPECIAL,
-  PTE_UFFD_WP,
-  PTE_WRITE,
-  ZERO_PFN,
-} from '../../../assembly/abi.ts'
+import { COUNTER_COW_KSM, FRAME_EXCLUSIVE, FRAME_POISONED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_HUGETLB, VM_PFNMAP, VM_READ, VM_SHARED, VM_WRITE, type Vma } from '../model/vma.ts'
 import { prepareAnonVma } from '../model/vma-edit.ts'
-import { makePte } from '../page/pte.ts'
+import {
+  EMPTY_PTE,
+  isKsmZeroPte,
+  isMigrationPte,
+  isPoisonPte,
+  isZeroPte,
+  mkPte,
+  pteDirty,
+  pteKeepUffdWp,
+  pteMkdirty,
+  pteMkwrite,
+  pteNormal,
+  ptePfn,
+  ptePresent,
+  pteUffdWp,
+  pteWritable,
+  pteWrite,
+  ZERO_PTE,
+} from '../page/pte.ts'
+import { getPte, setPte } from '../page/ptes.ts'
 import { addNewAnonRmap, isKsm, removeRmap } from '../page/rmap.ts'
 import { canReuse } from './cow.ts'
 import { faultShared } from './shared.ts'
@@ -55,25 +61,25 @@ export function handleMmFault(
   // By force only a private copy may be written: others look at a shared page.
   if (kind === 'force' && vma.has(VM_SHARED) && !vma.has(VM_WRITE)) return 'EFAULT'
   if (kind === 'read' && !vma.has(VM_READ)) return 'EFAULT'
-  let pte = mm.memory.pageTables.get(mm.pgd, vpn)
-  if (pte === 0) return doMissingPage(mm, vma, vpn, kind)
-  if ((pte & PTE_PRESENT) === 0) {
-    if ((pte & PTE_MIGRATION) !== 0) return 'EAGAIN'
-    if ((pte & PTE_POISON) !== 0) return 'EHWPOISON'
+  let pte = getPte(mm, vpn)
+  if (pte === EMPTY_PTE) return doMissingPage(mm, vma, vpn, kind)
+  if (!ptePresent(pte)) {
+    if (isMigrationPte(pte)) return 'EAGAIN'
+    if (isPoisonPte(pte)) return 'EHWPOISON'
     const errno = doSwapPage(mm, vma, vpn, pte)
     if (errno !== undefined) return errno
-    pte = mm.memory.pageTables.get(mm.pgd, vpn)
+    pte = getPte(mm, vpn)
     // Somebody took it away meanwhile: from the beginning.
-    if ((pte & PTE_PRESENT) === 0) return tries > 0 ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
+    if (!ptePresent(pte)) return tries > 0 ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
   }
   if (kind === 'read') return undefined
-  if ((kind === 'write' || kind === 'force') && (pte & PTE_UFFD_WP) !== 0) {
+  if ((kind === 'write' || kind === 'force') && pteUffdWp(pte)) {
     // The handler may have done anything: from the beginning.
     const asked = tries > 0 && handleUserfault(mm, vma, vpn)
     return asked ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
   }
-  if (kind === 'write' && (pte & PTE_WRITE) !== 0) {
-    mm.memory.pageTables.set(mm.pgd, vpn, pte | PTE_DIRTY)
+  if (kind === 'write' && pteWrite(pte)) {
+    setPte(mm, vpn, pteMkdirty(pte))
     return undefined
   }
   return doWpPage(mm, vma, vpn, pte, kind)
@@ -86,29 +92,29 @@ function doMissingPage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Er
   if (!pageTables.reserve(mm.pgd, vpn)) return 'ENOMEM'
   if (vma.has(VM_SHARED)) return faultShared(mm, vma, vpn)
   if (kind === 'read' && !vma.has(VM_HUGETLB)) {
-    pageTables.set(mm.pgd, vpn, makePte(ZERO_PFN, PTE_PRESENT | PTE_SPECIAL))
+    setPte(mm, vpn, ZERO_PTE)
     return undefined
   }
   const pfn = frames.allocZeroed(vma.nid)
   if (pfn === 0) return 'ENOMEM'
   prepareAnonVma(mm, vma)
   addNewAnonRmap(mm.memory, pfn, vma, vpn)
-  pageTables.set(mm.pgd, vpn, makePte(pfn, accessBits(vma, kind)))
+  setPte(mm, vpn, withAccess(mkPte(pfn), vma, kind))
   return undefined
 }
 
 /** A page is there, but not for writing. Linux: do_wp_page() */
 function doWpPage(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: FaultKind): Errno | undefined {
-  const pfn = pte >>> PAGE_SHIFT
-  const own = (pte & PTE_SPECIAL) === 0
+  const pfn = ptePfn(pte)
+  const own = !isZeroPte(pte)
   if (vma.has(VM_SHARED)) {
-    mm.memory.pageTables.set(mm.pgd, vpn, pte | PTE_WRITE | PTE_DIRTY)
+    setPte(mm, vpn, pteMkdirty(pteMkwrite(pte)))
     return undefined
   }
   if (own && mm.memory.frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
   const mayReuse = own && (kind !== 'unshare' || !isKsm(mm.memory, pfn))
   if (mayReuse && canReuse(mm, vma, vpn, pfn)) {
-    if (kind !== 'unshare') mm.memory.pageTables.set(mm.pgd, vpn, pte | accessBits(vma, kind))
+    if (kind !== 'unshare') setPte(mm, vpn, withAccess(pte, vma, kind))
     return undefined
   }
   return wpPageCopy(mm, vma, vpn, pte, kind)
@@ -117,30 +123,30 @@ function doWpPage(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: FaultK
 /** Copies. The old page is let go only when the new one is in place. Linux: wp_page_copy() */
 function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: FaultKind): Errno | undefined {
   const { memory } = mm
-  const own = (pte & PTE_SPECIAL) === 0
+  const own = !isZeroPte(pte)
   const fresh = own ? memory.frames.alloc(vma.nid) : memory.frames.allocZeroed(vma.nid)
   if (fresh === 0) return 'ENOMEM'
   prepareAnonVma(mm, vma)
-  const old = pte >>> PAGE_SHIFT
+  const old = ptePfn(pte)
   const range = mm.notifiers.start('clear', vpn, vpn + 1)
-  if (mm.vmas.at(vpn) !== vma || memory.pageTables.get(mm.pgd, vpn) !== pte) {
+  if (mm.vmas.at(vpn) !== vma || getPte(mm, vpn) !== pte) {
     // Whoever was called has been here, or has let others be: from the beginning.
     memory.frames.put(fresh)
     mm.notifiers.end(range)
     return handleMmFault(mm, vpn, kind)
   }
   // Empty before the new one is installed: no two ptes of a page are ever valid at once.
-  memory.pageTables.set(mm.pgd, vpn, 0)
+  setPte(mm, vpn, EMPTY_PTE)
   memory.race?.('cow: after flush', mm)
   if (own) {
-    memory.arena.core.copyPage(fresh, old)
+    memory.bytes.copy(fresh, old)
     if (isKsm(memory, old)) memory.arena.counters[COUNTER_COW_KSM]!++
-  } else if ((pte & PTE_DIRTY) !== 0) {
+  } else if (isKsmZeroPte(pte)) {
     memory.addKsmZeroPages(mm, -1)
   }
   addNewAnonRmap(memory, fresh, vma, vpn)
-  const access = kind === 'unshare' ? PTE_PRESENT | (pte & PTE_UFFD_WP) : accessBits(vma, kind)
-  memory.pageTables.set(mm.pgd, vpn, makePte(fresh, access))
+  const copy = mkPte(fresh)
+  setPte(mm, vpn, kind === 'unshare' ? pteKeepUffdWp(copy, pte) : withAccess(copy, vma, kind))
   // Only now: while the old page is still counted as mapped nobody may take it for unused.
   if (own) removeRmap(memory, old)
   mm.notifiers.end(range)
@@ -148,9 +154,9 @@ function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: Faul
 }
 
 /** A forced write dirties the page but does not make it writable. Linux: maybe_mkwrite() */
-function accessBits(vma: Vma, kind: FaultKind): number {
-  if (kind === 'read') return PTE_PRESENT
-  return vma.has(VM_WRITE) ? PTE_PRESENT | PTE_WRITE | PTE_DIRTY : PTE_PRESENT | PTE_DIRTY
+function withAccess(pte: number, vma: Vma, kind: FaultKind): number {
+  if (kind === 'read') return pte
+  return pteMkdirty(vma.has(VM_WRITE) ? pteMkwrite(pte) : pte)
 }
 
 /**
@@ -158,15 +164,9 @@ function accessBits(vma: Vma, kind: FaultKind): number {
  * does by itself. Linux: can_follow_write_pte()
  */
 export function allows(mm: MmStruct, vma: Vma, pte: number, kind: FaultKind): boolean {
-  if ((pte & PTE_PRESENT) === 0) return false
+  if (!ptePresent(pte)) return false
   if (kind === 'read') return vma.has(VM_READ)
-  if (isWritable(pte)) return kind === 'force' || vma.has(VM_WRITE)
-  const forced = PTE_PRESENT | PTE_DIRTY
-  if (kind !== 'force' || (pte & (forced | PTE_SPECIAL | PTE_UFFD_WP)) !== forced) return false
-  return mm.memory.frames.hasFlag(pte >>> PAGE_SHIFT, FRAME_EXCLUSIVE)
-}
-
-/** Can it be written through without a fault? */
-export function isWritable(pte: number): boolean {
-  return (pte & (PTE_WRITE | PTE_DIRTY)) === (PTE_WRITE | PTE_DIRTY)
+  if (pteWritable(pte)) return kind === 'force' || vma.has(VM_WRITE)
+  if (kind !== 'force' || !pteNormal(pte) || !pteDirty(pte) || pteUffdWp(pte)) return false
+  return mm.memory.frames.hasFlag(ptePfn(pte), FRAME_EXCLUSIVE)
 }

@@ -1,18 +1,19 @@
 // Shared mappings: pages that belong to an object, not to an mm. Forked mms see each other's writes; nothing here is
 // ever copied on write or merged. Linux: shmem
 
-import { FRAME_POISONED, PTE_DIRTY, PTE_PRESENT, PTE_WRITE } from '../../../assembly/abi.ts'
+import { FRAME_POISONED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import type { SharedObject } from '../model/shared-object.ts'
 import { VM_WRITE, type Vma } from '../model/vma.ts'
-import { makePte } from '../page/pte.ts'
+import { mkPte, pteMkdirty, pteMkwrite } from '../page/pte.ts'
+import { setPte } from '../page/ptes.ts'
 import { addRmap } from '../page/rmap.ts'
 
 /** Maps the object's page, which is made if nobody touched it before. */
 export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefined {
-  const { frames, pageTables } = mm.memory
+  const { frames } = mm.memory
   const object = vma.shared!
   const index = vma.indexOf(vpn)
   let pfn = object.pages.get(index)
@@ -24,7 +25,8 @@ export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefi
   if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
   frames.get(pfn)
   addRmap(mm.memory, pfn)
-  pageTables.set(mm.pgd, vpn, makePte(pfn, PTE_PRESENT | (vma.has(VM_WRITE) ? PTE_WRITE | PTE_DIRTY : 0)))
+  const pte = mkPte(pfn)
+  setPte(mm, vpn, vma.has(VM_WRITE) ? pteMkdirty(pteMkwrite(pte)) : pte)
   return undefined
 }
 

@@ -4,22 +4,22 @@
 //
 // Linux: do_swap_page(), unuse_pte(); the order is that of 2005, "can_share_swap_page: use page_mapcount"
 
-import {
-  FRAME_LOCKED,
-  FRAME_NOT_UPTODATE,
-  FRAME_POISONED,
-  FRAME_SWAPCACHE,
-  PTE_EXCLUSIVE,
-  PTE_PRESENT,
-  PTE_UFFD_WP,
-  PTE_WRITE,
-} from '../../../assembly/abi.ts'
+import { FRAME_LOCKED, FRAME_NOT_UPTODATE, FRAME_POISONED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_WRITE, type Vma } from '../model/vma.ts'
 import { prepareAnonVma } from '../model/vma-edit.ts'
-import { makePte, type SwapEntry, swapEntryOf } from '../page/pte.ts'
+import {
+  entryExclusive,
+  mkPte,
+  pteKeepUffdWp,
+  pteMkwrite,
+  pteUffdWp,
+  type SwapEntry,
+  swapEntryOf,
+} from '../page/pte.ts'
+import { getPte, setPte } from '../page/ptes.ts'
 import { addAnonRmap, addNewAnonRmap, anonVmaOf, isKsm } from '../page/rmap.ts'
 import { canShareSwapPage } from './cow.ts'
 
@@ -57,8 +57,8 @@ function mapLocked(
   cached: number,
 ): Errno | undefined {
   const { memory } = mm
-  const { frames, swap, pageTables } = memory
-  if (pageTables.get(mm.pgd, vpn) !== pte) return undefined // somebody was faster
+  const { frames, swap } = memory
+  if (getPte(mm, vpn) !== pte) return undefined // somebody was faster
   // Before the lock the slot may have been freed and used again, for a page that looks the same to the pte.
   if (swap.cachedPage(entry) !== cached) return 'EAGAIN'
   if (frames.hasFlag(cached, FRAME_NOT_UPTODATE)) return 'EIO'
@@ -69,12 +69,12 @@ function mapLocked(
   const copied = pfn !== cached
   // A merged page is nobody's alone; a copy just made is.
   const exclusive = copied || (!isKsm(memory, pfn) && isExclusive(memory, pte, pfn))
-  const writable = exclusive && vma.has(VM_WRITE) && (pte & PTE_UFFD_WP) === 0
+  const writable = exclusive && vma.has(VM_WRITE) && !pteUffdWp(pte)
   if (copied) addNewAnonRmap(memory, pfn, vma, vpn)
   else mapCached(memory, pfn, vma, vpn, exclusive)
   // Writable, but clean until it is written to: swap has the same content.
-  const flags = PTE_PRESENT | (pte & PTE_UFFD_WP) | (writable ? PTE_WRITE : 0)
-  pageTables.set(mm.pgd, vpn, makePte(pfn, flags))
+  const clean = pteKeepUffdWp(mkPte(pfn), pte)
+  setPte(mm, vpn, writable ? pteMkwrite(clean) : clean)
   memory.race?.('swap-in: after add_rmap', mm)
   swap.free(entry)
   memory.race?.('swap-in: after swap_free', mm)
@@ -93,7 +93,7 @@ function mapCached(memory: Memory, pfn: number, vma: Vma, vpn: number, exclusive
  */
 function isExclusive(memory: Memory, pte: number, pfn: number): boolean {
   if (memory.cowPolicy === 'mapcount+swapcount') return canShareSwapPage(memory, pfn)
-  return memory.cowPolicy === 'anon_exclusive' && (pte & PTE_EXCLUSIVE) !== 0
+  return memory.cowPolicy === 'anon_exclusive' && entryExclusive(pte)
 }
 
 /** The page of a slot, from the cache or read in, with a reference for the caller; 0 when out of memory. */
@@ -126,7 +126,7 @@ export function ksmMightNeedToCopy(memory: Memory, pfn: number, vma: Vma, vpn: n
   }
   const copy = frames.alloc(vma.nid)
   if (copy === 0) return 0
-  memory.arena.core.copyPage(copy, pfn)
+  memory.bytes.copy(copy, pfn)
   memory.countSwapinCopy()
   return copy
 }

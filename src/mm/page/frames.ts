@@ -5,6 +5,7 @@
 import { FRAME_OFFLINE, FRAME_POISONED, MAPPING_ANON, ZERO_PFN } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
 import { FrameTable } from '../../core/frame-table.ts'
+import type { FrameBytes } from './bytes.ts'
 
 /** The free frames of a NUMA node. */
 interface Pool {
@@ -22,6 +23,7 @@ interface Pool {
 
 export class Frames extends FrameTable {
   private readonly arena: Arena
+  private readonly bytes: FrameBytes
   /** One pool a NUMA node. */
   private readonly pools: Pool[]
   private readonly perNode: number
@@ -32,9 +34,10 @@ export class Frames extends FrameTable {
   private freeCount: number
   private totalCount: number
 
-  constructor(arena: Arena, numaNodes: number) {
+  constructor(arena: Arena, bytes: FrameBytes, numaNodes: number) {
     super(arena)
     this.arena = arena
+    this.bytes = bytes
     this.totalCount = arena.endPfn - arena.firstPfn
     this.freeCount = this.totalCount
     this.perNode = Math.ceil(this.totalCount / numaNodes)
@@ -217,7 +220,7 @@ export class Frames extends FrameTable {
     if (pfn !== 0) {
       pool.oldest = this.index(pfn)
       this.setIndex(pfn, 0)
-      if (zeroed) this.arena.core.clearPage(pfn)
+      if (zeroed) this.bytes.clear(pfn)
     } else {
       if (pool.fresh < pool.end && this.isUnusable(pool.fresh)) this.skipUnusable(pool)
       if (pool.fresh >= pool.end) return 0

@@ -1,9 +1,10 @@
 // Page tables: for each mm a tree of four levels in the arena (pgd, pud, pmd, pte), made as pages are mapped. Work on
 // a range costs what is mapped in it, never what it spans: holes are jumped a whole table at a time.
 
-import { PTE_PRESENT, PTE_SPECIAL, TABLE_ENTRIES, TABLE_SHIFT } from '../../../assembly/abi.ts'
+import { TABLE_ENTRIES, TABLE_SHIFT } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
 import { Tables } from '../../core/tables.ts'
+import { EMPTY_PTE, pteNormal } from './pte.ts'
 
 const LAST = TABLE_ENTRIES - 1
 /** How far a level's index lies above the pte index: pgd, pud, pmd. */
@@ -21,8 +22,6 @@ export class PageTables {
     return this.tables.alloc()
   }
 
-  /** The pte that `next` stopped at. */
-  found = 0
   /** The table found last: the next page is usually in it too. */
   private cachedPgd = 0
   private cachedPlace = 0
@@ -34,7 +33,7 @@ export class PageTables {
     return table === 0 ? 0 : this.tables.entry(table, vpn & LAST)
   }
 
-  /** Replaces a pte that exists. */
+  /** Replaces a pte that has a place. Only `setPte` (ptes.ts) calls it. */
   set(pgd: number, vpn: number, pte: number): void {
     this.tables.setEntry(this.pteTable(pgd, vpn), vpn & LAST, pte)
   }
@@ -58,11 +57,17 @@ export class PageTables {
     return true
   }
 
-  /**
-   * The first virtual page in [vpn, end) whose pte is not empty, or `end`. With `anonymous`, only ptes that map a page
-   * of their own count: no zero page, nothing swapped out. The pte itself is in `found`. Linux: walk_page_range_vma()
-   */
-  next(pgd: number, vpn: number, end: number, anonymous = false): number {
+  /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. Linux: walk_page_range_vma() */
+  next(pgd: number, vpn: number, end: number): number {
+    return this.find(pgd, vpn, end, false)
+  }
+
+  /** The same; only ptes that map a frame count: no zero page, nothing swapped out. */
+  nextNormal(pgd: number, vpn: number, end: number): number {
+    return this.find(pgd, vpn, end, true)
+  }
+
+  private find(pgd: number, vpn: number, end: number, normal: boolean): number {
     while (vpn < end) {
       const table = this.pteTable(pgd, vpn)
       if (table === 0) {
@@ -71,10 +76,7 @@ export class PageTables {
       }
       do {
         const pte = this.tables.entry(table, vpn & LAST)
-        if (anonymous ? (pte & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT : pte !== 0) {
-          this.found = pte
-          return vpn
-        }
+        if (normal ? pteNormal(pte) : pte !== EMPTY_PTE) return vpn
         vpn++
       } while (vpn < end && (vpn & LAST) !== 0)
     }

@@ -40,11 +40,11 @@ export function migratePage(memory: Memory, pfn: number, nid: number): number | 
 
 /** Content and identity, for a page that nobody maps. False if somebody else holds it. */
 function movePage(memory: Memory, pfn: number, fresh: number): boolean {
-  const { frames, swap, race, arena } = memory
+  const { frames, swap, race, bytes } = memory
   const cached = frames.hasFlag(pfn, FRAME_SWAPCACHE)
   const expected = cached ? 2 : 1
   if (frames.refcount(pfn) !== expected) return false
-  arena.core.copyPage(fresh, pfn)
+  bytes.copy(fresh, pfn)
   // Only a page in the swap cache can be found by others while it is unmapped.
   if (cached) frames.freeze(pfn, expected)
   race?.('migration: after freeze')

@@ -1,19 +1,14 @@
 // Swap-out: giving up a frame whose content is kept elsewhere, and taking a store out of use again.
 // Linux: shrink_folio_list(), try_to_unuse()
 
-import {
-  FRAME_DIRTY,
-  FRAME_LOCKED,
-  FRAME_PINNED,
-  FRAME_SWAPCACHE,
-  PTE_POISON,
-} from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_PINNED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import { doSwapPage } from '../fault/swap-in.ts'
 import { VPN_LIMIT } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { isSwapPte, ptePfn, swapEntryOf } from '../page/pte.ts'
+import { isSwapPte, POISON_PTE, ptePfn, swapEntryOf } from '../page/pte.ts'
+import { getPte, nextNormalPte, nextPte, setPte } from '../page/ptes.ts'
 import { unmapToSwap } from './unmap-page.ts'
 
 /** Why a page was not reclaimed; undefined if its frame is free now. */
@@ -56,12 +51,12 @@ function swapOut(memory: Memory, pfn: number): ReclaimFailure | undefined {
  */
 export function pageOut(mm: MmStruct, start: number, end: number): void {
   const { memory } = mm
-  const { frames, pageTables } = memory
-  for (let vpn = pageTables.next(mm.pgd, start, end, true); vpn < end; ) {
-    const pfn = ptePfn(pageTables.found)
+  const { frames } = memory
+  for (let vpn = nextNormalPte(mm, start, end); vpn < end; ) {
+    const pfn = ptePfn(getPte(mm, vpn))
     const pinned = frames.hasFlag(pfn, FRAME_PINNED) && !frames.hasFlag(pfn, FRAME_SWAPCACHE)
     if (frames.isAnon(pfn) && frames.mapcount(pfn) === 1 && !pinned) reclaimPage(memory, pfn)
-    vpn = pageTables.next(mm.pgd, vpn + 1, end, true)
+    vpn = nextNormalPte(mm, vpn + 1, end)
   }
 }
 
@@ -98,18 +93,17 @@ function unuseAll(memory: Memory, device: number): Errno | undefined {
 }
 
 function unuseMm(mm: MmStruct, device: number): Errno | undefined {
-  const { pageTables } = mm.memory
-  for (let vpn = pageTables.next(mm.pgd, 0, VPN_LIMIT); vpn < VPN_LIMIT; ) {
-    const pte = pageTables.found
+  for (let vpn = nextPte(mm, 0, VPN_LIMIT); vpn < VPN_LIMIT; ) {
+    const pte = getPte(mm, vpn)
     if (isSwapPte(pte) && swapEntryOf(pte).device === device) {
       const errno = doSwapPage(mm, mm.vmas.at(vpn)!, vpn, pte)
       if (errno === 'EHWPOISON') {
         // It is lost wherever it is said to be; that must not keep the device in use.
-        pageTables.set(mm.pgd, vpn, PTE_POISON)
+        setPte(mm, vpn, POISON_PTE)
         mm.memory.swap.freeAndCache(swapEntryOf(pte))
       } else if (errno !== undefined) return errno
     }
-    vpn = pageTables.next(mm.pgd, vpn + 1, VPN_LIMIT)
+    vpn = nextPte(mm, vpn + 1, VPN_LIMIT)
   }
   return undefined
 }

@@ -5,16 +5,11 @@
 
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
-import { expectInteger, expectObject, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectObject, outside, PagefoldError } from '../../errors.ts'
+import type { FrameBytes } from '../page/bytes.ts'
 import type { Frames } from '../page/frames.ts'
-import type { SwapEntry } from '../page/pte.ts'
+import { MAX_SWAP_DEVICES, MAX_SWAP_SLOTS, type SwapEntry } from '../page/pte.ts'
 import type { SwapStore } from './swap-store.ts'
-
-/** A pte has three bits for the device. */
-const MAX_DEVICES = 8
-
-/** And twenty for the slot. */
-const MAX_SLOTS = 2 ** 20
 
 interface SwapDevice {
   readonly store: SwapStore
@@ -33,23 +28,27 @@ interface SwapDevice {
 
 export class Swap {
   private readonly arena: Arena
+  private readonly bytes: FrameBytes
   private readonly frames: Frames
   private readonly devices: (SwapDevice | undefined)[] = []
   /** The slot behind each page in the swap cache. */
   private readonly entryOfFrame = new Map<number, SwapEntry>()
 
-  constructor(arena: Arena, frames: Frames) {
+  constructor(arena: Arena, bytes: FrameBytes, frames: Frames) {
     this.arena = arena
+    this.bytes = bytes
     this.frames = frames
   }
 
   /** Puts a store to use. Throws TypeError, RangeError; EPERM if there are eight already. Linux: swapon */
   add(store: SwapStore): number {
     expectObject('store', store, ['read', 'write'])
-    expectInteger('slots', store.slots, 1, MAX_SLOTS)
-    const free = Array.from({ length: MAX_DEVICES }, (_, i) => i).find((i) => this.devices[i] === undefined)
+    expectInteger('slots', store.slots, 1, MAX_SWAP_SLOTS)
+    const free = Array.from({ length: MAX_SWAP_DEVICES }, (_, i) => i).find(
+      (i) => this.devices[i] === undefined,
+    )
     if (free === undefined)
-      throw new PagefoldError('EPERM', `swapOn: there are ${MAX_DEVICES} stores already`)
+      throw new PagefoldError('EPERM', `swapOn: there are ${MAX_SWAP_DEVICES} stores already`)
     this.devices[free] = {
       store,
       counts: new Array<number>(store.slots).fill(0),
@@ -82,7 +81,7 @@ export class Swap {
   remove(device: number): void {
     const { store } = this.devices[device]!
     this.devices[device] = undefined
-    store.close?.()
+    outside(() => store.close?.())
   }
 
   /** Forgets every device; their slots must all be free. */
@@ -205,7 +204,7 @@ export class Swap {
     const entry = this.entryOf(pfn)
     const device = this.device(entry)
     try {
-      device.store.write(entry.slot, this.arena.page(pfn))
+      this.bytes.show(pfn, (page) => device.store.write(entry.slot, page))
     } catch {
       return false
     }
@@ -218,7 +217,7 @@ export class Swap {
   readIn(entry: SwapEntry, pfn: number): boolean {
     const device = this.device(entry)
     try {
-      device.store.read(entry.slot, this.arena.page(pfn))
+      this.bytes.fill(pfn, 1, (page) => device.store.read(entry.slot, page))
     } catch {
       return false
     }

@@ -4,21 +4,22 @@
 //
 // Linux: try_to_unmap(), try_to_migrate(), remove_migration_ptes()
 
-import {
-  FRAME_DIRTY,
-  FRAME_EXCLUSIVE,
-  PTE_DIRTY,
-  PTE_EXCLUSIVE,
-  PTE_MIGRATION,
-  PTE_POISON,
-  PTE_PRESENT,
-  PTE_SPECIAL,
-  PTE_UFFD_WP,
-  PTE_WRITE,
-} from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_EXCLUSIVE } from '../../../assembly/abi.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { makePte, makeSwapPte, ptePfn, type SwapEntry } from '../page/pte.ts'
+import {
+  entryExclusive,
+  isMigrationPte,
+  mkMigrationPte,
+  mkSwapPte,
+  POISON_PTE,
+  pteAfterMigration,
+  pteDirty,
+  pteNormal,
+  ptePfn,
+  type SwapEntry,
+} from '../page/pte.ts'
+import { getPte, setPte } from '../page/ptes.ts'
 import { addRmap, rmapWalk } from '../page/rmap.ts'
 
 /** Where a page was mapped. */
@@ -38,34 +39,31 @@ export function swapOutMappings(memory: Memory, pfn: number, entry: SwapEntry): 
   return replacePtes(memory, pfn, (pte, exclusive) => {
     // Before the mapping goes: the sum of both must never be too small.
     memory.swap.duplicate(entry)
-    return makeSwapPte(entry, (pte & PTE_UFFD_WP) | (exclusive ? PTE_EXCLUSIVE : 0))
+    return mkSwapPte(entry, pte, exclusive)
   })
 }
 
 /** Replaces every pte of a page by a migration entry: whoever touches it has to wait. Linux: try_to_migrate() */
 export function unmapToMigrate(memory: Memory, pfn: number): boolean {
-  replacePtes(memory, pfn, (pte, exclusive) => {
-    const kept = pte & (PTE_WRITE | PTE_DIRTY | PTE_UFFD_WP)
-    return makePte(pfn, kept | PTE_MIGRATION | (exclusive ? PTE_EXCLUSIVE : 0))
-  })
+  replacePtes(memory, pfn, mkMigrationPte)
   return memory.frames.mapcount(pfn) === 0
 }
 
 /** Replaces every pte of a broken page by a mark; returns where it was mapped. */
 export function unmapToPoison(memory: Memory, pfn: number): Mapping[] {
-  return replacePtes(memory, pfn, () => PTE_POISON)
+  return replacePtes(memory, pfn, () => POISON_PTE)
 }
 
 /** Turns the migration entries that name `fromPfn` into ptes of `toPfn`. Linux: remove_migration_ptes() */
 export function removeMigrationPtes(memory: Memory, fromPfn: number, toPfn: number): void {
-  const { frames, pageTables } = memory
+  const { frames } = memory
   rmapWalk(memory, toPfn, (mm, _, vpn) => {
-    const pte = pageTables.get(mm.pgd, vpn)
-    if ((pte & (PTE_PRESENT | PTE_MIGRATION)) !== PTE_MIGRATION || ptePfn(pte) !== fromPfn) return true
+    const pte = getPte(mm, vpn)
+    if (!isMigrationPte(pte) || ptePfn(pte) !== fromPfn) return true
     frames.get(toPfn)
     addRmap(memory, toPfn)
-    if ((pte & PTE_EXCLUSIVE) !== 0) frames.setFlag(toPfn, FRAME_EXCLUSIVE)
-    pageTables.set(mm.pgd, vpn, makePte(toPfn, (pte & (PTE_WRITE | PTE_DIRTY | PTE_UFFD_WP)) | PTE_PRESENT))
+    if (entryExclusive(pte)) frames.setFlag(toPfn, FRAME_EXCLUSIVE)
+    setPte(mm, vpn, pteAfterMigration(pte, toPfn))
     return true
   })
 }
@@ -75,22 +73,22 @@ function replacePtes(
   pfn: number,
   replacement: (pte: number, exclusive: boolean) => number,
 ): Mapping[] {
-  const { frames, pageTables } = memory
+  const { frames } = memory
   const found: Mapping[] = []
   // A page that nobody maps may name an anon_vma that is gone. Linux: folio_get_anon_vma()
   if (frames.mapcount(pfn) === 0) return found
   rmapWalk(memory, pfn, (mm, vma, vpn) => {
-    const pte = pageTables.get(mm.pgd, vpn)
-    if ((pte & (PTE_PRESENT | PTE_SPECIAL)) !== PTE_PRESENT || ptePfn(pte) !== pfn) return true
+    const pte = getPte(mm, vpn)
+    if (!pteNormal(pte) || ptePfn(pte) !== pfn) return true
     const range = mm.notifiers.start('clear', vpn, vpn + 1)
-    if (mm.vmas.at(vpn) !== vma || pageTables.get(mm.pgd, vpn) !== pte) {
+    if (mm.vmas.at(vpn) !== vma || getPte(mm, vpn) !== pte) {
       // Whoever was called has changed it: then this one stays.
       mm.notifiers.end(range)
       return true
     }
     const exclusive = frames.hasFlag(pfn, FRAME_EXCLUSIVE)
-    if ((pte & PTE_DIRTY) !== 0) frames.setFlag(pfn, FRAME_DIRTY)
-    pageTables.set(mm.pgd, vpn, replacement(pte, exclusive))
+    if (pteDirty(pte)) frames.setFlag(pfn, FRAME_DIRTY)
+    setPte(mm, vpn, replacement(pte, exclusive))
     frames.clearFlag(pfn, FRAME_EXCLUSIVE)
     frames.addMapcount(pfn, -1)
     frames.put(pfn)

@@ -1,0 +1,46 @@
+// A caller's mistakes: what is said to whom.
+
+import { describe, expect, it } from 'vitest'
+import { expectOptions } from '../../src/errors.ts'
+
+interface Options {
+  readonly frames: number
+  readonly workers?: number
+  readonly cowPolicy?: string
+}
+const KNOWN = { frames: true, workers: true, cowPolicy: true } as const
+const check = (options: unknown) => (): Options => expectOptions('Host.create', options as Options, KNOWN)
+
+describe('options', () => {
+  it('are taken as they are when every name is known', () => {
+    const options = { frames: 1, cowPolicy: 'x' }
+    expect(check(options)()).toBe(options)
+    expect(check({})()).toEqual({})
+  })
+
+  it.each([
+    ['worker', 'workers'],
+    ['Frames', 'frames'],
+    ['frame', 'frames'],
+    ['cow_policy', 'cowPolicy'],
+    ['wrokers', 'workers'],
+  ])('with `%s` are refused, and `%s` is named', (wrong, right) => {
+    expect(check({ frames: 1, [wrong]: 3 })).toThrow(
+      new TypeError(`Host.create: no option \`${wrong}\`: did you mean \`${right}\`?`),
+    )
+  })
+
+  it.each(['colour', 'toString', 'constructor', '__proto__x', 'f'])(
+    'with `%s`, like none, are refused with all there are',
+    (wrong) => {
+      expect(check({ [wrong]: undefined })).toThrow(
+        new TypeError(`Host.create: no option \`${wrong}\`: it takes frames, workers, cowPolicy`),
+      )
+    },
+  )
+
+  it.each([null, undefined, 3, 'frames'])('that are no object, such as %s, are refused', (wrong) => {
+    expect(check(wrong)).toThrow(TypeError)
+    expect(check(wrong)).toThrow('Host.create: expected `options` to be an object, got')
+  })
+})

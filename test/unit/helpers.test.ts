@@ -30,9 +30,9 @@ import { Host, INDEX_NAMES, type IndexName, type Mm, stillClock } from '../../sr
 import { bareArena } from '../support/arena.ts'
 import { memoryOf } from '../support/inside.ts'
 import { random } from '../support/random.ts'
+import { PAGE } from '../support/world.ts'
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url))
-const PAGE = 4096
 /** What a guest unmaps; nobody writes to it or behind it. */
 const HOLE = { page: 1300, pages: 200 }
 

@@ -11,6 +11,7 @@ export {
   type MetadataStats,
 } from './host.ts'
 export type { Image, ImageFormat } from './image.ts'
+export { FORMAT_NAMES } from './images/formats.ts'
 export { openImage, openRawImage } from './images/open.ts'
 export { openSource, openSources } from './images/source.ts'
 export { type Clock, stillClock, systemClock } from './ksm/clock.ts'

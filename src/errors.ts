@@ -38,6 +38,32 @@ export function brokenInvariant(what: string, cause?: unknown): PagefoldError {
   return new PagefoldError('EUCLEAN', `${what}; please report this`, { cause })
 }
 
+/** Errors that are the caller's business: a mistake of theirs, or thrown by what they gave us to call. */
+const ordinary = new WeakSet<object>()
+
+/** Marks a TypeError or RangeError as the caller's mistake: what the engine throws of its own accord closes the host. */
+export function mistake<Mistake extends TypeError | RangeError>(error: Mistake): Mistake {
+  ordinary.add(error)
+  return error
+}
+
+/** Calls what a caller gave us to call: what that throws goes through to whoever is waiting, and breaks nothing here. */
+export function outside<Result>(call: () => Result): Result {
+  try {
+    return call()
+  } catch (thrown) {
+    const error = typeof thrown === 'object' && thrown !== null ? thrown : new Error(String(thrown))
+    ordinary.add(error)
+    throw error
+  }
+}
+
+/** Is this an answer (a refusal, the caller's own error) rather than a sign that something is broken? */
+export function isOrdinary(error: unknown): boolean {
+  if (typeof error === 'object' && error !== null && ordinary.has(error)) return true
+  return error instanceof PagefoldError && error.code !== 'EUCLEAN'
+}
+
 /** Has what a listener threw come up as an uncaught error, later: it must not stop a merge or a fault half way. */
 export function reportLater(error: unknown): void {
   queueMicrotask(() => {
@@ -48,10 +74,10 @@ export function reportLater(error: unknown): void {
 /** Returns `value` if it is an integer in [min, max]; throws TypeError or RangeError naming `name` otherwise. */
 export function expectInteger(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number') {
-    throw new TypeError(`Expected \`${name}\` to be a number, got ${describe(value)}`)
+    throw mistake(new TypeError(`Expected \`${name}\` to be a number, got ${describe(value)}`))
   }
   if (!Number.isInteger(value) || value < min || value > max) {
-    throw new RangeError(`Expected \`${name}\` to be an integer in ${min}..${max}, got ${value}`)
+    throw mistake(new RangeError(`Expected \`${name}\` to be an integer in ${min}..${max}, got ${value}`))
   }
   return value
 }
@@ -59,11 +85,13 @@ export function expectInteger(name: string, value: unknown, min: number, max: nu
 /** Returns `value` if it is one of `names`; throws TypeError or RangeError listing them otherwise. */
 export function expectOneOf<Name extends string>(name: string, value: unknown, names: readonly Name[]): Name {
   if (typeof value !== 'string') {
-    throw new TypeError(`Expected \`${name}\` to be one of ${names.join(', ')}, got ${describe(value)}`)
+    throw mistake(
+      new TypeError(`Expected \`${name}\` to be one of ${names.join(', ')}, got ${describe(value)}`),
+    )
   }
   if (!names.includes(value as Name)) {
-    throw new RangeError(
-      `Expected \`${name}\` to be one of ${names.join(', ')}, got ${JSON.stringify(value)}`,
+    throw mistake(
+      new RangeError(`Expected \`${name}\` to be one of ${names.join(', ')}, got ${JSON.stringify(value)}`),
     )
   }
   return value as Name
@@ -72,19 +100,19 @@ export function expectOneOf<Name extends string>(name: string, value: unknown, n
 /** Returns `value` if it is true or false; throws TypeError naming `name` otherwise. */
 export function expectBoolean(name: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value
-  throw new TypeError(`Expected \`${name}\` to be true or false, got ${describe(value)}`)
+  throw mistake(new TypeError(`Expected \`${name}\` to be true or false, got ${describe(value)}`))
 }
 
 /** Returns `value` if it is a string, or undefined; throws TypeError naming `name` otherwise. */
 export function expectString(name: string, value: unknown): string | undefined {
   if (value === undefined || typeof value === 'string') return value
-  throw new TypeError(`Expected \`${name}\` to be a string, got ${describe(value)}`)
+  throw mistake(new TypeError(`Expected \`${name}\` to be a string, got ${describe(value)}`))
 }
 
 /** Returns `value` if it is an array of bytes; throws TypeError naming `name` otherwise. */
 export function expectBytes(name: string, value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value
-  throw new TypeError(`Expected \`${name}\` to be a Uint8Array, got ${describe(value)}`)
+  throw mistake(new TypeError(`Expected \`${name}\` to be a Uint8Array, got ${describe(value)}`))
 }
 
 /** Throws TypeError naming `name` unless `value` is an object that has all these methods. */
@@ -93,7 +121,7 @@ export function expectObject(name: string, value: unknown, methods: readonly str
     typeof (value as Readonly<Record<string, unknown>>)[method] === 'function'
   if (typeof value === 'object' && value !== null && methods.every(has)) return
   const what = methods.length === 0 ? 'an object' : `an object with ${methods.join(', ')}`
-  throw new TypeError(`Expected \`${name}\` to be ${what}, got ${describe(value)}`)
+  throw mistake(new TypeError(`Expected \`${name}\` to be ${what}, got ${describe(value)}`))
 }
 
 /**
@@ -106,14 +134,14 @@ export function expectOptions<Options extends object>(
   known: Readonly<Record<keyof NoInfer<Options>, true>>,
 ): Options {
   if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`${call}: expected \`options\` to be an object, got ${describe(options)}`)
+    throw mistake(new TypeError(`${call}: expected \`options\` to be an object, got ${describe(options)}`))
   }
   const names = Object.keys(known)
   for (const name of Object.keys(options)) {
     if (!Object.hasOwn(known, name)) {
       const near = nearest(name, names)
       const hint = near === undefined ? `it takes ${names.join(', ')}` : `did you mean \`${near}\`?`
-      throw new TypeError(`${call}: no option \`${name}\`: ${hint}`)
+      throw mistake(new TypeError(`${call}: no option \`${name}\`: ${hint}`))
     }
   }
   return options

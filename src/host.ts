@@ -1,9 +1,9 @@
 // The simulated machine: an arena with its frames, the mms on it, and a ksmd of its own. Thin: it makes the parts and
 // delegates.
 
-import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, MAPCOUNT_MASK, PAGE_SIZE } from '../assembly/abi.ts'
+import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, PAGE_SIZE } from '../assembly/abi.ts'
 import { audit } from './audit.ts'
-import { Arena, type ArenaMetadata } from './core/arena.ts'
+import { Arena, type ArenaMetadata, MAX_MAPPINGS } from './core/arena.ts'
 import { Helpers } from './core/helpers.ts'
 import {
   type Errno,
@@ -11,6 +11,8 @@ import {
   expectInteger,
   expectObject,
   expectOneOf,
+  expectOptions,
+  outside,
   PagefoldError,
 } from './errors.ts'
 import type { Image } from './image.ts'
@@ -25,6 +27,7 @@ import {
 import { exitMm } from './mm/calls/exit.ts'
 import { populate } from './mm/calls/populate.ts'
 import { Mm } from './mm/mm.ts'
+import { vpnOf } from './mm/model/address.ts'
 import { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
 import { Memory } from './mm/model/memory.ts'
 import { expectMmOptions, type MmOptions } from './mm/model/mm-struct.ts'
@@ -133,7 +136,7 @@ export class Host {
       throw new TypeError('Expected `options` to be an object with at least `frames`')
     }
     const frames = expectInteger('frames', options.frames, 1, 2 ** 20)
-    const mappings = expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAPCOUNT_MASK)
+    const mappings = expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAX_MAPPINGS)
     const numaNodes = expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES))
     const strategy = expectStrategy(options)
     const policy = expectPolicy(options)
@@ -150,10 +153,11 @@ export class Host {
 
   /** Makes an empty address space. Throws ENOMEM, EAGAIN. */
   createMm(options: MmOptions = {}): Mm {
-    this.expectOpen()
-    expectMmOptions(options)
-    if (options.domain !== undefined) this.ksm.state.openDomain(options.domain)
-    return new Mm(this.memory, options)
+    return this.enter(() => {
+      const { domain } = expectMmOptions('createMm', options)
+      if (domain !== undefined) this.ksm.state.openDomain(domain)
+      return new Mm(this.memory, options)
+    })
   }
 
   /**
@@ -161,37 +165,41 @@ export class Host {
    * mergeable yet. Throws ENOMEM when the image does not fit, and what reading it throws; the mm is gone then.
    */
   loadImage(image: Image, options: LoadOptions = {}): { mm: Mm; address: number } {
-    if (image.pages > this.memory.frames.free) {
-      const free = this.memory.frames.free
-      throw new PagefoldError(
-        'ENOMEM',
-        `${image.source}: ${image.pages} pages, but only ${free} frames are free`,
-      )
-    }
-    const { onProgress, ...mmOptions } = options
-    const mm = this.createMm({ name: image.source, ...mmOptions })
-    try {
-      const address = mm.mmap(image.pages * PAGE_SIZE)
-      populate(mm, address / PAGE_SIZE, image.pages, (bytes, first, count) => {
-        image.read(first, count, bytes)
-        onProgress?.(first + count)
-      })
-      return { mm, address }
-    } catch (error) {
-      mm.exit()
-      throw error
-    }
+    return this.enter(() => {
+      const { onProgress, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
+      const { free } = this.memory.frames
+      if (image.pages > free) {
+        const room = `${image.pages} pages, but only ${free} frames are free`
+        throw new PagefoldError('ENOMEM', `${image.source}: ${room}`)
+      }
+      const mm = this.createMm({ name: image.source, ...mmOptions })
+      try {
+        const address = mm.mmap(image.pages * PAGE_SIZE)
+        populate(mm, vpnOf(address), image.pages, (bytes, first, count) => {
+          outside(() => {
+            image.read(first, count, bytes)
+            onProgress?.(first + count)
+          })
+        })
+        return { mm, address }
+      } catch (error) {
+        mm.exit()
+        throw error
+      }
+    })
   }
 
   /** Capacity, in frames. */
   get frames(): FrameCounts {
-    return this.memory.frames
+    return this.look(() => this.memory.frames)
   }
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
   frame(pfn: number): FrameInfo {
-    this.expectPfn(pfn)
-    return describeFrame(this.memory.frames, pfn)
+    return this.look(() => {
+      this.expectPfn(pfn)
+      return describeFrame(this.memory.frames, pfn)
+    })
   }
 
   /**
@@ -200,13 +208,15 @@ export class Host {
    * Linux: migrate_pages()
    */
   migrate(pfn: number, to: { readonly node: number }): number {
-    this.expectOpen()
-    this.expectPfn(pfn)
-    expectObject('to', to)
-    const nid = expectInteger('node', to.node, 0, this.memory.frames.numaNodes - 1)
-    const moved = migratePage(this.memory, pfn, nid)
-    if (typeof moved === 'number') return moved
-    throw new PagefoldError(moved, `frame ${pfn} cannot be moved to node ${nid}: ${CANNOT_MOVE[moved]}`)
+    return this.enter(() => {
+      this.expectPfn(pfn)
+      expectObject('to', to)
+      const { node } = expectOptions('migrate', to, { node: true })
+      const nid = expectInteger('node', node, 0, this.memory.frames.numaNodes - 1)
+      const moved = migratePage(this.memory, pfn, nid)
+      if (typeof moved === 'number') return moved
+      throw new PagefoldError(moved, `frame ${pfn} cannot be moved to node ${nid}: ${CANNOT_MOVE[moved]}`)
+    })
   }
 
   /**
@@ -214,30 +224,33 @@ export class Host {
    * is held by somebody, and inside a scan, ENOMEM if there is nowhere to move one to; all stay then. Linux: offline_pages()
    */
   offline(start: number, end: number): void {
-    this.expectOpen()
-    this.expectRange(start, end)
-    const errno = offline(this.memory, start, end)
-    if (errno !== undefined) {
-      const why = errno === 'EINVAL' ? 'some are offline already' : 'a page in them cannot be moved now'
-      throw new PagefoldError(errno, `frames ${start}..${end} stay: ${why}`)
-    }
+    this.enter(() => {
+      this.expectRange(start, end)
+      const errno = offline(this.memory, start, end)
+      if (errno !== undefined) {
+        const why = errno === 'EINVAL' ? 'some are offline already' : 'a page in them cannot be moved now'
+        throw new PagefoldError(errno, `frames ${start}..${end} stay: ${why}`)
+      }
+    })
   }
 
   /** Gives back frames that were taken away. Throws EINVAL unless exactly this range was. Linux: online_pages() */
   online(start: number, end: number): void {
-    this.expectOpen()
-    this.expectRange(start, end)
-    if (online(this.memory, start, end) === undefined) return
-    throw new PagefoldError('EINVAL', `frames ${start}..${end} are not a range that was taken offline`)
+    this.enter(() => {
+      this.expectRange(start, end)
+      if (online(this.memory, start, end) === undefined) return
+      throw new PagefoldError('EINVAL', `frames ${start}..${end} are not a range that was taken offline`)
+    })
   }
 
   /** Puts a store to use for swap. Throws EPERM if there are eight already, EBUSY if this one is in use; RangeError. */
   swapOn(store: SwapStore): void {
-    this.expectOpen()
-    const { swap } = this.memory
-    if (swap.find(store) !== undefined)
-      throw new PagefoldError('EBUSY', 'swapOn: the store is in use already')
-    swap.add(store)
+    this.enter(() => {
+      const { swap } = this.memory
+      if (swap.find(store) !== undefined)
+        throw new PagefoldError('EBUSY', 'swapOn: the store is in use already')
+      swap.add(store)
+    })
   }
 
   /**
@@ -245,14 +258,15 @@ export class Host {
    * could not be brought back, EAGAIN if an mm that is just exiting has some there: it stays in use then.
    */
   swapOff(store: SwapStore): void {
-    this.expectOpen()
-    const device = this.memory.swap.find(store)
-    // Linux too has a second swapoff find nothing while the first is at work.
-    if (device === undefined || !this.memory.swap.isWritable(device)) {
-      throw new PagefoldError('EINVAL', 'swapOff: the store is not in use')
-    }
-    const errno = swapOff(this.memory, device)
-    if (errno !== undefined) throw new PagefoldError(errno, 'swapOff: a page could not be brought back')
+    this.enter(() => {
+      const device = this.memory.swap.find(store)
+      // Linux too has a second swapoff find nothing while the first is at work.
+      if (device === undefined || !this.memory.swap.isWritable(device)) {
+        throw new PagefoldError('EINVAL', 'swapOff: the store is not in use')
+      }
+      const errno = swapOff(this.memory, device)
+      if (errno !== undefined) throw new PagefoldError(errno, 'swapOff: a page could not be brought back')
+    })
   }
 
   /**
@@ -260,10 +274,11 @@ export class Host {
    * the frame is free now. Linux: shrink_folio_list()
    */
   reclaim(pfn: number): ReclaimFailure | undefined {
-    this.expectOpen()
-    this.expectPfn(pfn)
-    if (this.memory.frames.isAnon(pfn)) return reclaimPage(this.memory, pfn)
-    throw new PagefoldError('EINVAL', `frame ${pfn} is nobody's anonymous page`)
+    return this.enter(() => {
+      this.expectPfn(pfn)
+      if (this.memory.frames.isAnon(pfn)) return reclaimPage(this.memory, pfn)
+      throw new PagefoldError('EINVAL', `frame ${pfn} is nobody's anonymous page`)
+    })
   }
 
   /**
@@ -272,9 +287,11 @@ export class Host {
    * Linux: memory_failure()
    */
   memoryFailure(pfn: number, options: { readonly recover?: boolean } = {}): MemoryFailure {
-    this.expectOpen()
-    this.expectPfn(pfn)
-    return memoryFailure(this.memory, pfn, options.recover === true)
+    return this.enter(() => {
+      this.expectPfn(pfn)
+      const { recover = false } = expectOptions('memoryFailure', options, { recover: true })
+      return memoryFailure(this.memory, pfn, expectBoolean('recover', recover))
+    })
   }
 
   /**
@@ -282,40 +299,44 @@ export class Host {
    * pages copied on their way back from swap.
    */
   vmstat(): { cow_ksm: number; ksm_swpin_copy: number } {
-    const { counters } = this.memory.arena
-    return { cow_ksm: counters[COUNTER_COW_KSM]!, ksm_swpin_copy: counters[COUNTER_KSM_SWPIN_COPY]! }
+    return this.look(() => {
+      const { counters } = this.memory.arena
+      return { cow_ksm: counters[COUNTER_COW_KSM]!, ksm_swpin_copy: counters[COUNTER_KSM_SWPIN_COPY]! }
+    })
   }
 
   /** What should not have happened, and stopped nothing: each with a description of the frame. Linux: WARN_ON */
   warnings(): readonly string[] {
-    return this.memory.warnings
+    return this.look(() => this.memory.warnings)
   }
 
   /** Metadata in use, by kind. */
   metadata(): MetadataStats {
-    const parts = this.memory.arena.metadata()
-    return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) }
+    return this.look(() => {
+      const parts = this.memory.arena.metadata()
+      return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) }
+    })
   }
 
   /** Calls `listener` at one of the kernel's tracepoints. Listening costs time; without a listener nothing is made. */
   on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): this {
-    this.memory.trace.on(name, listener)
+    this.look(() => this.memory.trace.on(name, listener))
     return this
   }
 
   off<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): this {
-    this.memory.trace.off(name, listener)
+    this.look(() => this.memory.trace.off(name, listener))
     return this
   }
 
   /** Recounts everything from the structures and throws EUCLEAN with what is wrong. Slow. */
   audit(): void {
-    const complaints = audit(this.memory, this.ksm.state)
-    if (complaints.length === 0) return
-    throw new PagefoldError(
-      'EUCLEAN',
-      `${complaints.length} invariants do not hold:\n  ${complaints.join('\n  ')}`,
-    )
+    this.look(() => {
+      const complaints = audit(this.memory, this.ksm.state)
+      if (complaints.length === 0) return
+      const list = complaints.join('\n  ')
+      throw new PagefoldError('EUCLEAN', `${complaints.length} invariants do not hold:\n  ${list}`)
+    })
   }
 
   /**
@@ -324,11 +345,15 @@ export class Host {
    */
   close(): void {
     if (!this.open) return
-    this.ksm.stop().catch(() => {})
-    for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
-    this.memory.swap.close()
-    this.ksm.state.helpers.close()
     this.open = false
+    this.ksm.stop().catch(() => {})
+    this.ksm.batch.helpers.close()
+    // What is broken is left as it is: nobody can tell what would be freed.
+    if (this.memory.gate.isBroken) return
+    this.look(() => {
+      for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
+      this.memory.swap.close()
+    })
   }
 
   private expectPfn(pfn: number, name = 'pfn'): void {
@@ -341,11 +366,20 @@ export class Host {
     expectInteger('end', end, start + 1, this.memory.arena.endPfn)
   }
 
-  private expectOpen(): void {
-    this.memory.expectSound()
-    if (!this.open) throw new PagefoldError('EINVAL', 'the host is closed')
+  /** What every call goes through that changes something. */
+  private enter<Result>(work: () => Result): Result {
+    const { gate } = this.memory
+    if (!this.open && !gate.isBroken) throw new PagefoldError('EINVAL', 'the host is closed')
+    return gate.enter(work)
+  }
+
+  /** What every call goes through that only looks: a closed host still answers. */
+  private look<Result>(work: () => Result): Result {
+    return this.memory.gate.look(work)
   }
 }
+
+const LOAD_OPTIONS = { name: true, domain: true, onProgress: true } as const
 
 const CANNOT_MOVE: Partial<Record<Errno, string>> = {
   EINVAL: "it is nobody's anonymous page",

@@ -32,13 +32,42 @@ export interface Core {
   checkTree(slot: number, byChecksum: number): number
 }
 
+/** Every one that must be there: a binary that lacks one is another core's. */
+const EXPORTS: Readonly<Record<keyof Core, true>> = {
+  abiVersion: true,
+  comparePages: true,
+  pagesIdentical: true,
+  isZeroPage: true,
+  copyPage: true,
+  clearPage: true,
+  checksum: true,
+  digest: true,
+  resample: true,
+  hashWindow: true,
+  takeBack: true,
+  checksumChanged: true,
+  hashAhead: true,
+  slabAlloc: true,
+  slabFree: true,
+  takePages: true,
+  touchPages: true,
+  search: true,
+  searchBelow: true,
+  insert: true,
+  erase: true,
+  replace: true,
+  first: true,
+  next: true,
+  checkTree: true,
+}
+
 const modules = new Map<string, Promise<WebAssembly.Module>>()
 
 /**
  * Instantiates the core on a shared memory. The module is stateless, so any number of instances may share one memory,
  * and one compiled module serves every host of the process.
  *
- * Throws EUCLEAN if the binary was built for another layout than this code.
+ * Throws EUCLEAN, in a line that says what to do, if the binary was built from other sources than this code.
  */
 export async function instantiateCore(memory: WebAssembly.Memory): Promise<Core> {
   const url = coreUrl()
@@ -51,14 +80,15 @@ export async function instantiateCore(memory: WebAssembly.Memory): Promise<Core>
   }
   const instance = await WebAssembly.instantiate(await module, { env: { memory } })
   const core = instance.exports as unknown as Core
-  if (core.abiVersion() !== ABI_VERSION) {
-    const found = core.abiVersion()
-    throw new PagefoldError(
-      'EUCLEAN',
-      `${key} has layout ${found}, this code expects ${ABI_VERSION}: rebuild with \`npm run build\``,
-    )
-  }
+  const lacking = Object.keys(EXPORTS).filter((name) => !(name in core))
+  if (lacking.length > 0) throw stale(key, `lacks ${lacking.join(', ')}`)
+  const version = core.abiVersion()
+  if (version !== ABI_VERSION) throw stale(key, `has layout ${version}, this code expects ${ABI_VERSION}`)
   return core
+}
+
+function stale(what: string, why: string): PagefoldError {
+  return new PagefoldError('EUCLEAN', `${what} ${why}: rebuild with \`npm run build\``)
 }
 
 /** A file that was built beside the core. */

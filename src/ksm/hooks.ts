@@ -8,8 +8,8 @@ import { StableNodes } from '../core/stable-nodes.ts'
 import type { Errno } from '../errors.ts'
 import type { KsmHooks, RmapVisitor } from '../mm/model/hooks.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
-import { nextNormalPte } from '../mm/page/ptes.ts'
 import type { Vma } from '../mm/model/vma.ts'
+import { nextNormalPte } from '../mm/page/ptes.ts'
 import { moveToAnotherDup, removeRange } from './hotplug.ts'
 import { rmapWalkKsm } from './rmap-walk.ts'
 import type { KsmState } from './state.ts'
@@ -97,13 +97,13 @@ export class Hooks implements KsmHooks {
 
   memoryGoingOffline(): Errno | undefined {
     // Linux would wait for ksmd to finish its batch; here that is further up the stack.
-    if (this.ksm.scanning || this.ksm.offlining) return 'EBUSY'
-    this.ksm.offlining = true
+    if (this.ksm.activity !== 'resting') return 'EBUSY'
+    this.ksm.activity = 'offlining'
     return undefined
   }
 
   memoryCancelOffline(): void {
-    this.ksm.offlining = false
+    this.ksm.activity = 'resting'
     this.ksm.wake()
   }
 

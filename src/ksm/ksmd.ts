@@ -3,8 +3,9 @@
 
 import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import type { Helpers } from '../core/helpers.ts'
-import { expectInteger, PagefoldError } from '../errors.ts'
+import { expectInteger, mistake, PagefoldError } from '../errors.ts'
 import type { Memory } from '../mm/model/memory.ts'
+import { Batch } from './batch.ts'
 import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
 import { visitWindow } from './merge.ts'
@@ -29,15 +30,19 @@ import { removeAllStableNodes, unmergeAndRemoveAllRmapItems } from './unmerge.ts
 export class Ksm {
   /** @internal */
   readonly state: KsmState
+  /** @internal */
+  readonly batch: Batch
   private readonly daemon: Daemon
 
   constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
-    const state = new KsmState(memory, options, helpers)
+    const state = new KsmState(memory, options)
     this.state = state
+    this.batch = new Batch(state, helpers)
     memory.ksm = new Hooks(state)
     const work = {
-      shouldRun: () => state.tunables.run === KSM_RUN_MERGE && !state.slots.isEmpty && !state.offlining,
-      scan: () => void this.doScan(state.tunables.pages_to_scan),
+      shouldRun: () =>
+        state.tunables.run === KSM_RUN_MERGE && !state.slots.isEmpty && state.activity === 'resting',
+      scan: () => void this.enter(() => this.doScan(state.tunables.pages_to_scan)),
       sleepMs: () => state.tunables.sleep_millisecs,
     }
     this.daemon = new Daemon(work, options.clock)
@@ -51,19 +56,21 @@ export class Ksm {
    * wait: inside a scan, or while memory is being taken offline.
    */
   set(name: KnobName, value: number | string | boolean): void {
-    const knob = expectKnob(name)
-    if (knob === 'advisor_mode') this.setAdvisorMode(parseKnob(knob, value))
-    else this.setNumber(knob, parseKnob(knob, value))
+    this.enter(() => {
+      const knob = expectKnob(name)
+      if (knob === 'advisor_mode') this.setAdvisorMode(parseKnob(knob, value))
+      else this.setNumber(knob, parseKnob(knob, value))
+    })
   }
 
   /** Reads a knob. While memory is being taken offline `run` has bit 2 set, as on Linux. */
   get<Name extends KnobName>(name: Name): Tunables[Name] {
-    return this.readTunables()[expectKnob(name) as Name]
+    return this.look(() => this.readTunables()[expectKnob(name) as Name])
   }
 
   /** Every counter and knob, by its name under /sys/kernel/mm/ksm. */
   counters(): Counters & Tunables {
-    return { ...readCounters(this.state.counters), ...this.readTunables() }
+    return this.look(() => ({ ...readCounters(this.state.counters), ...this.readTunables() }))
   }
 
   /**
@@ -71,7 +78,7 @@ export class Ksm {
    * and some mm is registered. Linux: ksm_scan_thread()
    */
   start(): void {
-    this.daemon.start()
+    this.enter(() => this.daemon.start())
   }
 
   /** Stops that after the batch under way. Rejects with what went wrong in a batch, if anything did. */
@@ -85,13 +92,15 @@ export class Ksm {
    * ENOMEM when the arena's metadata is used up.
    */
   scan(count = 1): number {
-    expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
-    this.expectRunning()
-    const { state } = this
-    if (state.cursor.slot !== state.slots.head && !this.finishFullScan()) return 0
-    let done = 0
-    while (done < count && this.finishFullScan()) done++
-    return done
+    return this.enter(() => {
+      expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
+      this.expectRunning()
+      const { state } = this
+      if (state.cursor.slot !== state.slots.head && !this.finishFullScan()) return 0
+      let done = 0
+      while (done < count && this.finishFullScan()) done++
+      return done
+    })
   }
 
   /**
@@ -99,34 +108,35 @@ export class Ksm {
    * Linux: ksm_do_scan()
    */
   scanPages(count: number): number {
-    expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
-    this.expectRunning()
-    return this.doScan(count)
+    return this.enter(() => {
+      expectInteger('count', count, 0, Number.MAX_SAFE_INTEGER)
+      this.expectRunning()
+      return this.doScan(count)
+    })
   }
 
   private doScan(pages: number): number {
-    const { state } = this
+    const { state, batch } = this
+    const { window, helpers } = batch
     let scanned = 0
-    state.scanning = true
+    state.activity = 'scanning'
     // Not while somebody may change pages between look and visit, and not for so few that waking up takes longer.
-    state.helped = state.helpers.count > 0 && !state.memory.callsBack && pages >= WINDOW_LENGTH
-    if (state.helped) state.helpers.wake()
+    batch.helped = helpers.count > 0 && !state.memory.callsBack && pages >= WINDOW_LENGTH
+    if (batch.helped) helpers.wake()
     try {
-      state.memory.guarded(() => {
-        while (scanned < pages) {
-          fillWindow(state, pages - scanned)
-          const count = Math.min(state.window.length, HANDFUL)
-          if (count === 0) break
-          visitWindow(state, count)
-          state.window.drop(count)
-          state.counters[COUNTER_PAGES_SCANNED]! += count
-          scanned += count
-        }
-      })
+      while (scanned < pages) {
+        fillWindow(batch, pages - scanned)
+        const count = Math.min(window.length, HANDFUL)
+        if (count === 0) break
+        visitWindow(batch, count)
+        window.drop(count)
+        state.counters[COUNTER_PAGES_SCANNED]! += count
+        scanned += count
+      }
     } finally {
-      if (state.helped) state.helpers.sleep()
-      abandonWindow(state)
-      state.scanning = false
+      if (batch.helped) helpers.sleep()
+      abandonWindow(batch)
+      state.activity = 'resting'
     }
     return scanned
   }
@@ -167,8 +177,8 @@ export class Ksm {
   }
 
   private readTunables(): Tunables {
-    const { tunables, offlining } = this.state
-    return { ...tunables, run: tunables.run | (offlining ? KSM_RUN_OFFLINE : 0) }
+    const { tunables, activity } = this.state
+    return { ...tunables, run: tunables.run | (activity === 'offlining' ? KSM_RUN_OFFLINE : 0) }
   }
 
   private setRun(run: number): void {
@@ -177,7 +187,7 @@ export class Ksm {
     tunables.run = run
     if (run === KSM_RUN_MERGE) this.daemon.wake()
     if (run !== KSM_RUN_UNMERGE) return
-    const errno = this.state.memory.guarded(() => unmergeAndRemoveAllRmapItems(this.state))
+    const errno = unmergeAndRemoveAllRmapItems(this.state)
     if (errno === undefined) return
     tunables.run = 0
     const why =
@@ -199,10 +209,18 @@ export class Ksm {
 
   /** Linux would wait for ksmd, or for the memory to be gone; here both are further up the stack. */
   private expectAtRest(what: string): void {
-    const { scanning, offlining } = this.state
-    if (!scanning && !offlining) return
-    const why = scanning ? 'inside a scan' : 'while memory is being taken offline'
+    const { activity } = this.state
+    if (activity === 'resting') return
+    const why = activity === 'scanning' ? 'inside a scan' : 'while memory is being taken offline'
     throw new PagefoldError('EBUSY', `${what} is not possible ${why}: do it afterwards`)
+  }
+
+  private look<Result>(work: () => Result): Result {
+    return this.state.memory.gate.look(work)
+  }
+
+  private enter<Result>(work: () => Result): Result {
+    return this.state.memory.gate.enter(work)
   }
 
   private expectRunning(): void {
@@ -216,15 +234,15 @@ export class Ksm {
 }
 
 /** Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone. */
-function abandonWindow({ window, core }: KsmState): void {
+function abandonWindow({ window, ksm }: Batch): void {
   if (window.length === 0) return
-  core.takeBack(window.position(0), window.length)
+  ksm.core.takeBack(window.position(0), window.length)
   window.drop(window.length)
 }
 
 function expectKnob(name: string): KnobName {
   if (isKnob(name)) return name
-  throw new RangeError(
-    `Expected \`name\` to be a knob (${KNOB_NAMES.join(', ')}), got ${JSON.stringify(name)}`,
+  throw mistake(
+    new RangeError(`Expected \`name\` to be a knob (${KNOB_NAMES.join(', ')}), got ${JSON.stringify(name)}`),
   )
 }

@@ -4,13 +4,7 @@
 //
 // Linux: write_protect_page(), replace_page()
 
-import {
-  FRAME_DIRTY,
-  FRAME_EXCLUSIVE,
-  FRAME_PINNED,
-  FRAME_SWAPCACHE,
-  ZERO_PFN,
-} from '../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_EXCLUSIVE, FRAME_PINNED, FRAME_SWAPCACHE, ZERO_PFN } from '../../assembly/abi.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Vma } from '../mm/model/vma.ts'
 import {

@@ -1,65 +1,42 @@
 // One address space as a guest, or whoever runs one, holds it in its hands: the system calls. Addresses are bytes, 44
-// bits wide; inside, everything is counted in virtual pages. Arguments are checked here, before anything changes.
+// bits wide; inside, everything is counted in virtual pages. Each call goes through the door (model/gate.ts), and its
+// arguments are checked before anything changes.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import {
-  type Errno,
   expectBoolean,
   expectBytes,
   expectInteger,
   expectObject,
   expectOneOf,
+  expectOptions,
+  mistake,
+  outside,
   PagefoldError,
 } from '../errors.ts'
+import { readBytes, writeBytes } from './calls/access.ts'
 import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
-import { Pin, type PinOptions, takePages } from './calls/gup.ts'
-import { ADVICES, type Advice, isEligible, madvise } from './calls/madvise.ts'
+import { holdPages } from './calls/gup.ts'
+import { ADVICES, type Advice, madvise } from './calls/madvise.ts'
+import { type MmapOptions, mmap } from './calls/mmap.ts'
 import { mprotect } from './calls/mprotect.ts'
-import { mremap } from './calls/mremap.ts'
+import { type MremapOptions, mremap } from './calls/mremap.ts'
 import { oomReap } from './calls/oom.ts'
+import type { Pin, PinOptions } from './calls/pin.ts'
 import { disableMergeAny, enableMergeAny } from './calls/prctl.ts'
 import { expectProt, type Prot } from './calls/prot.ts'
+import { expectDone } from './calls/refused.ts'
 import { unmapRange } from './calls/unmap.ts'
-import { allows, type FaultKind, handleMmFault } from './fault/fault.ts'
-import { changeWriteProtection } from './fault/userfault.ts'
-import { ADDRESS_LIMIT, expectAddress, hex, pageAt, pageRange, VPN_LIMIT } from './model/address.ts'
+import { registerUserfault, userfaultWriteProtect } from './fault/userfault.ts'
+import { ADDRESS_LIMIT, expectAddress, hex, pageRange, vpnOf } from './model/address.ts'
+import type { Gate } from './model/gate.ts'
 import type { UserfaultHandler } from './model/hooks.ts'
 import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './model/mm-struct.ts'
-import { SharedObject } from './model/shared-object.ts'
-import {
-  VM_HUGETLB,
-  VM_MERGEABLE,
-  VM_PFNMAP,
-  VM_READ,
-  VM_SHARED,
-  VM_UFFD_WP,
-  VM_WRITE,
-  Vma,
-} from './model/vma.ts'
-import { mergeWithNeighbours, modifyFlags } from './model/vma-edit.ts'
+import { VM_MERGEABLE } from './model/vma.ts'
 import { ptePfn, ptePresent } from './page/pte.ts'
 import { getPte } from './page/ptes.ts'
-
-export interface MmapOptions {
-  /** Where, in bytes; must be free. Default: behind the last mapping. */
-  readonly address?: number
-  /** Default: PROT_READ | PROT_WRITE. */
-  readonly prot?: Prot
-  /** Shared mappings are not copied on write and never merged. Default: false. */
-  readonly shared?: boolean
-  /** NUMA node its pages are wanted on. Default: 0. */
-  readonly node?: number
-  /** Huge pages, or device memory without pages of its own: both are never merged. Default: ordinary pages. */
-  readonly kind?: 'ordinary' | 'hugetlb' | 'pfnmap'
-}
-
-export interface MremapOptions {
-  /** Move the range if it cannot grow where it is. Default: true. */
-  readonly mayMove?: boolean
-  /** Move it here; what is mapped there goes. Linux: MREMAP_FIXED */
-  readonly address?: number
-}
+import type { Notifier } from './watch/notifier.ts'
 
 /** What /proc/PID/ksm_stat says. */
 export interface KsmStat {
@@ -80,35 +57,15 @@ export class Mm extends MmStruct {
    * Returns the address. Throws RangeError; EEXIST if the range given is not free; ENOMEM if there is no room for one.
    */
   mmap(length: number, options: MmapOptions = {}): number {
-    this.expectAlive()
-    const pages = Math.ceil(expectInteger('length', length, 1, ADDRESS_LIMIT) / PAGE_SIZE)
-    const kind = expectOneOf('kind', options.kind ?? 'ordinary', ['ordinary', 'hugetlb', 'pfnmap'])
-    const prot = expectProt(options.prot ?? VM_READ | VM_WRITE)
-    const nid = expectInteger('node', options.node ?? 0, 0, this.memory.frames.numaNodes - 1)
-    const shared = expectBoolean('shared', options.shared ?? false)
-    const start = options.address === undefined ? this.vmas.findRoom(pages) : pageAt(options.address)
-    if (start < 0) throw this.refused('ENOMEM', `no hole of ${pages} pages in the address space`)
-    const end = start + pages
-    if (end > VPN_LIMIT)
-      throw new RangeError(`Expected the range to end below 2^44, got ${hex(end * PAGE_SIZE)}`)
-    this.expectFree(start, end)
-    const kindFlags = { ordinary: 0, hugetlb: VM_HUGETLB, pfnmap: VM_PFNMAP }[kind]
-    const vma = new Vma(this, start, end, { flags: prot | kindFlags | (shared ? VM_SHARED : 0), nid })
-    if (shared) vma.shared = new SharedObject()
-    if (this.mergeAny && isEligible(vma)) {
-      if (!this.mergeable) this.expectDone(this.memory.ksm.enter(this), 'mmap')
-      vma.flags |= VM_MERGEABLE
-    }
-    this.vmas.insert(vma)
-    mergeWithNeighbours(this, vma)
-    return start * PAGE_SIZE
+    return this.enter(() => mmap(this, length, options))
   }
 
   /** Unmaps a range; what is not mapped in it is no error. Frames nobody else maps are free at once. */
   munmap(address: number, length: number): void {
-    this.expectAlive()
-    const { start, end } = pageRange(address, length)
-    unmapRange(this, start, end)
+    this.enter(() => {
+      const { start, end } = pageRange(address, length)
+      unmapRange(this, start, end)
+    })
   }
 
   /**
@@ -117,17 +74,19 @@ export class Mm extends MmStruct {
    * registered.
    */
   madvise(address: number, length: number, advice: Advice): void {
-    this.expectAlive()
-    expectOneOf('advice', advice, ADVICES)
-    const { start, end } = pageRange(address, length)
-    this.expectDone(madvise(this, start, end, advice), `${advice} of ${hex(address)}+${length}`)
+    this.enter(() => {
+      expectOneOf('advice', advice, ADVICES)
+      const { start, end } = pageRange(address, length)
+      expectDone(this, madvise(this, start, end, advice), `${advice} of ${hex(address)}+${length}`)
+    })
   }
 
   /** Sets what a range may be used for. Throws ENOMEM if part of it is not mapped; what lies before has changed. */
   mprotect(address: number, length: number, prot: Prot): void {
-    this.expectAlive()
-    const { start, end } = pageRange(address, length)
-    this.expectDone(mprotect(this, start, end, expectProt(prot)), `mprotect of ${hex(address)}+${length}`)
+    this.enter(() => {
+      const { start, end } = pageRange(address, length)
+      expectDone(this, mprotect(this, start, end, expectProt(prot)), `mprotect of ${hex(address)}+${length}`)
+    })
   }
 
   /**
@@ -136,21 +95,7 @@ export class Mm extends MmStruct {
    * or no memory to unmerge.
    */
   mremap(address: number, oldLength: number, newLength: number, options: MremapOptions = {}): number {
-    this.expectAlive()
-    const old = pageRange(address, oldLength, { name: 'oldLength', min: 1 })
-    const fresh = pageRange(address, newLength, { name: 'newLength', min: 1 })
-    const pages = fresh.end - fresh.start
-    const target = options.address === undefined ? undefined : pageAt(options.address)
-    if (target !== undefined) {
-      if (target < old.end && target + pages > old.start) {
-        throw new RangeError('Expected the range at the new `address` not to overlap the old one')
-      }
-      if (target + pages > VPN_LIMIT)
-        throw new RangeError('Expected the range at the new `address` to end below 2^44')
-    }
-    const moved = mremap(this, old, pages, target, options.mayMove !== false)
-    if (typeof moved === 'number') return moved * PAGE_SIZE
-    throw this.refused(moved, `mremap of ${hex(address)}+${oldLength}`)
+    return this.enter(() => mremap(this, address, oldLength, newLength, options))
   }
 
   /**
@@ -158,10 +103,11 @@ export class Mm extends MmStruct {
    * left of the child then, and the parent is as it was.
    */
   fork(options: MmOptions = {}): Mm {
-    this.expectAlive()
-    const child = this.successor(options)
-    this.expectDone(forkMm(child, this), 'fork')
-    return child
+    return this.enter(() => {
+      const child = this.successor('fork', options)
+      expectDone(this, forkMm(child, this), 'fork')
+      return child
+    })
   }
 
   /**
@@ -169,18 +115,18 @@ export class Mm extends MmStruct {
    * inherited. Linux: execve()
    */
   replace(options: MmOptions = {}): Mm {
-    this.expectAlive()
-    const fresh = this.successor({ name: this.name, ...options })
-    fresh.mergeAny = this.mergeAny
-    if (fresh.mergeAny) this.memory.ksm.enter(fresh)
-    exitMm(this)
-    return fresh
+    return this.enter(() => {
+      const fresh = this.successor('replace', options, this.name)
+      fresh.mergeAny = this.mergeAny
+      if (fresh.mergeAny) this.memory.ksm.enter(fresh)
+      exitMm(this)
+      return fresh
+    })
   }
 
   /** Ends the mm: its frames are free at once where nobody else maps them; ksmd drops its own records later. */
   exit(): void {
-    this.expectAlive()
-    exitMm(this)
+    this.enter(() => exitMm(this))
   }
 
   /**
@@ -189,16 +135,17 @@ export class Mm extends MmStruct {
    * ENOMEM if unmerging failed (it stays enabled then).
    */
   prctl(option: 'PR_SET_MEMORY_MERGE' | 'PR_GET_MEMORY_MERGE', ...args: number[]): number {
-    this.expectAlive()
-    expectOneOf('option', option, ['PR_SET_MEMORY_MERGE', 'PR_GET_MEMORY_MERGE'])
-    const value = expectInteger('value', args[0] ?? 0, 0, Number.MAX_SAFE_INTEGER)
-    const spare = option === 'PR_SET_MEMORY_MERGE' ? args.slice(1) : args
-    if (spare.some((arg) => arg !== 0)) {
-      throw new PagefoldError('EINVAL', `${this.name}: ${option} takes no further arguments, or zeros`)
-    }
-    if (option === 'PR_GET_MEMORY_MERGE') return this.mergeAny ? 1 : 0
-    this.expectDone(value !== 0 ? enableMergeAny(this) : disableMergeAny(this), option)
-    return 0
+    return this.enter(() => {
+      expectOneOf('option', option, ['PR_SET_MEMORY_MERGE', 'PR_GET_MEMORY_MERGE'])
+      const value = expectInteger('value', args[0] ?? 0, 0, Number.MAX_SAFE_INTEGER)
+      const spare = option === 'PR_SET_MEMORY_MERGE' ? args.slice(1) : args
+      if (spare.some((arg) => arg !== 0)) {
+        throw new PagefoldError('EINVAL', `${this.name}: ${option} takes no further arguments, or zeros`)
+      }
+      if (option === 'PR_GET_MEMORY_MERGE') return this.mergeAny ? 1 : 0
+      expectDone(this, value !== 0 ? enableMergeAny(this) : disableMergeAny(this), option)
+      return 0
+    })
   }
 
   /**
@@ -206,27 +153,24 @@ export class Mm extends MmStruct {
    * does. Throws EFAULT outside writable mappings, ENOMEM when no frame is left, EIO or EHWPOISON when the page is lost;
    * pages before the one that failed have been written.
    */
-  write(address: number, bytes: Uint8Array, options: { readonly force?: boolean } = {}): void {
-    this.expectAlive()
-    expectBytes('bytes', bytes)
-    const { u8 } = this.memory.arena
-    const kind = options.force ? 'force' : 'write'
-    this.eachPage(address, bytes.length, (vpn, offset, from, count) => {
-      const pfn = this.access(vpn, kind)
-      u8.set(bytes.subarray(from, from + count), pfn * PAGE_SIZE + offset)
+  write(address: number, bytes: Uint8Array, options?: { readonly force?: boolean }): void {
+    this.enter(() => {
+      const force = options !== undefined && expectOptions('write', options, { force: true }).force
+      const kind = expectBoolean('force', force ?? false) ? 'force' : 'write'
+      this.expectRange(address, expectBytes('bytes', bytes).length, 0)
+      writeBytes(this, address, bytes, kind)
     })
   }
 
   /** Reads bytes as the guest would and returns a copy. Throws EFAULT outside readable mappings, EIO, EHWPOISON. */
   read(address: number, length: number): Uint8Array {
-    this.expectAlive()
-    const { u8 } = this.memory.arena
-    const bytes = new Uint8Array(expectInteger('length', length, 0, MAX_READ_BYTES))
-    this.eachPage(address, length, (vpn, offset, from, count) => {
-      const at = this.access(vpn, 'read') * PAGE_SIZE + offset
-      bytes.set(u8.subarray(at, at + count), from)
+    return this.enter(() => {
+      expectInteger('length', length, 0, MAX_READ_BYTES)
+      this.expectRange(address, length, 0)
+      const bytes = outside(() => new Uint8Array(length))
+      readBytes(this, address, bytes)
+      return bytes
     })
-    return bytes
   }
 
   /**
@@ -235,24 +179,36 @@ export class Mm extends MmStruct {
    * Linux: pin_user_pages()
    */
   pin(address: number, length: number, options: PinOptions = {}): Pin {
-    return this.hold(address, length, options, true)
+    return this.enter(() => {
+      const { write = false, longterm = false } = expectOptions('pin', options, {
+        write: true,
+        longterm: true,
+      })
+      return this.hold(
+        address,
+        length,
+        expectBoolean('write', write),
+        expectBoolean('longterm', longterm),
+        true,
+      )
+    })
   }
 
   /** Takes plain references: the frames stay, but reading one does not unshare it. Linux: get_user_pages() */
   get(address: number, length: number, options: { readonly write?: boolean } = {}): Pin {
-    return this.hold(address, length, { write: options.write === true }, false)
+    return this.enter(() => {
+      const { write = false } = expectOptions('get', options, { write: true })
+      return this.hold(address, length, expectBoolean('write', write), false, false)
+    })
   }
 
   /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped. */
   registerUserfault(address: number, length: number, handler: UserfaultHandler): void {
-    this.expectAlive()
-    expectObject('handler', handler, ['onWriteProtect'])
-    const { start, end } = pageRange(address, length)
-    this.expectMapped(start, end)
-    this.userfault = handler
-    for (const vma of this.vmas.within(start, end)) {
-      modifyFlags(this, Math.max(start, vma.start), Math.min(end, vma.end), vma.flags | VM_UFFD_WP)
-    }
+    this.enter(() => {
+      expectObject('handler', handler, ['onWriteProtect'])
+      const { start, end } = pageRange(address, length)
+      registerUserfault(this, start, end, handler)
+    })
   }
 
   /**
@@ -260,36 +216,52 @@ export class Mm extends MmStruct {
    * ENOENT if part of it is not registered. Linux: UFFDIO_WRITEPROTECT
    */
   userfaultWriteProtect(address: number, length: number, on: boolean): void {
-    this.expectAlive()
-    const { start, end } = pageRange(address, length)
-    this.expectMapped(start, end)
-    if (this.vmas.within(start, end).some((vma) => !vma.has(VM_UFFD_WP))) {
-      throw new PagefoldError(
-        'ENOENT',
-        `${this.name}: nobody would hear of writes there: registerUserfault first`,
-      )
-    }
-    changeWriteProtection(this, start, end, on)
+    this.enter(() => {
+      const { start, end } = pageRange(address, length)
+      userfaultWriteProtect(this, start, end, on)
+    })
+  }
+
+  /**
+   * Calls a notifier before and after translations of this mm change, until it is unregistered or the mm exits. Throws
+   * TypeError, ESRCH.
+   */
+  registerNotifier(notifier: Notifier): void {
+    this.enter(() => {
+      expectObject('notifier', notifier)
+      this.addNotifier(notifier)
+    })
+  }
+
+  /** Doing it twice does nothing, nor does it after the mm has exited. */
+  unregisterNotifier(notifier: Notifier): void {
+    this.memory.gate.look(() => this.removeNotifier(notifier))
   }
 
   /** The frame behind an address, or undefined when none is present. Linux: /proc/PID/pagemap */
   pfn(address: number): number | undefined {
-    this.expectAlive()
-    const pte = getPte(this, Math.floor(expectAddress(address) / PAGE_SIZE))
-    return ptePresent(pte) ? ptePfn(pte) : undefined
+    const gate = this.expectAlive()
+    try {
+      const pte = getPte(this, vpnOf(expectAddress(address)))
+      return ptePresent(pte) ? ptePfn(pte) : undefined
+    } catch (error) {
+      throw gate.caught(error)
+    }
   }
 
   /** What /proc/PID/ksm_stat says. */
   ksmStat(): KsmStat {
-    const { rmapItems, mergingPages, zeroPages } = this.ksm
-    return {
-      ksm_rmap_items: rmapItems,
-      ksm_zero_pages: zeroPages,
-      ksm_merging_pages: mergingPages,
-      ksm_process_profit: (mergingPages + zeroPages) * PAGE_SIZE - rmapItems * LINUX_RMAP_ITEM_BYTES,
-      ksm_merge_any: this.mergeAny ? 'yes' : 'no',
-      ksm_mergeable: [...this.vmas].some((vma) => vma.has(VM_MERGEABLE)) ? 'yes' : 'no',
-    }
+    return this.memory.gate.look(() => {
+      const { rmapItems, mergingPages, zeroPages } = this.ksm
+      return {
+        ksm_rmap_items: rmapItems,
+        ksm_zero_pages: zeroPages,
+        ksm_merging_pages: mergingPages,
+        ksm_process_profit: (mergingPages + zeroPages) * PAGE_SIZE - rmapItems * LINUX_RMAP_ITEM_BYTES,
+        ksm_merge_any: this.mergeAny ? 'yes' : 'no',
+        ksm_mergeable: [...this.vmas].some((vma) => vma.has(VM_MERGEABLE)) ? 'yes' : 'no',
+      }
+    })
   }
 
   /**
@@ -297,89 +269,37 @@ export class Mm extends MmStruct {
    * before that range is empty then. Linux: the OOM reaper
    */
   oomReap(): void {
-    this.expectAlive()
-    this.expectDone(oomReap(this), 'oomReap')
+    this.enter(() => expectDone(this, oomReap(this), 'oomReap'))
   }
 
   /** An empty mm of the same domain: only a host makes mms of other domains. */
-  private successor({ domain = this.domain, ...options }: MmOptions): Mm {
-    expectMmOptions({ ...options, domain })
-    if (domain === this.domain) return new Mm(this.memory, { ...options, domain })
-    throw new RangeError(`Expected \`domain\` to be the one of ${this.name}, or none: it is inherited`)
+  private successor(call: string, options: MmOptions, defaultName?: string): Mm {
+    const { domain = this.domain, name = defaultName } = expectMmOptions(call, options)
+    if (domain === this.domain)
+      return new Mm(this.memory, { domain, ...(name === undefined ? {} : { name }) })
+    const inherited = `Expected \`domain\` to be the one of ${this.name}, or none: it is inherited`
+    throw mistake(new RangeError(inherited))
   }
 
-  /** The frame behind a virtual page, after whatever faults it takes. */
-  private access(vpn: number, kind: FaultKind): number {
-    const vma = this.vmas.at(vpn)
-    const pte = getPte(this, vpn)
-    if (vma !== undefined && allows(this, vma, pte, kind)) return ptePfn(pte)
-    const errno = handleMmFault(this, vpn, kind)
-    if (errno !== undefined)
-      throw new PagefoldError(errno, `${this.name}: ${kind} at ${hex(vpn * PAGE_SIZE)}: ${WHY[errno]}`)
-    return ptePfn(getPte(this, vpn))
+  private hold(address: number, length: number, write: boolean, longterm: boolean, pin: boolean): Pin {
+    this.expectRange(address, length, 1)
+    return holdPages(this, address, length, { write, longterm, pin })
   }
 
-  private hold(address: number, length: number, options: PinOptions, pin: boolean): Pin {
-    this.expectAlive()
+  private expectRange(address: number, length: number, min: number): void {
     expectAddress(address)
-    expectInteger('length', length, 1, ADDRESS_LIMIT - address)
-    const start = Math.floor(address / PAGE_SIZE)
-    const end = Math.ceil((address + length) / PAGE_SIZE)
-    const pfns = takePages(this, start, end, options.write === true, pin)
-    if (typeof pfns === 'string')
-      throw new PagefoldError(pfns, `${this.name}: cannot hold ${hex(address)}+${length}: ${WHY[pfns]}`)
-    return new Pin(this.memory, pfns, address % PAGE_SIZE, pin, options)
+    expectInteger('length', length, min, ADDRESS_LIMIT - address)
   }
 
-  private eachPage(
-    address: number,
-    length: number,
-    visit: (vpn: number, offset: number, from: number, count: number) => void,
-  ): void {
-    expectAddress(address)
-    expectInteger('length', length, 0, ADDRESS_LIMIT - address)
-    for (let from = 0; from < length; ) {
-      const at = address + from
-      const offset = at % PAGE_SIZE
-      const count = Math.min(PAGE_SIZE - offset, length - from)
-      visit(Math.floor(at / PAGE_SIZE), offset, from, count)
-      from += count
-    }
+  /** What every call goes through that only a living mm can answer. */
+  private enter<Result>(work: () => Result): Result {
+    return this.expectAlive().look(work)
   }
 
-  private expectAlive(): void {
-    this.memory.expectSound()
+  private expectAlive(): Gate {
+    const { gate } = this.memory
+    gate.expectSound()
     if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
+    return gate
   }
-
-  private expectFree(start: number, end: number): void {
-    const [taken] = this.vmas.within(start, end)
-    if (taken === undefined) return
-    const at = `${hex(taken.start * PAGE_SIZE)}..${hex(taken.end * PAGE_SIZE)}`
-    throw new PagefoldError('EEXIST', `${this.name}: ${at} is mapped already; munmap it first`)
-  }
-
-  private expectMapped(start: number, end: number): void {
-    let at = start
-    for (const vma of this.vmas.within(start, end)) at = vma.start <= at ? vma.end : at
-    if (at < end)
-      throw new PagefoldError('ENOMEM', `${this.name}: nothing is mapped at ${hex(at * PAGE_SIZE)}`)
-  }
-
-  private expectDone(errno: Errno | undefined, what: string): void {
-    if (errno !== undefined) throw this.refused(errno, what)
-  }
-
-  private refused(errno: Errno, what: string): PagefoldError {
-    return new PagefoldError(errno, `${this.name}: ${what}: ${WHY[errno] ?? 'refused'}`)
-  }
-}
-
-/** What an errno means where a guest meets it. */
-const WHY: Partial<Record<Errno, string>> = {
-  EFAULT: 'nothing mapped there that allows it',
-  ENOMEM: 'no free frame, no metadata left, or a hole in the range',
-  EAGAIN: 'somebody holds it at this moment; try again',
-  EIO: 'swap could not be read',
-  EHWPOISON: 'its frame is broken',
 }

@@ -14,8 +14,8 @@ import {
   type StrategyOptions,
   stillClock,
 } from '../../src/index.ts'
-import { contentBytes, PAGE } from '../support/history.ts'
 import { type Random, random } from '../support/random.ts'
+import { contentBytes, PAGE } from '../support/world.ts'
 
 const SOURCE = 'synth:demo,pages=200'
 

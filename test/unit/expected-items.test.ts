@@ -3,6 +3,7 @@
 
 import { describe, expect, it, vi } from 'vitest'
 import { Host, type Mm, stillClock } from '../../src/index.ts'
+import { memoryOf } from '../support/inside.ts'
 
 const PAGE = 4096
 const PAGES = 300
@@ -13,7 +14,7 @@ async function machine(): Promise<{
   guest: () => { mm: Mm; at: number }
 }> {
   const host = await Host.create({ frames: 4 * PAGES, clock: stillClock })
-  const touch = vi.spyOn(host.memory.arena, 'touchMetadata')
+  const touch = vi.spyOn(memoryOf(host).arena, 'touchMetadata')
   const guest = (): { mm: Mm; at: number } => {
     const mm = host.createMm()
     const at = mm.mmap(PAGES * PAGE)
@@ -56,7 +57,7 @@ describe('the items that a scan will need', () => {
   it('find memory that is there already', async () => {
     const { host, guest } = await machine()
     const touchPages = vi.fn<(bytes: number) => void>()
-    const { arena } = host.memory
+    const { arena } = memoryOf(host)
     Object.assign(arena, { core: { ...arena.core, touchPages } })
     guest()
     host.ksm.set('run', 1)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Host, type HostOptions, type Mm, PagefoldError, SecondaryMmu } from '../../src/index.ts'
+import { memoryOf, objectsOf } from '../support/inside.ts'
 
 const PAGE = 4096
 
@@ -124,9 +125,9 @@ describe('guest memory', () => {
     expect(next).toBe(at + 2 * PAGE)
     mm.write(next, Uint8Array.of(1))
     expect(ranges(mm)).toHaveLength(1)
-    expect(machine.memory.anonVmas.live).toBe(1)
+    expect(memoryOf(machine).anonVmas.live).toBe(1)
     mm.munmap(at, 4 * PAGE)
-    expect(machine.memory.anonVmas.live).toBe(0)
+    expect(memoryOf(machine).anonVmas.live).toBe(0)
     machine.audit()
   })
 
@@ -150,7 +151,7 @@ describe('guest memory', () => {
     mm.write(mm.mmap(5 * PAGE), new Uint8Array(5 * PAGE).fill(1))
     mm.exit()
     expect(machine.frames.free).toBe(64)
-    expect(machine.memory.arena.objects()).toMatchObject({ pageTables: 0, rmapItems: 0, stableNodes: 0 })
+    expect(objectsOf(machine)).toMatchObject({ pageTables: 0, rmapItems: 0, stableNodes: 0 })
     expect(errnoOf(() => mm.mmap(PAGE))).toBe('ESRCH')
     expect(() => mm.exit()).toThrow(/guest has exited/)
     machine.audit()
@@ -324,7 +325,7 @@ describe('a host', () => {
     machine.ksm.scan(2)
     machine.audit()
     const pfn = mm.pfn(at)!
-    const { frames, arena, anonVmas } = machine.memory
+    const { frames, arena, anonVmas } = memoryOf(machine)
     const breakages: [name: RegExp, act: () => void, undo: () => void][] = [
       [/refcount is 3/, () => frames.get(pfn), () => frames.put(pfn)],
       [/mapcount is 3/, () => frames.addMapcount(pfn, 1), () => frames.addMapcount(pfn, -1)],

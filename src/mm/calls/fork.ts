@@ -4,10 +4,7 @@
 //
 // Linux: dup_mmap(), copy_page_range()
 
-import {
-  FRAME_EXCLUSIVE,
-  FRAME_PINNED,
-} from '../../../assembly/abi.ts'
+import { FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_PFNMAP, VM_SHARED, VM_UFFD_WP, VM_WRITE, Vma } from '../model/vma.ts'

@@ -4,104 +4,35 @@
 //
 // Linux: mm/gup.c
 
-import { FRAME_DIRTY, FRAME_EXCLUSIVE, PAGE_SHIFT, PAGE_SIZE } from '../../../assembly/abi.ts'
-import { type Errno, expectBytes, expectInteger } from '../../errors.ts'
+import { FRAME_EXCLUSIVE } from '../../../assembly/abi.ts'
+import type { Errno } from '../../errors.ts'
 import { allows, type FaultKind, handleMmFault } from '../fault/fault.ts'
+import { addressOf, hex, vpnOf } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_SHARED } from '../model/vma.ts'
 import { pteNormal, ptePfn } from '../page/pte.ts'
 import { getPte } from '../page/ptes.ts'
 import { isKsm } from '../page/rmap.ts'
-
-export interface PinOptions {
-  /** For writing. Default: for reading only. */
-  readonly write?: boolean
-  /** For long: pages are not to lie where memory may be taken away. Default: false. */
-  readonly longterm?: boolean
-}
+import { Pin } from './pin.ts'
+import { refused } from './refused.ts'
 
 /** How often one page may fault before it is given up: a page being moved is asked for again. */
 const MAX_TRIES = 3
 
-/** Pages held by somebody outside their mm. */
-export class Pin {
-  /** The frames held, in order of address. */
-  readonly pfns: readonly number[]
+/** How pages are to be held: `pin` with FOLL_PIN's promise, else as plain references. */
+export interface HoldOptions {
+  readonly write: boolean
   readonly longterm: boolean
-  private readonly memory: Memory
-  private readonly offset: number
-  private readonly writable: boolean
-  private readonly pinned: boolean
-  private held = true
+  readonly pin: boolean
+}
 
-  /** `offset`: where in the first page the range begins; `pinned`: not just references. @internal */
-  constructor(memory: Memory, pfns: readonly number[], offset: number, pinned: boolean, options: PinOptions) {
-    this.memory = memory
-    this.pfns = pfns
-    this.offset = offset
-    this.pinned = pinned
-    this.writable = options.write === true
-    this.longterm = options.longterm === true
-  }
-
-  /** Reads `length` bytes at `offset` into the range, as a device would: from the frames, whoever maps them now. */
-  read(offset: number, length: number): Uint8Array {
-    this.expectHeld()
-    expectInteger('offset', offset, 0, this.bytes)
-    const bytes = new Uint8Array(expectInteger('length', length, 0, this.bytes - offset))
-    this.eachPage(offset, length, (at, from, count) => {
-      bytes.set(this.memory.arena.u8.subarray(at, at + count), from)
-    })
-    return bytes
-  }
-
-  /**
-   * Writes as a device would. Throws RangeError if the pages are held for reading: others may share them. Swap does not
-   * have what is written. Linux: unpin_user_pages_dirty_lock()
-   */
-  write(offset: number, bytes: Uint8Array): void {
-    this.expectHeld()
-    expectInteger('offset', offset, 0, this.bytes - expectBytes('bytes', bytes).length)
-    if (!this.writable)
-      throw new RangeError('the pages are held for reading only: take them with `write: true`')
-    const { arena, frames } = this.memory
-    this.eachPage(offset, bytes.length, (at, from, count) => {
-      arena.u8.set(bytes.subarray(from, from + count), at)
-      frames.setFlag(at >>> PAGE_SHIFT, FRAME_DIRTY)
-    })
-  }
-
-  /** Lets the pages go. Doing it twice does nothing. Linux: unpin_user_pages() */
-  release(): void {
-    if (!this.held) return
-    this.held = false
-    for (const pfn of this.pfns) this.memory.pins.remove(pfn, this.pinned)
-  }
-
-  /** From the address pinned to the end of its last page. */
-  private get bytes(): number {
-    return this.pfns.length * PAGE_SIZE - this.offset
-  }
-
-  private expectHeld(): void {
-    if (!this.held) throw new RangeError('the pin has been released')
-  }
-
-  private eachPage(
-    offset: number,
-    length: number,
-    visit: (at: number, from: number, count: number) => void,
-  ): void {
-    const first = this.offset + offset
-    for (let from = 0; from < length; ) {
-      const place = first + from
-      const inPage = place % PAGE_SIZE
-      const count = Math.min(PAGE_SIZE - inPage, length - from)
-      visit(this.pfns[Math.floor(place / PAGE_SIZE)]! * PAGE_SIZE + inPage, from, count)
-      from += count
-    }
-  }
+/** Holds the pages of a range. Throws what a fault throws; nothing is held then. */
+export function holdPages(mm: MmStruct, address: number, length: number, options: HoldOptions): Pin {
+  const end = vpnOf(address + length - 1) + 1
+  const pfns = takePages(mm, vpnOf(address), end, options.write, options.pin)
+  if (typeof pfns === 'string') throw refused(mm, pfns, `cannot hold ${hex(address)}+${length}`)
+  return new Pin(mm.memory, pfns, address - addressOf(vpnOf(address)), options)
 }
 
 /**

@@ -3,9 +3,9 @@
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_READ, VM_WRITE } from '../model/vma.ts'
+import { modifyFlags } from '../model/vma-edit.ts'
 import { isMigrationPte, ptePresent, pteWrprotect } from '../page/pte.ts'
 import { setPte, walkPageRange } from '../page/ptes.ts'
-import { modifyFlags } from '../model/vma-edit.ts'
 
 /**
  * Sets what [start, end) may be used for, VM_READ | VM_WRITE. ENOMEM if part of it is not mapped; what lies before the

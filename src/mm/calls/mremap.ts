@@ -1,21 +1,58 @@
 // mremap: a range shrinks, grows, or moves to another address with its pages. One that moves is unmerged first, because
 // ksmd finds a merged page's mappings through the addresses it was merged at. Linux: move_vma(), move_page_tables()
 
-import type { Errno } from '../../errors.ts'
-import { type PageRange, VPN_LIMIT } from '../model/address.ts'
+import { type Errno, expectBoolean, expectOptions, mistake } from '../../errors.ts'
+import { addressOf, hex, type PageRange, pageAt, pageRange, VPN_LIMIT } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_HUGETLB, VM_MERGEABLE, VM_UFFD_WP, Vma } from '../model/vma.ts'
 import { mergeWithNeighbours, splitAt } from '../model/vma-edit.ts'
 import { EMPTY_PTE } from '../page/pte.ts'
 import { nextPte, setPte, walkPageRange } from '../page/ptes.ts'
+import { refused } from './refused.ts'
 import { removeVma, unmapRange } from './unmap.ts'
+
+export interface MremapOptions {
+  /** Move the range if it cannot grow where it is. Default: true. */
+  readonly mayMove?: boolean
+  /** Move it here; what is mapped there goes. Linux: MREMAP_FIXED */
+  readonly address?: number
+}
+
+const OPTIONS = { mayMove: true, address: true } as const
+
+/** Resizes a range, or moves it, and returns where it is then, in bytes. Throws TypeError, RangeError, EFAULT, ENOMEM. */
+export function mremap(
+  mm: MmStruct,
+  address: number,
+  oldLength: number,
+  newLength: number,
+  options: MremapOptions,
+): number {
+  const old = pageRange(address, oldLength, { name: 'oldLength', min: 1 })
+  const fresh = pageRange(address, newLength, { name: 'newLength', min: 1 })
+  const pages = fresh.end - fresh.start
+  const { address: to, mayMove = true } = expectOptions('mremap', options, OPTIONS)
+  expectBoolean('mayMove', mayMove)
+  const target = to === undefined ? undefined : expectTarget(old, pages, pageAt(to))
+  const moved = remap(mm, old, pages, target, mayMove)
+  if (typeof moved === 'number') return addressOf(moved)
+  throw refused(mm, moved, `mremap of ${hex(address)}+${oldLength}`)
+}
+
+function expectTarget(old: PageRange, pages: number, target: number): number {
+  if (target < old.end && target + pages > old.start)
+    throw mistake(new RangeError('Expected the range at the new `address` not to overlap the old one'))
+  if (target + pages > VPN_LIMIT)
+    throw mistake(new RangeError('Expected the range at the new `address` to end below 2^44'))
+  return target
+}
 
 /**
  * Gives a range another length, and another place: `target`, or one that is found if it `mayMove` and cannot grow where
  * it is. Returns the virtual page it begins at. EFAULT if it is not one mapping (as it must be unless it only moves),
  * ENOMEM if there is no room or no memory.
  */
-export function mremap(
+function remap(
   mm: MmStruct,
   old: PageRange,
   pages: number,

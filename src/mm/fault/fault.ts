@@ -3,11 +3,7 @@
 //
 // Linux: mm/memory.c, handle_mm_fault() and below.
 
-import {
-  COUNTER_COW_KSM,
-  FRAME_EXCLUSIVE,
-  FRAME_POISONED,
-} from '../../../assembly/abi.ts'
+import { COUNTER_COW_KSM, FRAME_EXCLUSIVE, FRAME_POISONED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_HUGETLB, VM_PFNMAP, VM_READ, VM_SHARED, VM_WRITE, type Vma } from '../model/vma.ts'

@@ -4,12 +4,7 @@
 //
 // Linux: do_swap_page(), unuse_pte(); the order is that of 2005, "can_share_swap_page: use page_mapcount"
 
-import {
-  FRAME_LOCKED,
-  FRAME_NOT_UPTODATE,
-  FRAME_POISONED,
-  FRAME_SWAPCACHE,
-} from '../../../assembly/abi.ts'
+import { FRAME_LOCKED, FRAME_NOT_UPTODATE, FRAME_POISONED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'

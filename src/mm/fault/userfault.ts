@@ -1,21 +1,38 @@
 // Userfault write protection: pages whose first write is reported to a handler, which decides when it may happen.
 // Breaking a merge underneath is no write and reaches no handler. Linux: userfaultfd, UFFDIO_WRITEPROTECT
 
-import { PAGE_SIZE } from '../../../assembly/abi.ts'
+import { outside, PagefoldError } from '../../errors.ts'
+import { addressOf, hex } from '../model/address.ts'
+import type { UserfaultHandler } from '../model/hooks.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_UFFD_WP, type Vma } from '../model/vma.ts'
-import {
-  isPoisonPte,
-  isSwapPte,
-  pteClearUffdWp,
-  pteMkuffdWp,
-  pteUffdWp,
-  pteWrprotect,
-} from '../page/pte.ts'
+import { modifyFlags } from '../model/vma-edit.ts'
+import { isPoisonPte, isSwapPte, pteClearUffdWp, pteMkuffdWp, pteUffdWp, pteWrprotect } from '../page/pte.ts'
 import { getPte, setPte, walkPageRange } from '../page/ptes.ts'
 
+/** Has writes to protected pages of [start, end) reported. Throws ENOMEM if part of it is not mapped. */
+export function registerUserfault(mm: MmStruct, start: number, end: number, handler: UserfaultHandler): void {
+  expectMapped(mm, start, end)
+  mm.userfault = handler
+  for (const vma of mm.vmas.within(start, end)) {
+    modifyFlags(mm, Math.max(start, vma.start), Math.min(end, vma.end), vma.flags | VM_UFFD_WP)
+  }
+}
+
+/** Throws ENOMEM if part of [start, end) is not mapped, ENOENT if part of it is not registered. */
+export function userfaultWriteProtect(mm: MmStruct, start: number, end: number, on: boolean): void {
+  expectMapped(mm, start, end)
+  if (mm.vmas.within(start, end).some((vma) => !vma.has(VM_UFFD_WP))) {
+    throw new PagefoldError(
+      'ENOENT',
+      `${mm.name}: nobody would hear of writes there: registerUserfault first`,
+    )
+  }
+  changeWriteProtection(mm, start, end, on)
+}
+
 /** Protects the pages there are in [start, end), wherever they are at the moment, or lets them go. */
-export function changeWriteProtection(mm: MmStruct, start: number, end: number, on: boolean): void {
+function changeWriteProtection(mm: MmStruct, start: number, end: number, on: boolean): void {
   const range = mm.notifiers.start('protection', start, end)
   walkPageRange(mm, start, end, (vpn, pte) => {
     if (isPoisonPte(pte)) return
@@ -28,6 +45,12 @@ export function changeWriteProtection(mm: MmStruct, start: number, end: number, 
 
 /** Reports a write to a protected page. False if the handler has not let it go. */
 export function handleUserfault(mm: MmStruct, vma: Vma, vpn: number): boolean {
-  if (vma.has(VM_UFFD_WP)) mm.userfault?.onWriteProtect({ address: vpn * PAGE_SIZE })
+  if (vma.has(VM_UFFD_WP)) outside(() => mm.userfault?.onWriteProtect({ address: addressOf(vpn) }))
   return !pteUffdWp(getPte(mm, vpn))
+}
+
+function expectMapped(mm: MmStruct, start: number, end: number): void {
+  let at = start
+  for (const vma of mm.vmas.within(start, end)) at = vma.start <= at ? vma.end : at
+  if (at < end) throw new PagefoldError('ENOMEM', `${mm.name}: nothing is mapped at ${hex(addressOf(at))}`)
 }

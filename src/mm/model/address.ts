@@ -1,7 +1,7 @@
 // Addresses as callers give them: bytes, 44 bits wide, checked before anything is done with them.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { expectInteger } from '../../errors.ts'
+import { expectInteger, mistake } from '../../errors.ts'
 
 /** Addresses are 44 bits wide, so that a virtual page number has 32. */
 export const ADDRESS_LIMIT = 2 ** 44
@@ -26,7 +26,9 @@ interface LengthRule {
 /** A page-aligned address as a virtual page number. */
 export function pageAt(address: number): number {
   if (expectAddress(address) % PAGE_SIZE !== 0) {
-    throw new RangeError(`Expected \`address\` to be a multiple of ${PAGE_SIZE}, got ${hex(address)}`)
+    throw mistake(
+      new RangeError(`Expected \`address\` to be a multiple of ${PAGE_SIZE}, got ${hex(address)}`),
+    )
   }
   return address / PAGE_SIZE
 }
@@ -38,8 +40,23 @@ export function pageRange(
   { name, min }: LengthRule = { name: 'length', min: 0 },
 ): PageRange {
   const start = pageAt(address)
-  const end = start + Math.ceil(expectInteger(name, length, min, ADDRESS_LIMIT - address) / PAGE_SIZE)
+  const end = start + pagesOf(expectInteger(name, length, min, ADDRESS_LIMIT - address))
   return { start, end }
+}
+
+/** The virtual page that an address lies in. */
+export function vpnOf(address: number): number {
+  return Math.floor(address / PAGE_SIZE)
+}
+
+/** Where a virtual page begins, in bytes. */
+export function addressOf(vpn: number): number {
+  return vpn * PAGE_SIZE
+}
+
+/** How many pages so many bytes take. */
+export function pagesOf(length: number): number {
+  return Math.ceil(length / PAGE_SIZE)
 }
 
 /** Cuts [at, at + length) at the borders of pages: the page, where in it, where in the whole, and how many bytes. */

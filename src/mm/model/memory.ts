@@ -3,7 +3,6 @@
 
 import { COUNTER_KSM_SWPIN_COPY, COUNTER_KSM_ZERO_PAGES } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
-import { brokenInvariant, PagefoldError } from '../../errors.ts'
 import { FrameBytes } from '../page/bytes.ts'
 import { Frames } from '../page/frames.ts'
 import { PageTables } from '../page/page-table.ts'
@@ -12,6 +11,7 @@ import { Swap } from '../reclaim/swap.ts'
 import { type RacePoint, Tracepoints } from '../watch/tracepoints.ts'
 import { AnonVmas } from './anon-vma.ts'
 import type { CowPolicy } from './cow-policy.ts'
+import { Gate } from './gate.ts'
 import { type KsmHooks, NO_KSM } from './hooks.ts'
 import type { MmStruct } from './mm-struct.ts'
 
@@ -20,6 +20,7 @@ const MAX_MMS = 65_535
 
 export class Memory {
   readonly arena: Arena
+  readonly gate = new Gate()
   readonly bytes: FrameBytes
   readonly frames: Frames
   readonly pageTables: PageTables
@@ -36,8 +37,6 @@ export class Memory {
   /** Where a test may act between two steps; `mm` is the one whose mmap lock or page table lock Linux holds there. */
   race: ((point: RacePoint, mm?: MmStruct) => void) | undefined
   ksm: KsmHooks = NO_KSM
-  /** Set once an invariant was found broken: nothing here can be trusted any more. */
-  broken: PagefoldError | undefined
   /** Notifiers registered with any mm. */
   notifiers = 0
   private readonly mmById: (MmStruct | undefined)[] = [undefined]
@@ -50,23 +49,6 @@ export class Memory {
     this.pageTables = new PageTables(arena)
     this.swap = new Swap(arena, this.bytes, this.frames)
     this.pins = new PinCounts(this.frames)
-  }
-
-  /** Throws EUCLEAN if an invariant was found broken before. */
-  expectSound(): void {
-    if (this.broken !== undefined) throw this.broken
-  }
-
-  /** Runs a piece of the engine. Whatever comes out of it beside a PagefoldError, a trap in the core say, breaks the host. */
-  guarded<Result>(work: () => Result): Result {
-    this.expectSound()
-    try {
-      return work()
-    } catch (error) {
-      if (error instanceof PagefoldError && error.code !== 'EUCLEAN') throw error
-      this.broken = error instanceof PagefoldError ? error : brokenInvariant(String(error), error)
-      throw this.broken
-    }
   }
 
   /** Does anybody outside get to act while the engine is at work? */

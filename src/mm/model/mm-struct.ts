@@ -1,7 +1,7 @@
 // The state of one address space (Linux: struct mm_struct): what faults, forks and the scanner work on. What a guest
 // calls is in mm.ts.
 
-import { expectObject, expectString, PagefoldError } from '../../errors.ts'
+import { expectOptions, expectString, PagefoldError } from '../../errors.ts'
 import { type Notifier, Notifiers } from '../watch/notifier.ts'
 import type { UserfaultHandler } from './hooks.ts'
 import type { Memory } from './memory.ts'
@@ -17,10 +17,12 @@ export interface MmOptions {
   readonly domain?: string
 }
 
-/** Throws TypeError unless name and domain are strings, or not given. */
-export function expectMmOptions({ name, domain }: MmOptions): void {
+/** Returns the options of a call that makes an mm. Throws TypeError unless they are strings, or not given. */
+export function expectMmOptions(call: string, options: MmOptions): MmOptions {
+  const { name, domain } = expectOptions(call, options, { name: true, domain: true })
   expectString('name', name)
   expectString('domain', domain)
+  return options
 }
 
 export class MmStruct {
@@ -68,18 +70,15 @@ export class MmStruct {
     this.domain = options.domain ?? ''
   }
 
-  /**
-   * Calls a notifier before and after translations of this mm change, until it is unregistered or the mm exits. Throws
-   * TypeError, ESRCH.
-   */
-  registerNotifier(notifier: Notifier): void {
-    expectObject('notifier', notifier)
+  /** Throws ESRCH. @internal */
+  addNotifier(notifier: Notifier): void {
     if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
     this.notifiers.add(notifier)
     this.memory.notifiers++
   }
 
-  unregisterNotifier(notifier: Notifier): void {
+  /** @internal */
+  removeNotifier(notifier: Notifier): void {
     if (this.notifiers.remove(notifier)) this.memory.notifiers--
   }
 

@@ -10,14 +10,17 @@ export class FrameBytes {
     this.arena = arena
   }
 
-  /** Copies what stands at `offset` of a page into `into`, as much as that holds. */
-  read(pfn: number, offset: number, into: Uint8Array): void {
-    into.set(this.arena.bytesAt(pfn, offset, into.length))
+  /** Copies `count` bytes at `offset` of a page to `at` in `into`. */
+  read(pfn: number, offset: number, count: number, into: Uint8Array, at: number): void {
+    const from = this.arena.byteAt(pfn, offset)
+    into.set(this.arena.u8.subarray(from, from + count), at)
   }
 
-  /** Writes `from` at `offset` of a page. */
-  write(pfn: number, offset: number, from: Uint8Array): void {
-    this.arena.bytesAt(pfn, offset, from.length).set(from)
+  /** Writes the `count` bytes at `at` in `from` at `offset` of a page. */
+  write(pfn: number, offset: number, count: number, from: Uint8Array, at: number): void {
+    // A view costs as much as copying half a page.
+    const bytes = count === from.length ? from : from.subarray(at, at + count)
+    this.arena.u8.set(bytes, this.arena.byteAt(pfn, offset))
   }
 
   /** Linux: copy_user_highpage() */

@@ -33,5 +33,6 @@ export function walkPageRange(
   end: number,
   visit: (vpn: number, pte: number) => void,
 ): void {
-  for (let vpn = nextPte(mm, start, end); vpn < end; vpn = nextPte(mm, vpn + 1, end)) visit(vpn, getPte(mm, vpn))
+  for (let vpn = nextPte(mm, start, end); vpn < end; vpn = nextPte(mm, vpn + 1, end))
+    visit(vpn, getPte(mm, vpn))
 }

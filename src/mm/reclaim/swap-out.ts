@@ -1,12 +1,7 @@
 // Swap-out: giving up a frame whose content is kept elsewhere, and taking a store out of use again.
 // Linux: shrink_folio_list(), try_to_unuse()
 
-import {
-  FRAME_DIRTY,
-  FRAME_LOCKED,
-  FRAME_PINNED,
-  FRAME_SWAPCACHE,
-} from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_PINNED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import { doSwapPage } from '../fault/swap-in.ts'
 import { VPN_LIMIT } from '../model/address.ts'

@@ -5,7 +5,7 @@
 
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
-import { expectInteger, expectObject, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectObject, outside, PagefoldError } from '../../errors.ts'
 import type { FrameBytes } from '../page/bytes.ts'
 import type { Frames } from '../page/frames.ts'
 import { MAX_SWAP_DEVICES, MAX_SWAP_SLOTS, type SwapEntry } from '../page/pte.ts'
@@ -81,7 +81,7 @@ export class Swap {
   remove(device: number): void {
     const { store } = this.devices[device]!
     this.devices[device] = undefined
-    store.close?.()
+    outside(() => store.close?.())
   }
 
   /** Forgets every device; their slots must all be free. */

@@ -4,10 +4,7 @@
 //
 // Linux: try_to_unmap(), try_to_migrate(), remove_migration_ptes()
 
-import {
-  FRAME_DIRTY,
-  FRAME_EXCLUSIVE,
-} from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_EXCLUSIVE } from '../../../assembly/abi.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import {

@@ -3,11 +3,10 @@
 //
 // Linux: the retry protocol of mmu_interval_read_begin() and of KVM's mmu_invalidate_retry()
 
-import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { PagefoldError } from '../../errors.ts'
+import { brokenInvariant, PagefoldError } from '../../errors.ts'
 import { allows, handleMmFault } from '../fault/fault.ts'
-import { hex } from '../model/address.ts'
-import type { MmStruct } from '../model/mm-struct.ts'
+import type { Mm } from '../mm.ts'
+import { addressOf, expectAddress, hex, vpnOf } from '../model/address.ts'
 import { EMPTY_PTE, ptePfn, pteWritable } from '../page/pte.ts'
 import { getPte } from '../page/ptes.ts'
 import type { Notifier, NotifierRange } from './notifier.ts'
@@ -21,7 +20,7 @@ export interface Translation {
 const MAX_TRIES = 3
 
 export class SecondaryMmu implements Notifier {
-  private readonly mm: MmStruct
+  private readonly mm: Mm
   private readonly translations = new Map<number, Translation>()
   /** Ranges that have begun to change and not yet ended: a list, because they nest and overlap. */
   private readonly active: NotifierRange[] = []
@@ -29,7 +28,7 @@ export class SecondaryMmu implements Notifier {
   private sequence = 0
 
   /** Mirrors an mm until `close`. */
-  constructor(mm: MmStruct) {
+  constructor(mm: Mm) {
     this.mm = mm
     mm.registerNotifier(this)
   }
@@ -39,52 +38,69 @@ export class SecondaryMmu implements Notifier {
    * being changed: try again later. Throws what a fault throws.
    */
   translate(address: number, write = false): number {
-    const vpn = Math.floor(address / PAGE_SIZE)
-    const known = this.translations.get(vpn)
-    if (known !== undefined && (known.writable || !write)) return known.pfn
-    for (let tries = 0; tries < MAX_TRIES && !this.isMasked(vpn); tries++) {
-      const before = this.sequence
-      const pte = this.lookUp(vpn, write)
-      // Otherwise the fault itself changed translations, or somebody did meanwhile: look at what is there now.
-      if (pte !== 0 && this.sequence === before) return this.mirror(vpn, pte)
+    const { gate } = this.mm.memory
+    gate.expectSound()
+    try {
+      const known = this.translations.get(vpnOf(address))
+      if (known !== undefined && (known.writable || !write)) return known.pfn
+      return this.faultIn(vpnOf(expectAddress(address)), write)
+    } catch (error) {
+      throw gate.caught(error)
     }
-    throw new PagefoldError('EAGAIN', `${this.mm.name}: ${hex(address)} is being changed`)
   }
 
   /** What the mirror says, without asking anybody; undefined if it knows nothing. */
   peek(address: number): Translation | undefined {
-    return this.translations.get(Math.floor(address / PAGE_SIZE))
+    return this.look(() => this.translations.get(vpnOf(expectAddress(address))))
   }
 
   /** Is this address inside a range that is being changed? */
   isMasked(vpn: number): boolean {
-    const at = vpn * PAGE_SIZE
-    return this.active.some(({ start, end }) => at >= start && at < end)
+    const at = addressOf(vpn)
+    return this.look(() => this.active.some(({ start, end }) => at >= start && at < end))
   }
 
   /** Ranges that have begun and not ended. */
   get openRanges(): readonly NotifierRange[] {
-    return this.active
+    return this.look(() => this.active)
   }
 
   invalidateRangeStart(range: NotifierRange): void {
-    this.active.push(range)
-    this.sequence++
-    for (const vpn of this.translations.keys()) {
-      if (vpn * PAGE_SIZE >= range.start && vpn * PAGE_SIZE < range.end) this.translations.delete(vpn)
-    }
+    this.look(() => {
+      this.active.push(range)
+      this.sequence++
+      for (const vpn of this.translations.keys()) {
+        if (addressOf(vpn) >= range.start && addressOf(vpn) < range.end) this.translations.delete(vpn)
+      }
+    })
   }
 
   invalidateRangeEnd(range: NotifierRange): void {
-    const at = this.active.findIndex(({ start, end }) => start === range.start && end === range.end)
-    if (at < 0) throw new Error(`a range ${hex(range.start)}..${hex(range.end)} ended that never began`)
-    this.active.splice(at, 1)
-    this.sequence++
+    this.look(() => {
+      const at = this.active.findIndex(({ start, end }) => start === range.start && end === range.end)
+      if (at < 0)
+        throw brokenInvariant(`a range ${hex(range.start)}..${hex(range.end)} ended that never began`)
+      this.active.splice(at, 1)
+      this.sequence++
+    })
   }
 
   close(): void {
-    this.mm.unregisterNotifier(this)
-    this.translations.clear()
+    this.look(() => {
+      this.mm.unregisterNotifier(this)
+      this.translations.clear()
+    })
+  }
+
+  /** The frame behind a virtual page that the mirror does not know, or not for this access. */
+  private faultIn(vpn: number, write: boolean): number {
+    for (let tries = 0; tries < MAX_TRIES && !this.isMasked(vpn); tries++) {
+      const before = this.sequence
+      const pte = this.lookUp(vpn, write)
+      // Otherwise the fault itself changed translations, or somebody did meanwhile: look at what is there now.
+      if (pte !== EMPTY_PTE && this.sequence === before) return this.mirror(vpn, pte)
+    }
+    throw new PagefoldError('EAGAIN', `${this.mm.name}: ${hex(addressOf(vpn))} is being changed`)
   }
 
   /** The pte that allows the access, faulted in if need be; 0 if somebody has changed it again meanwhile. */
@@ -96,15 +112,19 @@ export class SecondaryMmu implements Notifier {
       return vma !== undefined && allows(this.mm, vma, pte, kind) ? pte : 0
     }
     const pte = allowed()
-    if (pte !== 0) return pte
+    if (pte !== EMPTY_PTE) return pte
     const errno = handleMmFault(this.mm, vpn, kind)
     if (errno === undefined) return allowed()
-    throw new PagefoldError(errno, `${this.mm.name}: ${kind} at ${hex(vpn * PAGE_SIZE)}`)
+    throw new PagefoldError(errno, `${this.mm.name}: ${kind} at ${hex(addressOf(vpn))}`)
   }
 
   private mirror(vpn: number, pte: number): number {
     const translation = { pfn: ptePfn(pte), writable: pteWritable(pte) }
     this.translations.set(vpn, translation)
     return translation.pfn
+  }
+
+  private look<Result>(work: () => Result): Result {
+    return this.mm.memory.gate.look(work)
   }
 }

@@ -1,6 +1,6 @@
 // Tracepoints: who wants to know what happened, by the kernel's names and fields (include/trace/events/ksm.h).
 
-import { expectOneOf, reportLater } from '../../errors.ts'
+import { expectOneOf, mistake, reportLater } from '../../errors.ts'
 
 /** The fields of each event. An mm is given by its name, an rmap item by its address in the arena. */
 export interface TraceEvents {
@@ -74,7 +74,7 @@ export class Tracepoints {
 
   on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
     expectOneOf('name', name, TRACE_NAMES)
-    if (typeof listener !== 'function') throw new TypeError('Expected `listener` to be a function')
+    if (typeof listener !== 'function') throw mistake(new TypeError('Expected `listener` to be a function'))
     this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener])
     this.active = true
   }

@@ -1,0 +1,34 @@
+// A guest's loads and stores, page by page: through the pte where it allows them, else through the fault path.
+
+import { allows, type FaultKind, handleMmFault } from '../fault/fault.ts'
+import { addressOf, eachPage, hex } from '../model/address.ts'
+import type { MmStruct } from '../model/mm-struct.ts'
+import { ptePfn } from '../page/pte.ts'
+import { getPte } from '../page/ptes.ts'
+import { refused } from './refused.ts'
+
+/** Copies bytes of a guest into `into`, as much as that holds. Throws EFAULT, EIO, EHWPOISON, EAGAIN. */
+export function readBytes(mm: MmStruct, address: number, into: Uint8Array): void {
+  const { bytes } = mm.memory
+  eachPage(address, into.length, (vpn, offset, at, count) => {
+    bytes.read(access(mm, vpn, 'read'), offset, count, into, at)
+  })
+}
+
+/** Writes bytes where a guest may, with `force` also where it may not. Pages before one that fails have been written. */
+export function writeBytes(mm: MmStruct, address: number, from: Uint8Array, kind: 'write' | 'force'): void {
+  const { bytes } = mm.memory
+  eachPage(address, from.length, (vpn, offset, at, count) => {
+    bytes.write(access(mm, vpn, kind), offset, count, from, at)
+  })
+}
+
+/** The frame behind a virtual page, after whatever faults it takes. */
+function access(mm: MmStruct, vpn: number, kind: FaultKind): number {
+  const vma = mm.vmas.at(vpn)
+  const pte = getPte(mm, vpn)
+  if (vma !== undefined && allows(mm, vma, pte, kind)) return ptePfn(pte)
+  const errno = handleMmFault(mm, vpn, kind)
+  if (errno !== undefined) throw refused(mm, errno, `${kind} at ${hex(addressOf(vpn))}`)
+  return ptePfn(getPte(mm, vpn))
+}

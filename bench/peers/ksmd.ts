@@ -17,6 +17,7 @@ import {
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { packageUnavailable } from '../optional.ts'
 
 const SYSFS = '/sys/kernel/mm/ksm'
 const LOCK = join(tmpdir(), 'pagefold-ksmd.lock')
@@ -46,7 +47,7 @@ export function ksmdUnavailable(): string | undefined {
   try {
     loadLibc()
   } catch (error) {
-    return `koffi, an optional dependency, does not load: ${(error as Error).message.split('\n')[0]}`
+    return packageUnavailable('koffi') ?? `koffi does not load: ${(error as Error).message.split('\n')[0]}`
   }
   return undefined
 }

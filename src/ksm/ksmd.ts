@@ -32,6 +32,7 @@ export class Ksm {
   readonly state: KsmState
   private readonly daemon: Daemon
 
+  /** @internal */
   constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
     const state = new KsmState(memory, options, helpers)
     this.state = state

@@ -163,7 +163,8 @@ describe('a user', () => {
       'memorySwapStore',
     ])
       expect(engine).toContain(name)
-    expect(images!.sort()).toEqual(['openImage', 'openRawImage', 'openSource', 'openSources'])
+    for (const name of ['openImage', 'openRawImage', 'openSource', 'openSources'])
+      expect(images).toContain(name)
     for (const name of ['mergeImages', 'compareHashes', 'pageStates', 'synthImages', 'writeSynth'])
       expect(lab).toContain(name)
     for (const name of ['mergeReport', 'writeReport', 'expectReportPath', 'benchReport', 'hashReport'])

@@ -1,12 +1,13 @@
 // The laboratory of checksums: its pages are what they are said to be, and its figures those one can work out by hand.
 
 import { describe, expect, it } from 'vitest'
-import { mergeImages, openSource } from '../../src/index.ts'
+import { openSource } from '../../src/images/index.ts'
 import { type Convergence, converge } from '../../src/lab/hash/converge.ts'
 import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../src/lab/hash/quality.ts'
 import { touched } from '../../src/lab/hash/traits.ts'
+import { mergeImages } from '../../src/lab/index.ts'
 import { bareArena } from '../support/arena.ts'
 import { bootHost, fullScans, PAGE } from '../support/world.ts'
 

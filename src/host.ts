@@ -38,7 +38,13 @@ import { migratePage } from './mm/reclaim/migrate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/reclaim/swap-out.ts'
 import type { SwapStore } from './mm/reclaim/swap-store.ts'
 import type { TraceEvents, TraceName } from './mm/watch/tracepoints.ts'
-import { type ChecksumName, expectStrategy, type IndexName, type StrategyOptions } from './options.ts'
+import {
+  type ChecksumName,
+  chosenStrategy,
+  type IndexName,
+  STRATEGY_OPTIONS,
+  type StrategyOptions,
+} from './options.ts'
 
 export interface HostOptions extends StrategyOptions {
   /** Page frames of 4096 bytes, for guests. Untouched ones cost nothing. */
@@ -68,6 +74,11 @@ export interface HostOptions extends StrategyOptions {
    * 512 pages and more, and end with `close`. More of them than idle processors slow the scan down. Default: 0.
    */
   readonly workers?: number
+  /**
+   * The core's binary, `core.wasm` of this very version, from elsewhere: a URL, a compiled module, or its
+   * bytes (Uint8Array, ArrayBuffer). For pages that allow no code but what they can name. Default: the one in the code.
+   */
+  readonly wasm?: object
 }
 
 /** The choices a host was made with that are no knobs of Linux. */
@@ -90,6 +101,21 @@ export interface MetadataStats extends ArenaMetadata {
 export interface LoadOptions extends MmOptions {
   /** Called now and then with how many pages have been read. */
   readonly onProgress?: (pages: number) => void
+}
+
+const HOST_OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
+  frames: true,
+  mappings: true,
+  numaNodes: true,
+  clock: true,
+  cowPolicy: true,
+  reuseKsm: true,
+  smartScan: true,
+  guests: true,
+  zeroPagesAcrossDomains: true,
+  workers: true,
+  wasm: true,
+  ...STRATEGY_OPTIONS,
 }
 
 const MAX_NUMA_NODES = 16
@@ -122,19 +148,21 @@ export class Host {
 
   /**
    * Makes a host. Its arena is reserved whole and never grows. Throws TypeError or RangeError for options it does not
-   * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start.
+   * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start; for `wasm` ENOENT or EIO
+   * if it cannot be fetched, EUCLEAN if it is another version's or no core at all.
    */
   static async create(options: HostOptions): Promise<Host> {
-    if (typeof options !== 'object' || options === null) {
-      throw new TypeError('Expected `options` to be an object with at least `frames`')
-    }
+    expectOptions('Host.create', options, HOST_OPTIONS)
     const frames = expectInteger('frames', options.frames, 1, 2 ** 20)
     const mappings = expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAPCOUNT_MASK)
     const numaNodes = expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES))
-    const strategy = expectStrategy(options)
+    const strategy = chosenStrategy(options)
     const policy = expectPolicy(options)
     const still = policy.guests === 'still'
-    const memory = new Memory(await Arena.create({ frames, mappings, ...strategy, still }), numaNodes)
+    const memory = new Memory(
+      await Arena.create({ frames, mappings, ...strategy, still }, options.wasm),
+      numaNodes,
+    )
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
     const helpers = new Helpers(memory.arena, policy.workers)

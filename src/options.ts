@@ -16,7 +16,7 @@ import {
   INDEX_HASH,
   WORDS_PER_PAGE,
 } from '../assembly/abi.ts'
-import { expectInteger, expectOneOf } from './errors.ts'
+import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
 /** Page checksums. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
 export const CHECKSUMS = {
@@ -97,8 +97,21 @@ export interface Strategy {
   readonly tiesAreEqual: boolean
 }
 
+export const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
+  index: true,
+  checksum: true,
+  checksumBits: true,
+  seed: true,
+  sampleWords: true,
+}
+
 /** Checks the choice of a strategy. Throws TypeError or RangeError. */
 export function expectStrategy(options: StrategyOptions): Strategy {
+  return chosenStrategy(expectOptions('expectStrategy', options, STRATEGY_OPTIONS))
+}
+
+/** The same for options among which there are others. */
+export function chosenStrategy(options: StrategyOptions): Strategy {
   const index = expectOneOf('index', options.index ?? 'hash', INDEX_NAMES)
   const checksum = expectOneOf('checksum', options.checksum ?? 'xxh3', CHECKSUM_NAMES)
   const { bits, seeded, whole } = CHECKSUM_TRAITS[checksum]

@@ -4,7 +4,7 @@ import xxhash from 'xxhash-wasm'
 import { CACHE_RMAP, HEADER_KEY, PAGE_SIZE } from '../../assembly/abi.ts'
 import { Arena } from '../../src/core/arena.ts'
 import { FrameTable } from '../../src/core/frame-table.ts'
-import { CHECKSUM_NAMES, type ChecksumName, expectStrategy } from '../../src/options.ts'
+import { CHECKSUM_NAMES, type ChecksumName, expectStrategy } from '../../src/index.ts'
 import { guestMemory } from './memory.ts'
 import type { MicroCase, MicroGroup } from './suite.ts'
 

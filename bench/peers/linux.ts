@@ -1,8 +1,7 @@
 // The Linux peer: the machine's own ksmd, on the very frames of an arena.
 
-import { Arena } from '../../src/core/arena.ts'
-import { openRawImage } from '../../src/index.ts'
-import { CHECKSUMS, INDEXES } from '../../src/options.ts'
+import { openRawImage } from '../../src/images/index.ts'
+import { Host } from '../../src/index.ts'
 import { fullScan, ksmdUnavailable, physicalFrames, readCounter, whileMergeable, withKsmd } from './ksmd.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
@@ -12,12 +11,7 @@ export const linux: Peer = {
   unavailable: ksmdUnavailable,
 
   async run({ images, pages, maxPageSharing }: Task): Promise<Trial> {
-    const arena = await Arena.create({
-      frames: pages,
-      mappings: pages,
-      checksum: CHECKSUMS.xxh3,
-      index: INDEXES.hash,
-    })
+    const { arena } = (await Host.create({ frames: pages, mappings: pages })).memory
     const memory = arena.pages(arena.firstPfn, pages)
     let at = 0
     for (const path of images) {

@@ -3,7 +3,8 @@
 // `npm run bench:cold`.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { type GuestsPolicy, Host, type Image, type Mm, openRawImage, openSource } from '../../src/index.ts'
+import { openRawImage, openSource } from '../../src/images/index.ts'
+import { type GuestsPolicy, Host, type Image, type Mm } from '../../src/index.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
 const WARM_UP = 'synth:demo,pages=2048'

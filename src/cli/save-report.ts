@@ -1,6 +1,6 @@
 // What every command with --report does when its work is done.
 
-import { type Report, writeReport } from '../index.ts'
+import { type Report, writeReport } from '../report/index.ts'
 import { bytes } from './format.ts'
 
 /** Writes a report and says where it is; on stdout, so not beside a result as JSON. Throws what `writeReport` does. */

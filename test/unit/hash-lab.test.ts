@@ -1,12 +1,14 @@
 // The laboratory of checksums: its pages are what they are said to be, and its figures those one can work out by hand.
 
 import { describe, expect, it } from 'vitest'
-import { Host, mergeImages, openSource, stillClock } from '../../src/index.ts'
+import { openSource } from '../../src/images/index.ts'
+import { Host, stillClock } from '../../src/index.ts'
 import { type Convergence, converge } from '../../src/lab/hash/converge.ts'
 import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../src/lab/hash/quality.ts'
 import { touched } from '../../src/lab/hash/traits.ts'
+import { mergeImages } from '../../src/lab/index.ts'
 import { bareArena } from '../support/arena.ts'
 
 const PAGE = 4096

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { type Image, openImage, PagefoldError } from '../../src/index.ts'
+import { openImage } from '../../src/images/index.ts'
+import { type Image, PagefoldError } from '../../src/index.ts'
 import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 
 function bytesOf(image: Image): Buffer {

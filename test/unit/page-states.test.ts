@@ -3,17 +3,9 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  Host,
-  type HostOptions,
-  type Mm,
-  mergeImages,
-  openSources,
-  PAGE_STATES,
-  type PageState,
-  type PageStates,
-  pageStates,
-} from '../../src/index.ts'
+import { openSources } from '../../src/images/index.ts'
+import { Host, type HostOptions, type Mm } from '../../src/index.ts'
+import { mergeImages, PAGE_STATES, type PageState, type PageStates, pageStates } from '../../src/lab/index.ts'
 
 const PAGE = 4096
 

@@ -1,11 +1,13 @@
 // pagefold bench: merge throughput beside its peers.
 
 import { readFileSync } from 'node:fs'
-import { type Change, compare, NotComparable } from '../../../bench/macro/baseline.ts'
-import { type BenchResult, bench, Disagreement, type Spread, spread } from '../../../bench/macro/bench.ts'
+import { compare, NotComparable } from '../../../bench/macro/baseline.ts'
+import { bench, Disagreement } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
-import { CHECKSUM_NAMES, expectReportPath, INDEX_NAMES, MAX_WORKERS, openSources } from '../../index.ts'
-import { benchReport } from '../../report/bench-report.ts'
+import { openSources } from '../../images/index.ts'
+import { CHECKSUM_NAMES, INDEX_NAMES, MAX_WORKERS } from '../../index.ts'
+import { type Spread, spread } from '../../lab/index.ts'
+import { type BenchResult, benchReport, expectReportPath, type MetricChange } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
 import { saveReport } from '../save-report.ts'
@@ -170,9 +172,9 @@ function describeCurve({ pages, curve }: BenchResult): string {
   ].join('\n')
 }
 
-function describeChanges(changes: readonly Change[]): string {
-  const [{ over }] = changes as [Change]
-  const figure = ({ median, min, max }: Change['before']): string =>
+function describeChanges(changes: readonly MetricChange[]): string {
+  const [{ over }] = changes as [MetricChange]
+  const figure = ({ median, min, max }: MetricChange['before']): string =>
     `${median.toPrecision(3)} (${min.toPrecision(3)}..${max.toPrecision(3)})`
   return [
     bold(

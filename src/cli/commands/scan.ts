@@ -1,8 +1,8 @@
 // pagefold scan: merge memory images as ksmd would, and say what came of it.
 
+import { openSources } from '../../images/index.ts'
 import {
   CHECKSUM_NAMES,
-  expectReportPath,
   expectStrategy,
   GUESTS_POLICIES,
   INDEX_NAMES,
@@ -10,17 +10,18 @@ import {
   KNOB_NAMES,
   type KnobName,
   MAX_WORKERS,
+  parseKnob,
+  type StrategyOptions,
+} from '../../index.ts'
+import {
   type MergeProgress,
   type MergeResult,
   mergeImages,
-  mergeReport,
-  openSources,
   type PageStates,
   pageStates,
-  parseKnob,
   type ScanRow,
-  type StrategyOptions,
-} from '../../index.ts'
+} from '../../lab/index.ts'
+import { expectReportPath, mergeReport } from '../../report/index.ts'
 import { bold, bytes, type Column, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
 import { saveReport } from '../save-report.ts'

@@ -9,7 +9,7 @@ import {
   type SynthParameters,
   type SynthTruth,
   writeSynth,
-} from '../../index.ts'
+} from '../../lab/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { Progress } from '../progress.ts'
 import { expectNumber, parse, UsageError } from '../usage.ts'

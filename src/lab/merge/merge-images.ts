@@ -1,16 +1,22 @@
 // Merging memory images as ksmd would: each image an mm with one mergeable mapping, scanned in the order given. What
 // `pagefold scan` does, without its face.
 
-import { Buffer } from 'node:buffer'
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { expectInteger, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectOptions, PagefoldError } from '../../errors.ts'
 import { Host, MAX_WORKERS, type MetadataStats } from '../../host.ts'
 import type { Image, ImageFormat } from '../../image.ts'
 import { stillClock, systemClock } from '../../ksm/clock.ts'
 import type { Counters } from '../../ksm/stats.ts'
 import type { GuestsPolicy, KnobName } from '../../ksm/tunables.ts'
 import type { Mm } from '../../mm/mm.ts'
-import { type ChecksumName, expectStrategy, type IndexName, type StrategyOptions } from '../../options.ts'
+import {
+  type ChecksumName,
+  chosenStrategy,
+  type IndexName,
+  STRATEGY_OPTIONS,
+  type StrategyOptions,
+} from '../../options.ts'
+import { sameBytes } from '../../platform.ts'
 import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 
 export interface MergeOptions extends StrategyOptions {
@@ -65,6 +71,19 @@ export interface MergeResult {
   readonly sharing: Sharing
 }
 
+const MERGE_OPTIONS: Readonly<Record<keyof MergeOptions, true>> = {
+  images: true,
+  later: true,
+  scans: true,
+  scansAfter: true,
+  knobs: true,
+  guests: true,
+  workers: true,
+  onProgress: true,
+  inspect: true,
+  ...STRATEGY_OPTIONS,
+}
+
 /** Knobs a reader of the result wants to see in any case. */
 const REPORTED_KNOBS = ['max_page_sharing', 'use_zero_pages', 'smart_scan', 'merge_across_nodes'] as const
 
@@ -85,10 +104,11 @@ interface Guest {
  * or RangeError for a strategy there is not.
  */
 export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
+  expectOptions('mergeImages', options, MERGE_OPTIONS)
   const { images } = options
   const later = options.later ?? []
   expectSameShape(images, later)
-  expectStrategy(options)
+  chosenStrategy(options)
   expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
   const host = await createHost(pages, options)
@@ -193,7 +213,7 @@ function writeMoment(
   of: number,
   onProgress: MergeOptions['onProgress'],
 ): number {
-  const chunk = Buffer.alloc(CHUNK_PAGES * PAGE_SIZE)
+  const chunk = new Uint8Array(CHUNK_PAGES * PAGE_SIZE)
   let written = 0
   let done = 0
   for (const [i, { mm, address, image }] of guests.entries()) {
@@ -204,7 +224,7 @@ function writeMoment(
       const present = mm.read(start, count * PAGE_SIZE)
       for (let at = 0; at < count * PAGE_SIZE; at += PAGE_SIZE) {
         const page = chunk.subarray(at, at + PAGE_SIZE)
-        if (page.equals(present.subarray(at, at + PAGE_SIZE))) continue
+        if (sameBytes(page, present.subarray(at, at + PAGE_SIZE))) continue
         mm.write(start + at, page)
         written++
       }

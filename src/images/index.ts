@@ -1,0 +1,5 @@
+// The door `pagefold/images`: guests' memory from files, and from whatever a source names.
+
+export type { Image, ImageFormat } from '../image.ts'
+export { openImage, openRawImage } from './open.ts'
+export { openSource, openSources } from './source.ts'

@@ -3,7 +3,8 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { expectInteger, expectOptions, PagefoldError } from '../../errors.ts'
-import { Host, MAX_WORKERS, type MetadataStats } from '../../host.ts'
+import { Host, type MetadataStats } from '../../host.ts'
+import { MAX_WORKERS } from '../../host-options.ts'
 import type { Image, ImageFormat } from '../../image.ts'
 import { stillClock, systemClock } from '../../ksm/clock.ts'
 import type { Counters } from '../../ksm/stats.ts'

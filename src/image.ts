@@ -1,13 +1,19 @@
 // A guest's memory from outside, as everybody who reads one sees it: files, synthetic guests, and whatever else can tell its
 // pages. Who opens which is in images/ and synth/.
 
+/**
+ * What an image was read from: raw bytes, an ELF64 core, a LiME dump, or a preset of synthetic guests, which has no
+ * file.
+ */
 export type ImageFormat = 'raw' | 'elf' | 'lime' | 'synth'
 
 /** A guest's memory at one moment: pages in ascending order of their addresses, holes left out. */
 export interface Image {
   /** As the user named it. */
   readonly source: string
+  /** What it was read from. */
   readonly format: ImageFormat
+  /** How many pages it has; they are numbered from 0. */
   readonly pages: number
   /** What the user should know about how it was read; empty if nothing. */
   readonly notes: readonly string[]
@@ -15,5 +21,6 @@ export interface Image {
   addressOf(page: number): number
   /** Reads pages [first, first + count) into `into`, count * 4096 bytes, all of which are written. Throws EIO. */
   read(first: number, count: number, into: Uint8Array): void
+  /** Gives back what the image holds open. It cannot be read afterwards. */
   close(): void
 }

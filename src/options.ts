@@ -18,8 +18,32 @@ import {
 } from '../assembly/abi.ts'
 import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
-/** Page checksums. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
-export const CHECKSUMS = {
+/** Page checksums, by name. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
+export const CHECKSUM_NAMES = [
+  'xxh64',
+  'xxh3',
+  'xxh32',
+  'crc32c',
+  'jhash2',
+  'murmur3',
+  'rapidhash',
+  'fnv1a',
+  'superfast',
+  'sampled',
+  'none',
+] as const
+
+/** The name of a page checksum. `sampled` reads a few words of a page, `none` nothing: every page seems unchanged. */
+export type ChecksumName = (typeof CHECKSUM_NAMES)[number]
+
+/** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
+export const INDEX_NAMES = ['content', 'hash'] as const
+
+/** The name of an order of the trees. */
+export type IndexName = (typeof INDEX_NAMES)[number]
+
+/** Each checksum's number in the ABI. */
+export const CHECKSUMS: Readonly<Record<ChecksumName, number>> = {
   xxh64: CHECKSUM_XXH64,
   xxh3: CHECKSUM_XXH3,
   xxh32: CHECKSUM_XXH32,
@@ -31,16 +55,10 @@ export const CHECKSUMS = {
   superfast: CHECKSUM_SUPERFAST,
   sampled: CHECKSUM_SAMPLED,
   none: CHECKSUM_NONE,
-} as const
+}
 
-/** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
-export const INDEXES = { content: INDEX_CONTENT, hash: INDEX_HASH } as const
-
-export type ChecksumName = keyof typeof CHECKSUMS
-export type IndexName = keyof typeof INDEXES
-
-export const CHECKSUM_NAMES = Object.keys(CHECKSUMS) as ChecksumName[]
-export const INDEX_NAMES = Object.keys(INDEXES) as IndexName[]
+/** Each index's number in the ABI. */
+export const INDEXES: Readonly<Record<IndexName, number>> = { content: INDEX_CONTENT, hash: INDEX_HASH }
 
 /** What is to be known about a checksum. */
 export interface ChecksumTraits {
@@ -52,6 +70,7 @@ export interface ChecksumTraits {
   readonly whole: boolean
 }
 
+/** What is to be known about each checksum. */
 export const CHECKSUM_TRAITS: Readonly<Record<ChecksumName, ChecksumTraits>> = {
   xxh64: { bits: 64, seeded: true, whole: true },
   xxh3: { bits: 64, seeded: true, whole: true },

@@ -4,19 +4,24 @@ import type { Spread } from '../lab/median.ts'
 import type { BestPossible } from '../lab/merge/best.ts'
 import type { ChecksumName, IndexName } from '../options.ts'
 
+/** Where a result was measured. */
 export interface Machine {
   readonly processor: string
+  /** Threads that can run at once. */
   readonly cores: number
   readonly memory_bytes: number
+  /** Operating system and its release. */
   readonly kernel: string
 }
 
+/** What a result was measured with. */
 export interface Versions {
   readonly pagefold: string
   readonly node: string
   readonly v8: string
 }
 
+/** Counters by their sysfs names, the same for every peer. */
 export interface MergeCounters {
   readonly pages_shared: number
   readonly pages_sharing: number
@@ -24,15 +29,20 @@ export interface MergeCounters {
   readonly pages_volatile: number
 }
 
+/** How long one peer took: to merge everything mergeable (two full scans), and for another scan that finds nothing. */
 export interface PeerResult {
   /** Medians over the trials, per page of input. */
   readonly converge_ns_per_page: number
   readonly rescan_ns_per_page: number
+  /** Each trial. */
   readonly samples: readonly { readonly converge_ns_per_page: number; readonly rescan_ns_per_page: number }[]
 }
 
+/** What `pagefold bench --json` prints. */
 export interface BenchResult {
+  /** Pages of all images. */
   readonly pages: number
+  /** The images, as the user named them. */
   readonly sources: readonly string[]
   readonly machine: Machine
   readonly versions: Versions
@@ -44,7 +54,9 @@ export interface BenchResult {
   readonly input_digest: string
   /** Of who shares with whom: the same for every peer, or the bench fails. */
   readonly digest: string
+  /** What the merge comes to. */
   readonly counters: MergeCounters
+  /** By name; a peer that could not run says why. */
   readonly peers: Readonly<Record<string, PeerResult | { readonly unavailable: string }>>
   /** Time to converge over pagefold's. */
   readonly ratios: Readonly<Record<string, number>>
@@ -56,6 +68,7 @@ export interface BenchResult {
 
 /** pagefold told that the guests hold still, after it has read each page once. */
 export interface StillResult {
+  /** Bytes scanned: each page once. */
   readonly scanned_bytes: number
   readonly bytes_saved: number
   /** Share of what no merging of pages can surpass; 1 where there is nothing to save. */

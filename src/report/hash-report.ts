@@ -15,6 +15,7 @@ export interface Timing {
   readonly samples: number
 }
 
+/** What a checksum costs: on a page that is in the cache (`hot`), and on pages that memory has to bring (`cold`). */
 export interface HashCost {
   readonly checksum: ChecksumName | typeof USER_CHECKSUM
   readonly hot: Timing

@@ -20,6 +20,7 @@ export interface WriteOptions extends TruthOptions {
   readonly dir: string
   /** Take a directory that is not empty; images and the truth of an earlier run are removed, other files left. */
   readonly force?: boolean
+  /** Called now and then, with how many pages of how many have been written, over all moments. */
   readonly onProgress?: SurveyHooks['onProgress']
 }
 

@@ -10,6 +10,7 @@ import type { StrategyOptions } from '../../options.ts'
 import { median } from '../median.ts'
 import { countingCore, type SearchCounts } from './counting-core.ts'
 
+/** What it takes to merge everything mergeable with one strategy. Only the times depend on the machine. */
 export interface Convergence {
   /** Medians over the rounds: the two full scans after which everything mergeable is merged. */
   readonly elapsed_ms: number
@@ -17,13 +18,17 @@ export interface Convergence {
   readonly ns_per_page: number
   /** Frames saved, zero pages included. The same for every strategy. */
   readonly pages_merged: number
+  /** Pages merged per second of processor time. */
   readonly merged_per_cpu_second: number
   /** Everything pagefold keeps beside the frames. */
   readonly metadata_bytes_per_page: number
+  /** Times a tree was searched for a page. */
   readonly searches: number
   /** Tree nodes passed, per search. */
   readonly probes_per_search: number
+  /** Pages compared, on the way down a tree and before merging. */
   readonly comparisons: number
+  /** Of these, those that found the pages different. */
   readonly failed_comparisons: number
 }
 

@@ -53,6 +53,7 @@ export type RacePoint =
   | 'scan: between mms'
   | 'scan: after unstable reset'
 
+/** The name of one of the kernel's tracepoints. */
 export type TraceName = keyof TraceEvents
 
 export const TRACE_NAMES = [

@@ -26,6 +26,7 @@ export type Errno =
 /** The world said no. `code` is the errno name; the message says what, where, and what to do. */
 export class PagefoldError extends Error {
   override readonly name = 'PagefoldError'
+  /** What programs go by; the message begins with it. */
   readonly code: Errno
 
   constructor(code: Errno, message: string, options?: ErrorOptions) {

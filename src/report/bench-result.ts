@@ -29,10 +29,11 @@ export interface MergeCounters {
   readonly pages_volatile: number
 }
 
-/** How long one peer took: to merge everything mergeable (two full scans), and for another scan that finds nothing. */
+/** How long one peer took. */
 export interface PeerResult {
-  /** Medians over the trials, per page of input. */
+  /** To merge everything mergeable, in two full scans; median over the trials, per page of input. */
   readonly converge_ns_per_page: number
+  /** For another scan, that finds nothing. */
   readonly rescan_ns_per_page: number
   /** Each trial. */
   readonly samples: readonly { readonly converge_ns_per_page: number; readonly rescan_ns_per_page: number }[]
@@ -86,8 +87,9 @@ export type CurvePoint = readonly [number, number, number]
 
 /** What a curve comes to. */
 export interface CurveFigures {
-  /** Until nine tenths of the best possible are saved; null if they never are. */
+  /** Bytes scanned until nine tenths of the best possible are saved; null if they never are. */
   readonly scanned_bytes_to_90: number | null
+  /** Processor time until then. */
   readonly cpu_ms_to_90: number | null
   /** Mean share of the best possible that was saved, over three full scans: 1 would be everything before the first. */
   readonly area: number
@@ -101,9 +103,11 @@ export interface CurveResult {
   readonly metadata_bytes: number
   /** Bytes saved less pagefold's own records. */
   readonly net_profit: number
-  /** Medians of the runs. */
+  /** As in CurveFigures, median of the runs. */
   readonly scanned_bytes_to_90: number | null
+  /** The same. */
   readonly cpu_ms_to_90: number | null
+  /** The same. */
   readonly area: number
   /** Processor time of a full scan that finds nothing. */
   readonly rescan_cpu_ms: number

@@ -76,16 +76,19 @@ export interface MomentTruth {
   readonly moment: number
   /** Pages of all images. */
   readonly pages: number
-  /** Pages that are not as they were a moment before; how many of them had an equal page then. Absent at moment 0. */
+  /** Pages that are not as they were a moment before. Absent at moment 0. */
   readonly pages_written?: number
+  /** Of these, those that had an equal page then. */
   readonly shared_pages_written?: number
   /** Writes that left a page as it was. They are in no image. */
   readonly pages_rewritten_same?: number
   /** Different contents, zeros among them, told apart by SHA-256. */
   readonly contents: number
-  /** Of these, other than zeros: with a single page, with several, and the most pages one has. */
+  /** Of these, other than zeros, those of a single page. */
   readonly unique_contents: number
+  /** Those of several pages. */
   readonly shared_contents: number
+  /** The most pages that one has. */
   readonly most_sharers: number
   /** Pages of zeros. */
   readonly zero_pages: number

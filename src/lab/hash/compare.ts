@@ -51,8 +51,9 @@ export interface ChecksumQuality {
   readonly touched: Touched
   /** Pairs confused in each of the page sets, in their order; undefined with a seed for a checksum that takes none. */
   readonly collisions: readonly (Collisions | undefined)[]
-  /** The share of changes that 32 bits of it miss, measured on the images' pages, and what was to be expected. */
+  /** The share of changes that 32 bits of it miss, measured on the images' pages. */
   readonly missed: Missed
+  /** What was to be expected. */
   readonly missed_expected: Missed
 }
 
@@ -64,8 +65,11 @@ export interface StrategyResult extends Convergence {
 
 /** What `compareHashes` found: every checksum with every index. */
 export interface HashComparison {
+  /** What collisions were counted on. */
   readonly sets: readonly PageSet[]
+  /** One for each checksum, in the order asked for. */
   readonly checksums: readonly ChecksumQuality[]
+  /** One for each checksum with each index. */
   readonly strategies: readonly StrategyResult[]
 }
 

@@ -12,9 +12,11 @@ import { countingCore, type SearchCounts } from './counting-core.ts'
 
 /** What it takes to merge everything mergeable with one strategy. Only the times depend on the machine. */
 export interface Convergence {
-  /** Medians over the rounds: the two full scans after which everything mergeable is merged. */
+  /** Time for the two full scans after which everything mergeable is merged; median over the rounds. */
   readonly elapsed_ms: number
+  /** Processor time for them. */
   readonly cpu_ms: number
+  /** Time for them, per page of all images. */
   readonly ns_per_page: number
   /** Frames saved, zero pages included. The same for every strategy. */
   readonly pages_merged: number

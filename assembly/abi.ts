@@ -2,7 +2,8 @@
 //
 // Portable TypeScript: this file holds only `export const NAME: u32 = <integer expression>` and pictures. It is the
 // one place where a byte offset of the arena is written down; `struct.ts` checks it against the core's own structs
-// at compile time, `src/core` is the only other reader. A change here is a change of ABI_VERSION.
+// at compile time, `test/unit/abi.test.ts` against a second drawing by widths, `src/core` is the only other reader. A
+// change here, were it only another checksum, is a change of ABI_VERSION.
 //
 // The arena is one WebAssembly memory of fixed size. Everything that exists once per page lives in it:
 //

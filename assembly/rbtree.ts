@@ -11,7 +11,6 @@
 // nodes a search passes is part of what KSM's counters show.
 
 import { LINK_ROOT, TREE_BLACK, TREE_FLAGS, TREE_LEFT, TREE_PARENT, TREE_RIGHT, TREE_TOP } from './abi'
-import { TreeNode } from './struct'
 
 /** Links a node into an empty link (see abi.ts) and rebalances. Linux: rb_link_node() + rb_insert_color() */
 export function insert(node: u32, link: u32): void {
@@ -19,10 +18,9 @@ export function insert(node: u32, link: u32): void {
   const slot = link & ~LINK_ROOT
   assert(load<u32>(slot) == 0) // the link must be empty
   store<u32>(slot, node)
-  const fresh = changetype<TreeNode>(node)
-  fresh.parent = parent // red
-  fresh.left = 0
-  fresh.right = 0
+  store<u32>(node, parent, TREE_PARENT) // red
+  store<u32>(node, 0, TREE_LEFT)
+  store<u32>(node, 0, TREE_RIGHT)
   rebalanceAfterInsert(node)
 }
 

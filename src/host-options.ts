@@ -1,6 +1,7 @@
 // What a host can be created with: the options, what is taken where one is left out, and what is refused.
 
-import { MAPCOUNT_MASK } from '../assembly/abi.ts'
+import { MAX_MAPPINGS } from './core/arena.ts'
+import type { ArenaStrategy } from './core/strategy.ts'
 import { expectBoolean, expectInteger, expectOneOf, expectOptions } from './errors.ts'
 import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
 import {
@@ -13,9 +14,10 @@ import { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
 import {
   type ChecksumName,
   chosenStrategy,
+  DEFAULT_CHECKSUM,
+  DEFAULT_INDEX,
   type IndexName,
   STRATEGY_OPTIONS,
-  type Strategy,
   type StrategyOptions,
 } from './options.ts'
 
@@ -67,7 +69,7 @@ export interface HostPlan {
   readonly numaNodes: number
   readonly index: IndexName
   readonly checksum: ChecksumName
-  readonly strategy: Strategy
+  readonly strategy: ArenaStrategy
   readonly policy: HostPolicy
   readonly clock: Clock
   readonly wasm: object | undefined
@@ -99,10 +101,10 @@ export function expectHostOptions(options: HostOptions): HostPlan {
   const frames = expectInteger('frames', options.frames, 1, MAX_FRAMES)
   return {
     frames,
-    mappings: expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAPCOUNT_MASK),
+    mappings: expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAX_MAPPINGS),
     numaNodes: expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES)),
-    index: options.index ?? 'hash',
-    checksum: options.checksum ?? 'xxh3',
+    index: options.index ?? DEFAULT_INDEX,
+    checksum: options.checksum ?? DEFAULT_CHECKSUM,
     strategy: chosenStrategy(options),
     policy: expectPolicy(options),
     clock: expectClock(options.clock ?? systemClock),

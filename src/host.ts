@@ -303,7 +303,7 @@ export class Host {
     if (!this.open) return
     this.open = false
     this.ksm.stop().catch(() => {})
-    this.ksm.state.helpers.close()
+    this.ksm.batch.helpers.close()
     // What is broken is left as it is: nobody can tell what would be freed.
     if (this.memory.gate.isBroken) return
     this.look(() => {

@@ -1,11 +1,8 @@
 // A guest's memory from outside, as everybody who reads one sees it: files, synthetic guests, and whatever else can tell its
 // pages. Who opens which is in images/ and synth/.
 
-/**
- * What an image was read from: raw bytes, an ELF64 core, a LiME dump, or a preset of synthetic guests, which has no
- * file.
- */
-export type ImageFormat = 'raw' | 'elf' | 'lime' | 'synth'
+/** How an image was written down, in a word: one of these, or another of whoever made it. */
+export type ImageFormat = 'raw' | 'elf' | 'lime' | 'synth' | (string & Record<never, never>)
 
 /** A guest's memory at one moment: pages in ascending order of their addresses, holes left out. */
 export interface Image {

@@ -51,7 +51,6 @@ export {
   expectStrategy,
   INDEX_NAMES,
   type IndexName,
-  type Strategy,
   type StrategyOptions,
 } from './options.ts'
 export { VERSION } from './version.ts'

@@ -16,6 +16,7 @@ import {
   INDEX_HASH,
   WORDS_PER_PAGE,
 } from '../assembly/abi.ts'
+import type { ArenaStrategy } from './core/strategy.ts'
 import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
 /** Page checksums, by name. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
@@ -85,6 +86,8 @@ export const CHECKSUM_TRAITS: Readonly<Record<ChecksumName, ChecksumTraits>> = {
   none: { bits: 0, seeded: false, whole: false },
 }
 
+export const DEFAULT_INDEX: IndexName = 'hash'
+export const DEFAULT_CHECKSUM: ChecksumName = 'xxh3'
 /** As UKSM begins: 256 bytes of a page. */
 export const DEFAULT_SAMPLE_WORDS = 64
 
@@ -105,17 +108,6 @@ export interface StrategyOptions {
   readonly sampleWords?: number
 }
 
-/** The same as the arena wants it: numbers. */
-export interface Strategy {
-  readonly index: number
-  readonly checksum: number
-  readonly checksumBits: number
-  readonly seed: bigint
-  readonly sampleWords: number
-  /** Do equal checksums almost surely mean equal pages? */
-  readonly tiesAreEqual: boolean
-}
-
 export const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
   index: true,
   checksum: true,
@@ -125,14 +117,14 @@ export const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
 }
 
 /** Checks the choice of a strategy. Throws TypeError or RangeError. */
-export function expectStrategy(options: StrategyOptions): Strategy {
+export function expectStrategy(options: StrategyOptions): ArenaStrategy {
   return chosenStrategy(expectOptions('expectStrategy', options, STRATEGY_OPTIONS))
 }
 
 /** The same for options among which there are others. */
-export function chosenStrategy(options: StrategyOptions): Strategy {
-  const index = expectOneOf('index', options.index ?? 'hash', INDEX_NAMES)
-  const checksum = expectOneOf('checksum', options.checksum ?? 'xxh3', CHECKSUM_NAMES)
+export function chosenStrategy(options: StrategyOptions): ArenaStrategy {
+  const index = expectOneOf('index', options.index ?? DEFAULT_INDEX, INDEX_NAMES)
+  const checksum = expectOneOf('checksum', options.checksum ?? DEFAULT_CHECKSUM, CHECKSUM_NAMES)
   const { bits, seeded, whole } = CHECKSUM_TRAITS[checksum]
   const checksumBits = Math.min(bits, expectInteger('checksumBits', options.checksumBits ?? 64, 1, 64))
   if (options.seed !== undefined && !seeded) {

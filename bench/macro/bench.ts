@@ -7,7 +7,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ChecksumName, Image, IndexName } from '../../src/index.ts'
+import { type ChecksumName, type Image, type IndexName, PAGE_SIZE } from '../../src/index.ts'
 import { type BestPossible, bestPossible, median, type Spread, spread } from '../../src/lab/index.ts'
 import type { BenchResult, PeerResult, StillResult } from '../../src/report/index.ts'
 import { PEERS } from '../peers/index.ts'
@@ -19,7 +19,6 @@ import { theseVersions, thisMachine } from './machine.ts'
 import type { TrialReport } from './trial.ts'
 
 const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
-const PAGE = 4096
 const CHUNK_PAGES = 4096
 
 export interface BenchOptions {
@@ -91,13 +90,13 @@ function writeImages(
   images: readonly Image[],
 ): Pick<Task, 'images' | 'pages'> & { input_digest: string } {
   const hash = createHash('sha256')
-  const chunk = new Uint8Array(CHUNK_PAGES * PAGE)
+  const chunk = new Uint8Array(CHUNK_PAGES * PAGE_SIZE)
   const paths = images.map((image, i) => {
     const path = join(dir, `image-${i}.raw`)
     const fd = openSync(path, 'w')
     for (let first = 0; first < image.pages; first += CHUNK_PAGES) {
       const count = Math.min(CHUNK_PAGES, image.pages - first)
-      const bytes = chunk.subarray(0, count * PAGE)
+      const bytes = chunk.subarray(0, count * PAGE_SIZE)
       image.read(first, count, bytes)
       hash.update(bytes)
       writeSync(fd, bytes)
@@ -162,12 +161,12 @@ function stillResult(
   { points }: CurveTrial,
 ): StillResult {
   const ours = reports.get(pagefoldStill.name)!
-  const bytes_saved = ours[0]!.counters.pages_sharing * PAGE
+  const bytes_saved = ours[0]!.counters.pages_sharing * PAGE_SIZE
   const theirs = reports.get(linux.name)
   const over = (time: 'converge_ns' | 'converge_cpu_ns'): Spread | null =>
     theirs === undefined ? null : spread(theirs.map((trial, i) => trial[time]! / ours[i]![time]!))
   return {
-    scanned_bytes: pages * PAGE,
+    scanned_bytes: pages * PAGE_SIZE,
     bytes_saved,
     of_best: best.bytes_saved === 0 ? 1 : bytes_saved / best.bytes_saved,
     linux_over: over('converge_ns'),

@@ -1,13 +1,12 @@
 // The convergence curve: what a scan has saved after so many bytes and so much processor time. One figure for the end says
 // nothing about how soon it came.
 
-import type { GuestsPolicy, MetadataStats } from '../../src/index.ts'
+import { type GuestsPolicy, type MetadataStats, PAGE_SIZE } from '../../src/index.ts'
 import { type BestPossible, median } from '../../src/lab/index.ts'
 import type { CurveFigures, CurvePoint, CurveResult } from '../../src/report/index.ts'
 import { loadedHost } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
 
-const PAGE = 4096
 /** Points a full scan. */
 const RESOLUTION = 50
 /** Two scans merge, the third shows what a scan costs that finds nothing. */
@@ -37,8 +36,8 @@ export async function runCurve(task: Task, policy: GuestsPolicy): Promise<CurveT
     const { pages_scanned, pages_sharing, ksm_zero_pages, full_scans } = host.ksm.counters()
     scans = full_scans - begin.full_scans
     if (scans < SCANS - 1) converged = cpu
-    const scanned = (pages_scanned - begin.pages_scanned) * PAGE
-    points.push([scanned, Math.round(cpu * 1000) / 1000, (pages_sharing + ksm_zero_pages) * PAGE])
+    const scanned = (pages_scanned - begin.pages_scanned) * PAGE_SIZE
+    points.push([scanned, Math.round(cpu * 1000) / 1000, (pages_sharing + ksm_zero_pages) * PAGE_SIZE])
   }
   return { points, bytes_saved: points.at(-1)![2], metadata: host.metadata(), rescan_cpu_ms: cpu - converged }
 }
@@ -65,7 +64,7 @@ export function figuresOf(points: readonly CurvePoint[], best: number, horizon: 
 /** Puts the runs together. They scan the same pages in the same order, so only their times differ. */
 export function curveResult(trials: readonly CurveTrial[], best: BestPossible): CurveResult {
   const samples = trials.map(({ points, rescan_cpu_ms }) => ({
-    ...figuresOf(points, best.bytes_saved, SCANS * best.pages * PAGE),
+    ...figuresOf(points, best.bytes_saved, SCANS * best.pages * PAGE_SIZE),
     rescan_cpu_ms,
     points,
   }))

@@ -34,8 +34,7 @@ export async function memorySpeed(smoke: boolean): Promise<MemoryResult> {
     if (native === undefined) throw new Error('no C compiler (cc) on this machine')
     const pages = await Pages.ofFamily('random', count, 1)
     const { arena } = pages
-    const start = arena.firstPfn * 4096
-    arena.u8.copyWithin(start + half * 4096, start, start + half * 4096)
+    arena.pages(arena.firstPfn + half, half).set(arena.pages(arena.firstPfn, half))
     const sums: number[] = []
     const native_compares: number[] = []
     const compares: number[] = []

@@ -1,9 +1,11 @@
 // What is measured in the small: the pieces of one page's visit, and the boundary between TypeScript and the core.
 
 import xxhash from 'xxhash-wasm'
-import { CACHE_RMAP, HEADER_KEY, PAGE_SIZE } from '../../assembly/abi.ts'
+import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { Arena } from '../../src/core/arena.ts'
+import { BareTree } from '../../src/core/bare-tree.ts'
 import { FrameTable } from '../../src/core/frame-table.ts'
+import { hasher } from '../../src/core/hasher.ts'
 import { CHECKSUM_NAMES, type ChecksumName, expectStrategy } from '../../src/index.ts'
 import { guestMemory } from './memory.ts'
 import type { MicroCase, MicroGroup } from './suite.ts'
@@ -42,11 +44,9 @@ async function arenaWith(pages: number, checksum: ChecksumName = 'xxh3') {
 async function comparison(coldPages: number): Promise<MicroGroup> {
   const half = coldPages / 2
   const arena = await arenaWith(coldPages)
-  const { core, firstPfn, u8 } = arena
-  const start = firstPfn * PAGE_SIZE
-  u8.copyWithin(start + half * PAGE_SIZE, start, start + half * PAGE_SIZE)
-  const hot = Buffer.from(u8.slice(start, start + 2 * PAGE_SIZE))
-  hot.copyWithin(PAGE_SIZE, 0, PAGE_SIZE)
+  const { core, firstPfn } = arena
+  arena.pages(firstPfn + half, half).set(arena.pages(firstPfn, half))
+  const hot = Buffer.concat([arena.page(firstPfn), arena.page(firstPfn)])
   const [left, right] = [hot.subarray(0, PAGE_SIZE), hot.subarray(PAGE_SIZE)]
   let at = 0
   return {
@@ -80,12 +80,9 @@ async function checksums(coldPages: number): Promise<MicroGroup> {
   const cases: MicroCase[] = []
   for (const name of CHECKSUM_NAMES) {
     const arena = await arenaWith(coldPages, name)
-    const { core, firstPfn, u32 } = arena
+    const { firstPfn } = arena
     let at = 0
-    const hash = (pfn: number): number => {
-      core.checksum(pfn, HEADER_KEY)
-      return u32[HEADER_KEY >>> 2]!
-    }
+    const hash = hasher(arena)
     cases.push({ name: `${name}, cached`, bytes: PAGE_SIZE, run: () => hash(firstPfn) })
     cases.push({
       name: `${name}, cold`,
@@ -106,47 +103,28 @@ async function checksums(coldPages: number): Promise<MicroGroup> {
 }
 
 async function trees(nodes: number): Promise<MicroGroup> {
-  const arena = await arenaWith(1)
-  const { core, u32 } = arena
-  const roots = arena.allocRoots()
+  const tree = new BareTree(await arenaWith(1))
   let state = 7
-  const nextKey = (): void => {
-    for (const word of [HEADER_KEY, HEADER_KEY + 4]) {
-      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-      u32[word >>> 2] = state
-    }
+  const next = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state
   }
-  const insertFresh = (): number => {
-    nextKey()
-    const link = core.search(roots)
-    if (link > 0) return 0
-    const item = core.slabAlloc(CACHE_RMAP)
-    u32[(item + 16) >>> 2] = u32[HEADER_KEY >>> 2]!
-    u32[(item + 20) >>> 2] = u32[(HEADER_KEY + 4) >>> 2]!
-    core.insert(item, -link)
-    return item
-  }
-  for (let i = 0; i < nodes; i++) insertFresh()
+  for (let i = 0; i < nodes; i++) tree.insert(next(), next())
   return {
     name: `a tree of ${nodes} nodes ordered by checksum`,
     cases: [
       {
         name: 'search for a key that is not there',
         bytes: 0,
-        run: () => {
-          nextKey()
-          return core.search(roots)
-        },
+        run: () => tree.search(next(), next()),
       },
       {
         name: 'insert and erase',
         bytes: 0,
         run: () => {
-          const item = insertFresh()
-          if (item === 0) return 0
-          core.erase(item)
-          core.slabFree(CACHE_RMAP, item)
-          return item
+          const node = tree.insert(next(), next())
+          if (node !== 0) tree.erase(node)
+          return node
         },
       },
     ],

@@ -1,7 +1,8 @@
 // What one page's checksum costs, for every checksum: on a page in the cache, and page after page through more memory
 // than any cache holds, as a scan meets them.
 
-import { HEADER_KEY, PAGE_SIZE } from '../../assembly/abi.ts'
+import { PAGE_SIZE, WORDS_PER_PAGE } from '../../assembly/abi.ts'
+import { resampler } from '../../src/core/hasher.ts'
 import type { ChecksumName } from '../../src/index.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { strategyOf } from '../../src/lab/hash/traits.ts'
@@ -40,12 +41,9 @@ export async function hashCosts(options: HashCostOptions): Promise<HashCost[]> {
 export async function resampleCost(sampleWords: number, seconds: number): Promise<Timing> {
   const pages = await Pages.ofFamily('random', COLD_PAGES, 1)
   pages.use(strategyOf('sampled', sampleWords))
-  const { core, firstPfn, u32 } = pages.arena
-  const more = Math.min(1024, Math.ceil(sampleWords * 1.5))
-  return hotAndCold((page) => {
-    core.resample(firstPfn + page, HEADER_KEY, sampleWords, more)
-    return u32[HEADER_KEY >>> 2]!
-  }, seconds).cold
+  const { firstPfn } = pages.arena
+  const resample = resampler(pages.arena, sampleWords, Math.min(WORDS_PER_PAGE, Math.ceil(sampleWords * 1.5)))
+  return hotAndCold((page) => resample(firstPfn + page), seconds).cold
 }
 
 function hotAndCold(hash: (page: number) => number, seconds: number): { hot: Timing; cold: Timing } {

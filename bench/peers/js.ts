@@ -3,9 +3,8 @@
 import { Buffer } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import xxhash from 'xxhash-wasm'
+import { PAGE_SIZE } from '../../src/index.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
-
-const PAGE = 4096
 
 interface MergedContent {
   readonly page: number
@@ -26,7 +25,7 @@ export const js: Peer = {
     const stable = new Map<bigint, MergedContent[]>()
     const counters = { pages_shared: 0, pages_sharing: 0, pages_unshared: 0, pages_volatile: 0 }
 
-    const bytes = (page: number): Buffer => memory.subarray(page * PAGE, (page + 1) * PAGE)
+    const bytes = (page: number): Buffer => memory.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
     const fullScan = (): void => {
       const waiting = new Map<bigint, number[]>()
       counters.pages_unshared = 0

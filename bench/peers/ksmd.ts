@@ -17,6 +17,7 @@ import {
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PAGE_SIZE } from '../../src/index.ts'
 
 const SYSFS = '/sys/kernel/mm/ksm'
 const LOCK = join(tmpdir(), 'pagefold-ksmd.lock')
@@ -118,8 +119,8 @@ export function whileMergeable<Result>(bytes: Uint8Array, use: () => Result): Re
 /** The page frame numbers behind memory of this process. */
 export function physicalFrames(bytes: Uint8Array): number[] {
   const { address } = loadLibc()
-  const first = Number(address(bytes)) / 4096
-  const count = bytes.length / 4096
+  const first = Number(address(bytes)) / PAGE_SIZE
+  const count = bytes.length / PAGE_SIZE
   const entries = readRange('/proc/self/pagemap', first * 8, count * 8)
   const words = new BigUint64Array(entries.buffer, entries.byteOffset, count)
   return Array.from(words, (entry) => Number(entry & ((1n << 55n) - 1n)))

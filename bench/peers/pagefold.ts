@@ -4,7 +4,8 @@
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { openRawImage, openSource } from '../../src/images/index.ts'
-import { type GuestsPolicy, Host, type Image, type Mm } from '../../src/index.ts'
+import { type GuestsPolicy, type Host, systemClock } from '../../src/index.ts'
+import { hostFor, loadGuest, type MergedRange } from '../../src/lab/index.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
 const WARM_UP = 'synth:demo,pages=2048'
@@ -32,7 +33,7 @@ async function runTrial(task: Task, policy: GuestsPolicy, scans: number): Promis
   host.ksm.set('max_page_sharing', maxPageSharing)
   host.ksm.set('run', 1)
 
-  const guests = images.map((path) => load(host, openRawImage(path)))
+  const guests = images.map((path) => loadFile(host, path))
   const cpu = process.cpuUsage()
   const start = performance.now()
   host.ksm.scan(scans)
@@ -53,7 +54,7 @@ async function runTrial(task: Task, policy: GuestsPolicy, scans: number): Promis
 }
 
 /** Behind all pages of all guests; as words, because garbage would be collected while the rescan is timed. */
-function framesOf(guests: readonly Guest[], pages: number): Uint32Array {
+function framesOf(guests: readonly MergedRange[], pages: number): Uint32Array {
   const pfns = new Uint32Array(pages)
   let at = 0
   for (const { mm, address, pages } of guests) {
@@ -69,44 +70,30 @@ export async function loadedHost(task: Task, policy: GuestsPolicy): Promise<Host
   other.close()
   const host = await createHost(task, task.pages, policy)
   host.ksm.set('max_page_sharing', task.maxPageSharing)
-  for (const path of task.images) load(host, openRawImage(path))
+  for (const path of task.images) loadFile(host, path)
   return host
 }
 
-interface Guest {
-  readonly mm: Mm
-  readonly address: number
-  readonly pages: number
-}
-
-async function createHost(task: Task, pages: number, guests: GuestsPolicy): Promise<Host> {
-  const { index, checksum, workers } = task
-  const host = await Host.create({
-    frames: pages + 1,
-    mappings: pages + 1024,
-    index,
-    checksum,
-    workers,
-    guests,
-  })
-  host.ksm.set('smart_scan', 0)
-  host.ksm.set('run', 1)
-  return host
+/** By the machine's clock, as the other peers. */
+function createHost({ index, checksum, workers }: Task, pages: number, guests: GuestsPolicy): Promise<Host> {
+  return hostFor(pages, { index, checksum, workers, guests, clock: systemClock })
 }
 
 function warmUp(host: Host): void {
   const images = openSource(WARM_UP)
   for (let round = 0; round < WARM_UP_ROUNDS; round++) {
-    const strangers = images.map((image) => load(host, image))
+    const strangers = images.map((image) => loadGuest(host, image))
     host.ksm.scan(3)
     for (const { mm } of strangers) mm.exit()
     host.ksm.scan(1)
   }
 }
 
-function load(host: Host, image: Image): Guest {
-  const { mm, address } = host.loadImage(image)
-  mm.madvise(address, image.pages * PAGE_SIZE, 'MADV_MERGEABLE')
-  image.close()
-  return { mm, address, pages: image.pages }
+function loadFile(host: Host, path: string): MergedRange {
+  const image = openRawImage(path)
+  try {
+    return loadGuest(host, image)
+  } finally {
+    image.close()
+  }
 }

@@ -18,7 +18,6 @@ import {
   HEADER_CACHES,
   HEADER_COUNTERS,
   HEADER_FIRST_PFN,
-  HEADER_KEY,
   HEADER_MAGIC,
   HEADER_ROOT_BITS,
   HEADER_VERSION,
@@ -32,11 +31,14 @@ import {
   TABLE_BYTES,
 } from '../../assembly/abi.ts'
 import { expectInteger, PagefoldError } from '../errors.ts'
+import { KEY, lowHalf, upperHalf, writeKey } from './key.ts'
 import { type ArenaStrategy, writeStrategy } from './strategy.ts'
 import { type Core, compileCore, instantiateCore } from './wasm.ts'
 
 const WASM_PAGE = 65_536
 const MAX_ARENA_PAGES = 2 ** 32 / PAGE_SIZE
+/** As many as a frame can count: all of them may map one page. */
+export const MAX_MAPPINGS: number = MAPCOUNT_MASK
 
 /** What an arena is built for. */
 export interface ArenaPlan extends ArenaStrategy {
@@ -70,7 +72,8 @@ export class Arena {
   readonly u32: Uint32Array
   /** One float64 per COUNTER_*. */
   readonly counters: Float64Array
-  readonly strategy: ArenaStrategy
+  /** What is in force. */
+  strategy: ArenaStrategy
   readonly firstPfn: number
   readonly endPfn: number
   /** A tree is a block of this many root slots (see assembly/search.ts). */
@@ -105,7 +108,7 @@ export class Arena {
    */
   static async create(plan: ArenaPlan, wasm?: object): Promise<Arena> {
     expectInteger('frames', plan.frames, 1, MAX_ARENA_PAGES)
-    expectInteger('mappings', plan.mappings, 1, MAPCOUNT_MASK)
+    expectInteger('mappings', plan.mappings, 1, MAX_MAPPINGS)
     const { arenaPages, firstPfn, zoneStart } = layOut(plan)
     if (arenaPages > MAX_ARENA_PAGES) {
       const room = MAX_ARENA_PAGES - (arenaPages - plan.frames)
@@ -140,6 +143,12 @@ export class Arena {
     writeStrategy(this.memory.buffer, plan)
   }
 
+  /** Puts another checksum in force; trees stay ordered as they are. Only while there is none with a node in it. */
+  useChecksum(strategy: ArenaStrategy): void {
+    this.strategy = { ...strategy, index: this.strategy.index }
+    writeStrategy(this.memory.buffer, this.strategy)
+  }
+
   /** The bytes of one frame, a live view. */
   page(pfn: number): Uint8Array {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + 1) * PAGE_SIZE)
@@ -157,27 +166,26 @@ export class Arena {
 
   /** The 64-bit checksum of a page, by the strategy in force. */
   checksum(pfn: number): bigint {
-    return this.besideKey(() => this.core.checksum(pfn, HEADER_KEY))
+    return this.besideKey(() => this.core.checksum(pfn, KEY))
   }
 
   /** 64 bits that depend on every byte of a page, whatever the strategy: for telling whether it came back undamaged. */
   digest(pfn: number): bigint {
-    return this.besideKey(() => this.core.digest(pfn, HEADER_KEY))
+    return this.besideKey(() => this.core.digest(pfn, KEY))
   }
 
   /** Makes a page's checksum what the trees are searched for. */
   searchFor(pfn: number): void {
-    this.core.checksum(pfn, HEADER_KEY)
+    this.core.checksum(pfn, KEY)
   }
 
   /** What is written to the key's place. What the trees are being searched for stays as it is. */
   private besideKey(write: () => void): bigint {
-    const at = HEADER_KEY >>> 2
-    const [low, high] = [this.u32[at]!, this.u32[at + 1]!]
+    const { u32 } = this
+    const [low, upper] = [lowHalf(u32, KEY), upperHalf(u32, KEY)]
     write()
-    const written = (BigInt(this.u32[at + 1]!) << 32n) | BigInt(this.u32[at]!)
-    this.u32[at] = low
-    this.u32[at + 1] = high
+    const written = (BigInt(upperHalf(u32, KEY)) << 32n) | BigInt(lowHalf(u32, KEY))
+    writeKey(u32, KEY, upper, low)
     return written
   }
 

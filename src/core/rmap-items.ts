@@ -2,7 +2,6 @@
 
 import {
   CACHE_RMAP,
-  HEADER_KEY,
   RMAP_AGE,
   RMAP_ANON_VMA,
   RMAP_CHECKSUM,
@@ -19,6 +18,7 @@ import {
   RMAP_VPN,
 } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
+import { KEY, upperHalf } from './key.ts'
 
 /** The rmap items. An item is named by its address; 0 is none. */
 export class RmapItems {
@@ -76,15 +76,15 @@ export class RmapItems {
     this.u8[item + RMAP_STATE] = state
   }
 
-  /** The full scan, modulo 64, in which an unstable item entered the tree. */
-  seqnr(item: number): number {
-    return this.u8[item + RMAP_STATE]! >>> RMAP_SEQNR_SHIFT
+  /** How many full scans before this one an unstable item entered the tree, modulo 64. */
+  scansSince(item: number, seqnr: number): number {
+    return (seqnr - (this.u8[item + RMAP_STATE]! >>> RMAP_SEQNR_SHIFT)) & RMAP_SEQNR_MASK
   }
 
   /** Marks an item as unstable since this full scan, with the checksum of the page being visited as its key. */
   setUnstable(item: number, seqnr: number): void {
     this.u8[item + RMAP_STATE] = RMAP_UNSTABLE | ((seqnr & RMAP_SEQNR_MASK) << RMAP_SEQNR_SHIFT)
-    this.u32[(item + RMAP_CHECKSUM + 4) >>> 2] = this.u32[(HEADER_KEY + 4) >>> 2]!
+    this.u32[(item + RMAP_CHECKSUM + 4) >>> 2] = upperHalf(this.u32, KEY)
   }
 
   /** The 32 bits of the checksum that decide whether the page has changed (Linux: oldchecksum). */

@@ -3,7 +3,6 @@
 
 import {
   CACHE_NODE,
-  HEADER_KEY,
   KIND_CHAIN,
   KIND_DUP,
   KIND_MIGRATE,
@@ -24,6 +23,7 @@ import {
   NODE_PFN,
 } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
+import { copyKey, KEY } from './key.ts'
 
 /** The stable nodes. A node is named by its address; 0 is none. */
 export class StableNodes {
@@ -122,19 +122,16 @@ export class StableNodes {
 
   /** Gives a node the checksum of the page being visited as its key. */
   setKey(node: number): void {
-    this.u32[(node + NODE_CHECKSUM) >>> 2] = this.u32[HEADER_KEY >>> 2]!
-    this.u32[(node + NODE_CHECKSUM + 4) >>> 2] = this.u32[(HEADER_KEY + 4) >>> 2]!
+    copyKey(this.u32, node + NODE_CHECKSUM, KEY)
   }
 
   /** Makes a node's key the one that trees are searched for. */
   useKey(node: number): void {
-    this.u32[HEADER_KEY >>> 2] = this.u32[(node + NODE_CHECKSUM) >>> 2]!
-    this.u32[(HEADER_KEY + 4) >>> 2] = this.u32[(node + NODE_CHECKSUM + 4) >>> 2]!
+    copyKey(this.u32, KEY, node + NODE_CHECKSUM)
   }
 
   copyKey(node: number, from: number): void {
-    this.u32[(node + NODE_CHECKSUM) >>> 2] = this.u32[(from + NODE_CHECKSUM) >>> 2]!
-    this.u32[(node + NODE_CHECKSUM + 4) >>> 2] = this.u32[(from + NODE_CHECKSUM + 4) >>> 2]!
+    copyKey(this.u32, node + NODE_CHECKSUM, from + NODE_CHECKSUM)
   }
 
   /** Rmap items on the list (Linux: rmap_hlist_len). */

@@ -21,20 +21,20 @@ import {
 } from '../../assembly/abi.ts'
 import { XXH3_SECRET } from './xxh3-secret.ts'
 
-/** How pages are told apart and found. What is left out is as XXH3 and running guests have it. */
+/** How pages are told apart and found, in numbers. Names and defaults are in src/options.ts. */
 export interface ArenaStrategy {
   /** CHECKSUM_* */
   readonly checksum: number
   /** INDEX_* */
   readonly index: number
-  /** How many bits of the checksum are kept, at most as many as it has: 0..64. Default: 64. */
-  readonly checksumBits?: number
-  /** 64 bits. Default: 0. */
-  readonly seed?: bigint
-  /** For CHECKSUM_SAMPLED: how many words it reads of a page. Default: all. */
-  readonly sampleWords?: number
-  /** Do equal checksums almost surely mean equal pages? Default: true. */
-  readonly tiesAreEqual?: boolean
+  /** How many bits of the checksum are kept, at most as many as it has: 0..64. */
+  readonly checksumBits: number
+  /** 64 bits. */
+  readonly seed: bigint
+  /** For CHECKSUM_SAMPLED: how many words it reads of a page. */
+  readonly sampleWords: number
+  /** Do equal checksums almost surely mean equal pages? */
+  readonly tiesAreEqual: boolean
   /** Do the guests hold still, so that pages may be searched for at their first visit? Default: false. */
   readonly still?: boolean
 }
@@ -44,7 +44,7 @@ const CRC32C_POLYNOMIAL = 0x82f63b78
 
 /** Writes it all. Called once, when the arena is made. */
 export function writeStrategy(buffer: ArrayBufferLike, strategy: ArenaStrategy): void {
-  const { checksum, index, checksumBits = 64, seed = 0n, sampleWords = WORDS_PER_PAGE } = strategy
+  const { checksum, index, checksumBits, seed, sampleWords } = strategy
   const view = new DataView(buffer)
   view.setUint32(HEADER_CHECKSUM, checksum, true)
   view.setUint32(HEADER_INDEX, index, true)

@@ -1,8 +1,7 @@
 // ELF64 core files: QEMU's dump-guest-memory, VirtualBox's dumpvmcore, gdb's gcore. Only the PT_LOAD segments matter.
 // Specification: System V ABI, "Object Files" and "Program Header"
 
-import { PagefoldError } from '../errors.ts'
-import type { ImageFile, Range } from './ranges.ts'
+import { type Contents, type ImageFile, refuse } from './ranges.ts'
 
 const EHDR_BYTES = 64
 const PHDR_BYTES = 56
@@ -13,7 +12,7 @@ const PT_LOAD = 1
 /** More than 65534 segments: the number is in the first section header. */
 const PN_XNUM = 0xffff
 
-export function parseElfCore(file: ImageFile): Range[] {
+export function parseElfCore(file: ImageFile): Contents {
   const header = file.bytes(0, EHDR_BYTES)
   if (header[4] !== CLASS_64) throw refuse(file, 'a 32-bit ELF file; only 64-bit cores are read')
   if (header[5] !== LITTLE_ENDIAN)
@@ -51,10 +50,11 @@ export function parseElfCore(file: ImageFile): Range[] {
   }
   // A hypervisor's dump orders guest memory by physical address; a process has only virtual ones, all physical are 0.
   const isPhysical = segments.some((segment) => segment.physical !== 0)
-  return segments.map(({ physical, virtual, ...range }) => ({
+  const ranges = segments.map(({ physical, virtual, ...range }) => ({
     ...range,
     address: isPhysical ? physical : virtual,
   }))
+  return { ranges }
 }
 
 function segmentCount(file: ImageFile, header: Buffer): number {
@@ -73,8 +73,4 @@ function offset(file: ImageFile, bytes: Buffer, at: number): number {
 /** An address or size in memory; beyond 2^53 it is absurd anyhow, and rejected as that later. */
 function address(bytes: Buffer, at: number): number {
   return Number(bytes.readBigUInt64LE(at))
-}
-
-function refuse(file: ImageFile, what: string): PagefoldError {
-  return new PagefoldError('EINVAL', `${file.path}: ${what}`)
 }

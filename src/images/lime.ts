@@ -4,14 +4,13 @@
 //
 // Source: https://github.com/504ensicsLabs/LiME, lime.h
 
-import { PagefoldError } from '../errors.ts'
-import type { ImageFile, Range } from './ranges.ts'
+import { type Contents, type ImageFile, type Range, refuse } from './ranges.ts'
 
 const HEADER_BYTES = 32
 const MAGIC = 0x4c694d45
 const VERSION = 1
 
-export function parseLime(file: ImageFile): Range[] {
+export function parseLime(file: ImageFile): Contents {
   const ranges: Range[] = []
   for (let at = 0; at < file.size; ) {
     const header = file.bytes(at, HEADER_BYTES)
@@ -36,9 +35,5 @@ export function parseLime(file: ImageFile): Range[] {
     ranges.push({ address: first, memoryBytes: length, offset, fileBytes: length })
     at = offset + length
   }
-  return ranges
-}
-
-function refuse(file: ImageFile, what: string): PagefoldError {
-  return new PagefoldError('EINVAL', `${file.path}: ${what}`)
+  return { ranges }
 }

@@ -1,29 +1,11 @@
-// Bytes from outside, as pages. What a file holds is recognised by its content, never by its name.
+// Bytes from outside, as pages. What a file holds is recognised by its content, never by its name (formats.ts).
 
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Image, ImageFormat } from '../image.ts'
-import { parseElfCore } from './elf-core.ts'
-import { parseLime } from './lime.ts'
-import { type ImageFile, layOut, type Piece, type Range } from './ranges.ts'
-import { parseRaw } from './raw.ts'
-
-/** Enough of a file's beginning to recognise it by. */
-const HEAD_BYTES = 64
-
-/** Formats that are known and not read: what to do instead. */
-const FOREIGN: readonly { readonly magic: string; readonly what: string }[] = [
-  {
-    magic: 'KDUMP   ',
-    what: 'a kdump-compressed dump; convert it with `makedumpfile -E` or dump without -z',
-  },
-  { magic: 'makedumpfile', what: 'a flattened kdump; unpack it with `makedumpfile -R`' },
-  { magic: 'AVML', what: 'a compressed AVML dump; convert it with `avml-convert`' },
-  { magic: '\x1f\x8b', what: 'gzip-compressed; unpack it first' },
-  { magic: '\x28\xb5\x2f\xfd', what: 'zstd-compressed; unpack it first' },
-  { magic: '\xfd7zXZ', what: 'xz-compressed; unpack it first' },
-]
+import { type Format, formatOf, HEAD_BYTES, RAW } from './formats.ts'
+import { type ImageFile, layOut, type Piece, refuse } from './ranges.ts'
 
 /** Opens a memory image. Throws PagefoldError (ENOENT, EACCES, EINVAL) with what is wrong with the file. */
 export function openImage(path: string): Image {
@@ -32,19 +14,17 @@ export function openImage(path: string): Image {
 
 /** Opens a file as a raw image whatever it looks like. */
 export function openRawImage(path: string): Image {
-  return open(path, (file) => ({ format: 'raw', ...parseRaw(file) }))
+  return open(path, () => RAW)
 }
 
-type Parser = (file: ImageFile) => { format: ImageFormat; ranges: Range[]; notes: string[] }
-
-function open(path: string, parser: Parser): Image {
+function open(path: string, recognise: (file: ImageFile) => Format): Image {
   const fd = openFile(path)
   try {
     const stat = fstatSync(fd)
-    if (stat.isDirectory()) throw new PagefoldError('EINVAL', `${path}: a directory, not a memory image`)
-    if (!stat.isFile()) throw new PagefoldError('EINVAL', `${path}: not a regular file`)
-    if (stat.size === 0) throw new PagefoldError('EINVAL', `${path}: empty`)
-    return new FileImage(path, fd, stat.size, parser)
+    if (stat.isDirectory()) throw refuse({ path }, 'a directory, not a memory image')
+    if (!stat.isFile()) throw refuse({ path }, 'not a regular file')
+    if (stat.size === 0) throw refuse({ path }, 'empty')
+    return new FileImage(path, fd, stat.size, recognise)
   } catch (error) {
     closeSync(fd)
     throw error
@@ -60,7 +40,7 @@ class FileImage implements Image {
   private readonly pieces: readonly Piece[]
   private readonly extents: readonly { readonly page: number; readonly address: number }[]
 
-  constructor(path: string, fd: number, size: number, parser: Parser) {
+  constructor(path: string, fd: number, size: number, recognise: (file: ImageFile) => Format) {
     this.source = path
     this.fd = fd
     const file: ImageFile = {
@@ -68,8 +48,9 @@ class FileImage implements Image {
       size,
       bytes: (offset, length) => readExactly(path, fd, size, offset, length),
     }
-    const { format, ranges, notes } = parser(file)
-    const { pages, pieces, extents } = layOut(path, ranges)
+    const { format, open } = recognise(file)
+    const { ranges, notes = [] } = open(file)
+    const { pages, pieces, extents } = layOut(file, ranges)
     this.format = format
     this.notes = notes
     this.pages = pages
@@ -113,13 +94,11 @@ class FileImage implements Image {
   }
 }
 
-function recognise(file: ImageFile): { format: ImageFormat; ranges: Range[]; notes: string[] } {
+function recognise(file: ImageFile): Format {
   const head = file.bytes(0, Math.min(HEAD_BYTES, file.size)).toString('latin1')
-  if (head.startsWith('\x7fELF')) return { format: 'elf', ranges: parseElfCore(file), notes: [] }
-  if (head.startsWith('EMiL')) return { format: 'lime', ranges: parseLime(file), notes: [] }
-  const foreign = FOREIGN.find(({ magic }) => head.startsWith(magic))
-  if (foreign !== undefined) throw new PagefoldError('EINVAL', `${file.path}: ${foreign.what}`)
-  return { format: 'raw', ...parseRaw(file) }
+  const format = formatOf(head)
+  if ('advice' in format) throw refuse(file, format.advice)
+  return format
 }
 
 /** The first piece that is not wholly before a byte of the image. */
@@ -148,10 +127,7 @@ function openFile(path: string): number {
 
 function readExactly(path: string, fd: number, size: number, offset: number, length: number): Buffer {
   if (offset + length > size) {
-    throw new PagefoldError(
-      'EINVAL',
-      `${path}: truncated: ${length} bytes at ${offset} wanted, the file has ${size}`,
-    )
+    throw refuse({ path }, `truncated: ${length} bytes at ${offset} wanted, the file has ${size}`)
   }
   const bytes = Buffer.alloc(length)
   for (let done = 0; done < length; ) {

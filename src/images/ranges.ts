@@ -21,6 +21,19 @@ export interface Range {
   readonly fileBytes: number
 }
 
+/** What a parser found. */
+export interface Contents {
+  /** In any order; pages nobody names are holes. */
+  readonly ranges: readonly Range[]
+  /** What the user should know about how it was read. Default: nothing. */
+  readonly notes?: readonly string[]
+}
+
+/** An EINVAL that names the file and says what is wrong with it. */
+export function refuse({ path }: Pick<ImageFile, 'path'>, what: string): PagefoldError {
+  return new PagefoldError('EINVAL', `${path}: ${what}`)
+}
+
 /** Bytes of the file, and where in the image (its pages one after the other) they go. Ascending, never overlapping. */
 export interface Piece {
   readonly at: number
@@ -40,9 +53,9 @@ const MAX_BYTES = 2 ** 48
 const ADDRESS_END = 2 ** 64
 
 /** Sorts ranges by address and lays their pages one after the other, holes left out. Throws EINVAL for nonsense. */
-export function layOut(path: string, ranges: readonly Range[]): Layout {
+export function layOut(file: Pick<ImageFile, 'path'>, ranges: readonly Range[]): Layout {
   const sorted = ranges.filter((range) => range.memoryBytes > 0).sort((a, b) => a.address - b.address)
-  if (sorted.length === 0) throw new PagefoldError('EINVAL', `${path}: holds no memory`)
+  if (sorted.length === 0) throw refuse(file, 'holds no memory')
   const pieces: Piece[] = []
   const extents: { page: number; address: number }[] = []
   let pages = 0
@@ -50,10 +63,9 @@ export function layOut(path: string, ranges: readonly Range[]): Layout {
   for (const range of sorted) {
     const end = range.address + range.memoryBytes
     if (range.memoryBytes > MAX_BYTES || end > ADDRESS_END) {
-      throw new PagefoldError('EINVAL', `${path}: ${show(range)} is absurd: no guest has so much memory`)
+      throw refuse(file, `${show(range)} is absurd: no guest has so much memory`)
     }
-    if (range.address < endAddress)
-      throw new PagefoldError('EINVAL', `${path}: ${show(range)} overlaps the one before`)
+    if (range.address < endAddress) throw refuse(file, `${show(range)} overlaps the one before`)
     const firstPageAddress = range.address - (range.address % PAGE_SIZE)
     const lastExtent = extents.at(-1)
     // A range may begin in the page in which the one before ends, or right behind it.

@@ -2,9 +2,9 @@
 // cloud-hypervisor memory files, VMware's .vmem.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import type { ImageFile, Range } from './ranges.ts'
+import type { Contents, ImageFile } from './ranges.ts'
 
-export function parseRaw(file: ImageFile): { ranges: Range[]; notes: string[] } {
+export function parseRaw(file: ImageFile): Contents {
   const ranges = [{ address: 0, memoryBytes: file.size, offset: 0, fileBytes: file.size }]
   const rest = file.size % PAGE_SIZE
   const notes =

@@ -9,16 +9,17 @@ import {
   KIND_CHAIN,
   KIND_REGULAR,
 } from '../../assembly/abi.ts'
+import type { Batch } from './batch.ts'
 import { BUSY, getKsmPage } from './keyhole.ts'
 import { addDup, hasRoom, moveDupToFront } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 
 /** Puts a chain in a node's place in the tree, with the node as its first dup. 0 when out of memory. */
-export function allocChain(ksm: KsmState, node: number): number {
+export function allocChain({ ksm, now }: Batch, node: number): number {
   const { nodes, core, counters } = ksm
   const chain = nodes.alloc(KIND_CHAIN, nodes.nid(node))
   if (chain === 0) return 0
-  nodes.setPruneTime(chain, ksm.now)
+  nodes.setPruneTime(chain, now)
   nodes.copyKey(chain, node)
   core.replace(node, chain)
   counters[COUNTER_STABLE_NODE_CHAINS]!++
@@ -33,9 +34,10 @@ export function allocChain(ksm: KsmState, node: number): number {
  *
  * A chain with a single dup left is collapsed: what is returned is a regular node then. Linux: stable_node_dup()
  */
-export function chooseDup(ksm: KsmState, chain: number, mayPrune: boolean): number {
+export function chooseDup(batch: Batch, chain: number, mayPrune: boolean): number {
+  const { ksm } = batch
   const { nodes, frames } = ksm
-  const prune = mayPrune && pruneDue(ksm, chain)
+  const prune = mayPrune && pruneDue(batch, chain)
   let chosen = 0
   let live = 0
   for (let dup = nodes.first(chain); dup !== 0; ) {
@@ -86,8 +88,7 @@ function isBetter(ksm: KsmState, dup: number, chosen: number): boolean {
   return !hasRoom(ksm, chosen) || ksm.nodes.length(dup) > ksm.nodes.length(chosen)
 }
 
-function pruneDue(ksm: KsmState, chain: number): boolean {
-  const { now } = ksm
+function pruneDue({ ksm, now }: Batch, chain: number): boolean {
   if (now < ksm.nodes.pruneTime(chain) + ksm.tunables.stable_node_chains_prune_millisecs) return false
   ksm.nodes.setPruneTime(chain, now)
   return true

@@ -97,13 +97,13 @@ export class Hooks implements KsmHooks {
 
   memoryGoingOffline(): Errno | undefined {
     // Linux would wait for ksmd to finish its batch; here that is further up the stack.
-    if (this.ksm.scanning || this.ksm.offlining) return 'EBUSY'
-    this.ksm.offlining = true
+    if (this.ksm.activity !== 'resting') return 'EBUSY'
+    this.ksm.activity = 'offlining'
     return undefined
   }
 
   memoryCancelOffline(): void {
-    this.ksm.offlining = false
+    this.ksm.activity = 'resting'
     this.ksm.wake()
   }
 

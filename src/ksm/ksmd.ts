@@ -6,6 +6,7 @@ import type { Helpers } from '../core/helpers.ts'
 import { expectInteger, mistake, PagefoldError } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
 import type { Memory } from '../mm/model/memory.ts'
+import { Batch } from './batch.ts'
 import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
 import { visitWindow } from './merge.ts'
@@ -31,14 +32,18 @@ import { removeAllStableNodes, unmergeAndRemoveAllRmapItems } from './unmerge.ts
 export class Ksm {
   /** @internal */
   readonly state: KsmState
+  /** @internal */
+  readonly batch: Batch
   private readonly daemon: Daemon
 
   constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
-    const state = new KsmState(memory, options, helpers)
+    const state = new KsmState(memory, options)
     this.state = state
+    this.batch = new Batch(state, helpers)
     memory.ksm = new Hooks(state)
     const work = {
-      shouldRun: () => state.tunables.run === KSM_RUN_MERGE && !state.slots.isEmpty && !state.offlining,
+      shouldRun: () =>
+        state.tunables.run === KSM_RUN_MERGE && !state.slots.isEmpty && state.activity === 'resting',
       scan: () => void this.enter(() => this.doScan(state.tunables.pages_to_scan)),
       sleepMs: () => state.tunables.sleep_millisecs,
     }
@@ -113,26 +118,27 @@ export class Ksm {
   }
 
   private doScan(pages: number): number {
-    const { state } = this
+    const { state, batch } = this
+    const { window, helpers } = batch
     let scanned = 0
-    state.scanning = true
+    state.activity = 'scanning'
     // Not while somebody may change pages between look and visit, and not for so few that waking up takes longer.
-    state.helped = state.helpers.count > 0 && !state.memory.callsBack && pages >= WINDOW_LENGTH
-    if (state.helped) state.helpers.wake()
+    batch.helped = helpers.count > 0 && !state.memory.callsBack && pages >= WINDOW_LENGTH
+    if (batch.helped) helpers.wake()
     try {
       while (scanned < pages) {
-        fillWindow(state, pages - scanned)
-        const count = Math.min(state.window.length, HANDFUL)
+        fillWindow(batch, pages - scanned)
+        const count = Math.min(window.length, HANDFUL)
         if (count === 0) break
-        visitWindow(state, count)
-        state.window.drop(count)
+        visitWindow(batch, count)
+        window.drop(count)
         state.counters[COUNTER_PAGES_SCANNED]! += count
         scanned += count
       }
     } finally {
-      if (state.helped) state.helpers.sleep()
-      abandonWindow(state)
-      state.scanning = false
+      if (batch.helped) helpers.sleep()
+      abandonWindow(batch)
+      state.activity = 'resting'
     }
     return scanned
   }
@@ -173,8 +179,8 @@ export class Ksm {
   }
 
   private readTunables(): Tunables {
-    const { tunables, offlining } = this.state
-    return { ...tunables, run: tunables.run | (offlining ? KSM_RUN_OFFLINE : 0) }
+    const { tunables, activity } = this.state
+    return { ...tunables, run: tunables.run | (activity === 'offlining' ? KSM_RUN_OFFLINE : 0) }
   }
 
   private setRun(run: number): void {
@@ -205,9 +211,9 @@ export class Ksm {
 
   /** Linux would wait for ksmd, or for the memory to be gone; here both are further up the stack. */
   private expectAtRest(what: string): void {
-    const { scanning, offlining } = this.state
-    if (!scanning && !offlining) return
-    const why = scanning ? 'inside a scan' : 'while memory is being taken offline'
+    const { activity } = this.state
+    if (activity === 'resting') return
+    const why = activity === 'scanning' ? 'inside a scan' : 'while memory is being taken offline'
     throw new PagefoldError('EBUSY', `${what} is not possible ${why}: do it afterwards`)
   }
 
@@ -235,9 +241,9 @@ export class Ksm {
 }
 
 /** Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone. */
-function abandonWindow({ window, core }: KsmState): void {
+function abandonWindow({ window, ksm }: Batch): void {
   if (window.length === 0) return
-  core.takeBack(window.position(0), window.length)
+  ksm.core.takeBack(window.position(0), window.length)
   window.drop(window.length)
 }
 

@@ -8,8 +8,9 @@ import { StableNodes } from '../core/stable-nodes.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Vma } from '../mm/model/vma.ts'
 import { isKsm } from '../mm/page/rmap.ts'
+import type { Batch } from './batch.ts'
 import { BUSY } from './keyhole.ts'
-import { findMergeableVma, presentPage } from './mergeable.ts'
+import { findMergeableVma, presentPage, presentPageOf } from './mergeable.ts'
 import { replacePage, writeProtectPage } from './replace.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
 import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
@@ -25,15 +26,16 @@ const EFAULT = 14
 const DIFFERENT = 85
 
 /** Deals with the first `count` pages of the window, in order. */
-export function visitWindow(ksm: KsmState, count: number): void {
-  const { frames, items, window, core, memory } = ksm
+export function visitWindow(batch: Batch, count: number): void {
+  const { ksm, window } = batch
+  const { frames, items, core, memory } = ksm
   // A window holds pages of one mm.
   const mm = memory.mm(items.mm(window.item(window.position(0))))
   const trees = ksm.treesOf(mm)
-  ksm.now = Math.floor(ksm.clock.now())
+  batch.now = Math.floor(ksm.clock.now())
   if (memory.callsBack) {
     core.takeBack(window.position(0), count)
-    for (let i = 0; i < count; i++) visitWatched(ksm, mm, trees, window.position(i))
+    for (let i = 0; i < count; i++) visitWatched(batch, mm, trees, window.position(i))
     return
   }
   core.hashWindow(window.position(0), count, trees.stable[0]!, trees.unstable[0]!)
@@ -43,7 +45,7 @@ export function visitWindow(ksm: KsmState, count: number): void {
     const pfn = window.pfn(at)
     if (!isCandidate(ksm, at, item, pfn)) continue
     frames.get(pfn)
-    cmpAndMergePage(ksm, trees, item, pfn)
+    cmpAndMergePage(batch, trees, item, pfn)
     frames.put(pfn)
   }
 }
@@ -52,8 +54,9 @@ export function visitWindow(ksm: KsmState, count: number): void {
  * Deals with one page of the window while somebody is called back in the middle of merges: they may have changed what the
  * cursor saw, and the bytes themselves, and may do so while the page is looked at.
  */
-function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, at: number): void {
-  const { frames, items, window, core, memory } = ksm
+function visitWatched(batch: Batch, mm: MmStruct, trees: Trees, at: number): void {
+  const { ksm, window } = batch
+  const { frames, items, core, memory } = ksm
   const item = window.item(at)
   memory.race?.('scan: between cursor and merge')
   const pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
@@ -64,7 +67,7 @@ function visitWatched(ksm: KsmState, mm: MmStruct, trees: Trees, at: number): vo
   }
   window.set(at, item, pfn, hasNode(ksm, pfn))
   core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
-  if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(ksm, trees, item, pfn)
+  if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(batch, trees, item, pfn)
   frames.put(pfn)
   memory.race?.('scan: between pages')
 }
@@ -92,22 +95,24 @@ function isCandidate(ksm: KsmState, at: number, item: number, pfn: number): bool
  * Merges a page with an equal one, or makes it findable for those to come. The caller holds a reference on it.
  * The second half of Linux: cmp_and_merge_page()
  */
-function cmpAndMergePage(ksm: KsmState, trees: Trees, item: number, pfn: number): void {
+function cmpAndMergePage(batch: Batch, trees: Trees, item: number, pfn: number): void {
+  const { ksm } = batch
   if (ksm.tunables.use_zero_pages !== 0 && mergedWithZeroPage(ksm, item, pfn)) return
 
   // First by checksum alone where that is the order: the merge compares anyway. Only if it finds the contents different
   // is it worth comparing on the way down too.
-  if (joinKsmPage(ksm, trees, item, pfn, ksm.trustsTies)) return
+  if (joinKsmPage(batch, trees, item, pfn, ksm.trustsTies)) return
   const treeItem = unstableTreeSearchInsert(ksm, trees, item, pfn)
-  if (treeItem !== 0) mergeTwoItems(ksm, trees, item, pfn, treeItem)
+  if (treeItem !== 0) mergeTwoItems(batch, trees, item, pfn, treeItem)
 }
 
 /**
  * Merges a page with one that is merged already. False if there is none it could join. `byChecksum`: take equal
  * checksums for equal contents while searching.
  */
-function joinKsmPage(ksm: KsmState, trees: Trees, item: number, pfn: number, byChecksum: boolean): boolean {
-  const ksmPfn = stableTreeSearch(ksm, trees, pfn, byChecksum)
+function joinKsmPage(batch: Batch, trees: Trees, item: number, pfn: number, byChecksum: boolean): boolean {
+  const { ksm } = batch
+  const ksmPfn = stableTreeSearch(batch, trees, pfn, byChecksum)
   // A page that moved to another NUMA node and found its place there.
   if (ksmPfn === pfn && ksm.items.head(item) === StableNodes.ofMapping(ksm.frames.mapping(pfn))) {
     ksm.frames.put(pfn)
@@ -122,17 +127,18 @@ function joinKsmPage(ksm: KsmState, trees: Trees, item: number, pfn: number, byC
   const err = tryToMergeWithKsmPage(ksm, item, pfn, ksmPfn)
   if (err === OK) stableTreeAppend(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
   ksm.frames.put(ksmPfn)
-  return err === DIFFERENT && byChecksum ? joinKsmPage(ksm, trees, item, pfn, false) : true
+  return err === DIFFERENT && byChecksum ? joinKsmPage(batch, trees, item, pfn, false) : true
 }
 
 /** Two pages nobody has merged yet turn out equal: the one being visited survives. */
-function mergeTwoItems(ksm: KsmState, trees: Trees, item: number, pfn: number, treeItem: number): void {
-  const { treePfn } = ksm
+function mergeTwoItems(batch: Batch, trees: Trees, item: number, pfn: number, treeItem: number): void {
+  const { ksm } = batch
+  const treePfn = presentPageOf(ksm, treeItem)
   const merged = tryToMergeTwoPages(ksm, item, pfn, treeItem, treePfn)
   ksm.frames.put(treePfn)
   if (!merged) return
   ksm.memory.race?.('merge: before stable insert')
-  const node = stableTreeInsert(ksm, trees, pfn)
+  const node = stableTreeInsert(batch, trees, pfn)
   if (node === 0) {
     breakCow(ksm, treeItem)
     breakCow(ksm, item)

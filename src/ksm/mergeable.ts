@@ -21,6 +21,11 @@ export function presentPage(mm: MmStruct, vpn: number): number {
   return pteNormal(pte) ? ptePfn(pte) : 0
 }
 
+/** The same for the page of an rmap item. */
+export function presentPageOf({ memory, items }: KsmState, item: number): number {
+  return presentPage(memory.mm(items.mm(item)), items.vpn(item))
+}
+
 /** May another page still share this merged page? Not if max_page_sharing others do. */
 export function mayBeJoined(ksm: KsmState, pfn: number): boolean {
   const node = StableNodes.ofMapping(ksm.frames.mapping(pfn))

@@ -9,6 +9,7 @@ import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { ptePfn } from '../mm/page/pte.ts'
 import { getPte, nextNormalPte } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
+import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { shouldSkipRmapItem } from './smart-scan.ts'
@@ -24,8 +25,9 @@ export const HANDFUL = 128
  * afterwards at the end of a full scan, when no mm is registered, and when memory for an item ran out: a batch ends
  * there.
  */
-export function fillWindow(ksm: KsmState, limit: number): void {
-  const { cursor, slots, memory, window } = ksm
+export function fillWindow(batch: Batch, limit: number): void {
+  const { ksm, window } = batch
+  const { cursor, slots, memory } = ksm
   if (slots.isEmpty) return
   if (cursor.slot === slots.head) {
     startFullScan(ksm)
@@ -33,11 +35,11 @@ export function fillWindow(ksm: KsmState, limit: number): void {
     if (slots.head.next === slots.head) return
     cursor.enter(slots.head.next)
   }
-  const wanted = Math.min(limit, lookahead(ksm))
+  const wanted = Math.min(limit, lookahead(batch))
   do {
-    const atEnd = pagesOfMm(ksm, wanted)
+    const atEnd = pagesOfMm(batch, wanted)
     if (window.length > 0) {
-      if (ksm.helped) offerWindow(ksm)
+      if (batch.helped) offerWindow(batch)
       return
     }
     if (!atEnd) return
@@ -48,15 +50,15 @@ export function fillWindow(ksm: KsmState, limit: number): void {
 }
 
 /** Lets the helpers begin with what is in the window. */
-function offerWindow(ksm: KsmState): void {
+function offerWindow({ ksm, helpers, window }: Batch): void {
   const { stable, unstable } = ksm.treesOf(ksm.cursor.slot.mm!)
-  ksm.helpers.offer(ksm.window.behind, stable[0]!, unstable[0]!)
+  helpers.offer(window.behind, stable[0]!, unstable[0]!)
 }
 
 /** How far ahead of the visits the cursor may be. */
-function lookahead({ memory, helped }: KsmState): number {
+function lookahead({ ksm, helped }: Batch): number {
   // Where a test may act between any two pages there is nothing to look ahead to.
-  if (memory.race !== undefined) return 1
+  if (ksm.memory.race !== undefined) return 1
   return helped ? WINDOW_LENGTH : HANDFUL
 }
 
@@ -103,8 +105,8 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
  * Puts the next pages of the cursor's mm in the window until there are `wanted` in it. Returns whether there are no more:
  * false too if one has to wait for those before it, and if memory ran out.
  */
-function pagesOfMm(ksm: KsmState, wanted: number): boolean {
-  const { cursor, memory, window, items, helped } = ksm
+function pagesOfMm({ ksm, window, helped }: Batch, wanted: number): boolean {
+  const { cursor, memory, items } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
   if (mm.users === 0) return true

@@ -3,6 +3,7 @@
 import { KIND_MIGRATE, KIND_REGULAR } from '../../assembly/abi.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
 import { linkBelow } from '../core/tree.ts'
+import type { Batch } from './batch.ts'
 import { allocChain, chooseDup } from './chain.ts'
 import { BUSY, getKsmPage } from './keyhole.ts'
 import { addDup, hasRoom, unlinkNode } from './stable-node.ts'
@@ -13,17 +14,18 @@ import type { KsmState, Trees } from './state.ts'
  * none with room), BUSY if there is one but not now. A page merged already finds itself. With `byChecksum` the one found
  * is only known to have the same checksum. Linux: stable_tree_search()
  */
-export function stableTreeSearch(ksm: KsmState, trees: Trees, pfn: number, byChecksum: boolean): number {
+export function stableTreeSearch(batch: Batch, trees: Trees, pfn: number, byChecksum: boolean): number {
+  const { ksm } = batch
   const { core, frames, nodes } = ksm
   const pageNode = StableNodes.ofMapping(frames.mapping(pfn))
   if (pageNode !== 0) {
-    if (nodes.isMigrating(pageNode)) return placeMigrated(ksm, trees, pageNode, pfn)
+    if (nodes.isMigrating(pageNode)) return placeMigrated(batch, trees, pageNode, pfn)
     frames.get(pfn)
     return pfn
   }
   let trustTies = byChecksum
   for (;;) {
-    const found = findContent(ksm, trees, pfn, true, trustTies)
+    const found = findContent(batch, trees, pfn, true, trustTies)
     if (found === BUSY) return BUSY
     if (found < 0) return 0
     const full = !hasRoom(ksm, found)
@@ -53,18 +55,19 @@ export function stableTreeSearch(ksm: KsmState, trees: Trees, pfn: number, byChe
  * already. Returns the node, or 0 when out of memory, or when its place is not to be found at this moment: nothing has
  * changed then. Linux: stable_tree_insert()
  */
-export function stableTreeInsert(ksm: KsmState, trees: Trees, pfn: number): number {
+export function stableTreeInsert(batch: Batch, trees: Trees, pfn: number): number {
+  const { ksm } = batch
   const { frames, nodes, memory } = ksm
   // Whoever was called back may have written to the page before it was write-protected.
   if (memory.callsBack) memory.arena.searchFor(pfn)
-  const found = findContent(ksm, trees, pfn, false, false)
+  const found = findContent(batch, trees, pfn, false, false)
   if (found === BUSY) return 0
   if (found > 0) frames.put(nodes.pfn(found))
   const node = nodes.alloc(KIND_REGULAR, ksm.treeNid(pfn))
   if (node === 0) return 0
   nodes.setPfn(node, pfn)
   nodes.setKey(node)
-  if (!linkNode(ksm, node, found)) {
+  if (!linkNode(batch, node, found)) {
     nodes.free(node)
     return 0
   }
@@ -96,10 +99,11 @@ export function setAside(ksm: KsmState, node: number): void {
  * another page's that it could be merged with, 0 if it has no room, BUSY if not now. The `page_node` parts of Linux:
  * stable_tree_search()
  */
-function placeMigrated(ksm: KsmState, trees: Trees, node: number, pfn: number): number {
+function placeMigrated(batch: Batch, trees: Trees, node: number, pfn: number): number {
+  const { ksm } = batch
   const { frames, nodes } = ksm
   nodes.useKey(node)
-  const found = findContent(ksm, trees, pfn, true, false)
+  const found = findContent(batch, trees, pfn, true, false)
   if (found === BUSY) return BUSY
   if (found > 0) {
     frames.put(nodes.pfn(found))
@@ -113,7 +117,7 @@ function placeMigrated(ksm: KsmState, trees: Trees, node: number, pfn: number): 
   ksm.migrateNodes.delete(node)
   nodes.setKind(node, KIND_REGULAR)
   nodes.setNid(node, ksm.treeNid(pfn))
-  if (!linkNode(ksm, node, found)) {
+  if (!linkNode(batch, node, found)) {
     nodes.setKind(node, KIND_MIGRATE)
     ksm.migrateNodes.add(node)
     return 0
@@ -124,13 +128,14 @@ function placeMigrated(ksm: KsmState, trees: Trees, node: number, pfn: number): 
 }
 
 /** Links a node at a negated empty link, or beside a node of the same content. False when out of memory for a chain. */
-function linkNode(ksm: KsmState, node: number, found: number): boolean {
+function linkNode(batch: Batch, node: number, found: number): boolean {
+  const { ksm } = batch
   const { nodes, core } = ksm
   if (found < 0) {
     core.insert(node, -found)
     return true
   }
-  const chain = nodes.isDup(found) ? nodes.chain(found) : allocChain(ksm, found)
+  const chain = nodes.isDup(found) ? nodes.chain(found) : allocChain(batch, found)
   if (chain === 0) return false
   addDup(ksm, node, chain)
   return true
@@ -141,19 +146,19 @@ function linkNode(ksm: KsmState, node: number, found: number): boolean {
  * link where the content belongs, or BUSY if a page on the way cannot be had now. Chains met on the way are pruned if
  * `prune` and due. `byChecksum`: in a tree ordered by checksum, take a tie for a match.
  */
-function findContent(ksm: KsmState, trees: Trees, pfn: number, prune: boolean, byChecksum: boolean): number {
+function findContent(batch: Batch, trees: Trees, pfn: number, prune: boolean, byChecksum: boolean): number {
+  const { ksm } = batch
   const { core, nodes, frames } = ksm
   const roots = trees.stable[ksm.treeNid(pfn)]!
   let at = core.search(roots)
   while (at > 0) {
-    const node = withPage(ksm, at, prune)
+    const node = withPage(batch, at, prune)
     if (node === BUSY) return BUSY
     if (node === 0) {
       // A stale node on the way has been removed, and the tree rebalanced under us: from the top.
       at = core.search(roots)
       continue
     }
-    if (node === BUSY) return BUSY
     const order = byChecksum ? 0 : core.comparePages(pfn, nodes.pfn(node))
     if (order === 0) return node
     frames.put(nodes.pfn(node))
@@ -164,8 +169,8 @@ function findContent(ksm: KsmState, trees: Trees, pfn: number, prune: boolean, b
 }
 
 /** A tree node itself, or the chosen dup of a chain, with a reference on its page; BUSY; 0 if stale. Linux: chain_prune() */
-function withPage(ksm: KsmState, node: number, prune: boolean): number {
-  if (ksm.nodes.isChain(node)) return chooseDup(ksm, node, prune)
-  const pfn = getKsmPage(ksm, node)
+function withPage(batch: Batch, node: number, prune: boolean): number {
+  if (batch.ksm.nodes.isChain(node)) return chooseDup(batch, node, prune)
+  const pfn = getKsmPage(batch.ksm, node)
   return pfn > 0 ? node : pfn
 }

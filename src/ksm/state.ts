@@ -3,10 +3,8 @@
 
 import { COUNTER_FULL_SCANS, INDEX_HASH, ZERO_PFN } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
-import type { Helpers } from '../core/helpers.ts'
 import { RmapItems } from '../core/rmap-items.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
-import { Window } from '../core/window.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
@@ -31,22 +29,20 @@ export interface KsmOptions {
   readonly zeroPagesAcrossDomains: boolean
 }
 
+/** `offlining`: memory is about to be taken away. Linux: KSM_RUN_OFFLINE */
+export type Activity = 'resting' | 'scanning' | 'offlining'
+
 export class KsmState {
   readonly memory: Memory
   readonly frames: Frames
   readonly items: RmapItems
   readonly nodes: StableNodes
-  readonly window: Window
   /** The core's functions; a laboratory may put counting ones in their place. */
   core: Arena['core']
   /** By COUNTER_*. Every counter has one writer, named where it is written. */
   readonly counters: Float64Array
   readonly options: KsmOptions
   readonly clock: Clock
-  /** Threads that hash pages ahead of the scan. */
-  readonly helpers: Helpers
-  /** They do so in this batch. */
-  helped = false
   readonly tunables: Tunables = defaultTunables()
   readonly advisor = new Advisor()
   readonly slots = new MmSlots()
@@ -60,23 +56,17 @@ export class KsmState {
   readonly migrateNodes = new Set<number>()
   /** The low 32 bits of the zero page's checksum. */
   readonly zeroChecksum: number
-  /** What time it is, in ms: read once for every window of pages, which is as fine as Linux's jiffies. */
-  now = 0
-  /** Memory is about to be taken away: ksmd and some knobs wait. Linux: KSM_RUN_OFFLINE */
-  offlining = false
-  /** A batch is under way. */
-  scanning = false
+  /** What ksmd, or somebody it has to wait for, is doing; ksmd.ts has the picture. */
+  activity: Activity = 'resting'
   /** Something to scan has turned up: rouses a sleeping ksmd. */
   wake: () => void = () => {}
-  /** The page of the item that the last unstable search returned, with a reference for the caller to put. */
-  treePfn = 0
   /** Completed full scans since the last unmerge (Linux: ksm_scan.seqnr). */
   private scans = 0
   /** The trees of mms without a domain, which is all of them unless asked otherwise. */
   private readonly commonTrees: Trees
   private readonly treesByDomain = new Map<string, Trees>()
 
-  constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
+  constructor(memory: Memory, options: KsmOptions) {
     const { arena, frames } = memory
     this.memory = memory
     this.frames = frames
@@ -84,14 +74,12 @@ export class KsmState {
     this.counters = arena.counters
     this.options = options
     this.clock = options.clock
-    this.helpers = helpers
-    const { index, tiesAreEqual = true, still = false } = arena.strategy
+    const { index, tiesAreEqual, still = false } = arena.strategy
     this.ordersByChecksum = index === INDEX_HASH
     this.trustsTies = this.ordersByChecksum && tiesAreEqual
     this.guestsAreStill = still
     this.items = new RmapItems(arena)
     this.nodes = new StableNodes(arena)
-    this.window = new Window(arena)
     this.commonTrees = makeTrees(memory)
     this.treesByDomain.set('', this.commonTrees)
     this.zeroChecksum = Number(arena.checksum(ZERO_PFN) & 0xffff_ffffn)

@@ -4,15 +4,15 @@
 //
 // Linux: unstable_tree_search_insert()
 
-import { COUNTER_PAGES_UNSHARED, RMAP_SEQNR_MASK, RMAP_VOLATILE } from '../../assembly/abi.ts'
+import { COUNTER_PAGES_UNSHARED, RMAP_VOLATILE } from '../../assembly/abi.ts'
 import { linkBelow } from '../core/tree.ts'
 import { brokenInvariant } from '../errors.ts'
 import { findMergeableVma, presentPage } from './mergeable.ts'
 import type { KsmState, Trees } from './state.ts'
 
 /**
- * Finds an item whose page has the same content, or puts this one in the tree. Returns the item found, its page in
- * `ksm.treePfn` with a reference to put; 0 if there is none. Linux: unstable_tree_search_insert()
+ * Finds an item whose page has the same content, or puts this one in the tree. Returns the item found, with a reference on
+ * its page for the caller to put; 0 if there is none. Linux: unstable_tree_search_insert()
  */
 export function unstableTreeSearchInsert(ksm: KsmState, trees: Trees, item: number, pfn: number): number {
   const { core, frames } = ksm
@@ -25,10 +25,7 @@ export function unstableTreeSearchInsert(ksm: KsmState, trees: Trees, item: numb
     // The same frame in two mms, after a fork: never put one for the other.
     const order = treePfn === pfn ? 0 : core.comparePages(pfn, treePfn)
     if (order === 0) {
-      if (treePfn !== pfn && ksm.treeNid(treePfn) === nid) {
-        ksm.treePfn = treePfn
-        return at
-      }
+      if (treePfn !== pfn && ksm.treeNid(treePfn) === nid) return at
       frames.put(treePfn)
       return 0
     }
@@ -43,7 +40,7 @@ export function unstableTreeSearchInsert(ksm: KsmState, trees: Trees, item: numb
 
 /** Takes an unstable item out. If it entered in an earlier scan that tree is forgotten already. */
 export function unstableTreeRemove(ksm: KsmState, item: number): void {
-  const age = (ksm.seqnr - ksm.items.seqnr(item)) & RMAP_SEQNR_MASK
+  const age = ksm.items.scansSince(item, ksm.seqnr)
   if (age > 1) throw brokenInvariant(`rmap item ${item} was left in the unstable tree for ${age} scans`)
   if (age === 0) ksm.core.erase(item)
   ksm.items.setState(item, RMAP_VOLATILE)

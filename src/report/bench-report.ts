@@ -1,10 +1,9 @@
 // The report of pagefold bench: the peers side by side, how pagefold gets there, and what changed since a baseline.
 
+import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { type Spread, spread } from '../lab/median.ts'
 import type { BenchResult, MetricChange, PeerResult } from './bench-result.ts'
 import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from './section.ts'
-
-const PAGE = 4096
 
 /** Makes the report; `changes` if there was a baseline. */
 export function benchReport(result: BenchResult, changes?: readonly MetricChange[]): Report {
@@ -202,7 +201,7 @@ function comparison(changes: readonly MetricChange[]): Section[] {
 function settings({ machine, versions, counters, ...result }: BenchResult): TableSection {
   const rows: [string, string | number][] = [
     ...Object.entries(counters),
-    ['size', `${result.pages * PAGE} bytes`],
+    ['size', `${result.pages * PAGE_SIZE} bytes`],
     ['input digest', result.input_digest],
     ['digest of who shares with whom', result.digest],
     ['processor', machine.processor],

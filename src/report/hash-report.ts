@@ -1,5 +1,6 @@
 // The report of pagefold hash: checksums and indexes side by side, as bars.
 
+import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '../lab/hash/compare.ts'
 import { CHANGES, WIDTHS } from '../lab/hash/quality.ts'
 import type { ChecksumName } from '../options.ts'
@@ -36,7 +37,6 @@ export interface HashReport extends HashComparison {
   readonly resample: Timing
 }
 
-const PAGE = 4096
 const USER_BITS = 64
 
 /** Makes the report. */
@@ -62,7 +62,7 @@ export function hashReport(result: HashReport): Report {
         columns: [
           { label: 'source', values: images.map(({ source }) => source) },
           { label: 'pages', unit: 'count', values: images.map((image) => image.pages) },
-          { label: 'size', unit: 'bytes', values: images.map((image) => image.pages * PAGE) },
+          { label: 'size', unit: 'bytes', values: images.map((image) => image.pages * PAGE_SIZE) },
         ],
       },
     ],
@@ -100,12 +100,12 @@ function time({ costs, checksums, resample }: HashReport): BarsSection {
       aside(
         'bytes read',
         'bytes',
-        each((q) => q.touched.bytes, PAGE),
+        each((q) => q.touched.bytes, PAGE_SIZE),
       ),
       aside(
         'of cache lines',
         'bytes',
-        each((q) => q.touched.line_bytes, PAGE),
+        each((q) => q.touched.line_bytes, PAGE_SIZE),
       ),
       aside(
         'bits',
@@ -122,7 +122,7 @@ function speed({ costs, checksums }: HashReport): BarsSection {
     checksums.filter(({ traits }) => !traits.whole).map(({ checksum }) => checksum),
   )
   const whole = costs.filter(({ checksum }) => !partial.has(checksum))
-  const rate = ({ ns }: Timing): number => (PAGE / ns) * 1e9
+  const rate = ({ ns }: Timing): number => (PAGE_SIZE / ns) * 1e9
   return {
     kind: 'bars',
     title: 'Speed',

@@ -1,12 +1,11 @@
 // The bytes of a content. A content's number is written into its page, so that no two contents of a kind are equal however
 // the random numbers fall; that kinds and patches do not meet either is left to chance, and checked (truth.ts).
 
+import { WORDS_PER_PAGE } from '../../assembly/abi.ts'
 import { collideXxh3, collideXxh64 } from './collide.ts'
 import { generators } from './generators.ts'
 import { KIND, NEAR_PATCH } from './plan.ts'
 import { decisions, mix } from './random.ts'
-
-export const PAGE_WORDS = 1024
 
 /** The words of same-filled pages, as swap compressors see them; the first is half of all. */
 export const FILL_WORDS = [0xffffffff, 0xa5a5a5a5, 0x01010101, 0x5a5a5a5a, 0x20202020] as const
@@ -44,16 +43,16 @@ export class ContentFiller {
     this.filling = filling
   }
 
-  /** Writes one page's content into words [at, at + 1024). */
+  /** Writes one page's content into words [at, at + WORDS_PER_PAGE). */
   fill(words: Uint32Array, at: number, kind: number, id: number, patch: number): void {
     const { generators } = this
     const { seed } = this.filling
     switch (kind) {
       case KIND.zero:
-        words.fill(0, at, at + PAGE_WORDS)
+        words.fill(0, at, at + WORDS_PER_PAGE)
         break
       case KIND['same-filled']:
-        words.fill(id, at, at + PAGE_WORDS)
+        words.fill(id, at, at + WORDS_PER_PAGE)
         break
       case KIND.random:
         words.set(generators.random(seed, id), at)
@@ -89,18 +88,18 @@ export class ContentFiller {
 
   private fillSparse(words: Uint32Array, at: number, id: number): void {
     const next = decisions(this.filling.seed, id)
-    words.fill(0, at, at + PAGE_WORDS)
-    for (let i = 1; i < this.filling.sparseWords; i++) words[at + (next() % PAGE_WORDS)] = next()
-    words[at + (next() % PAGE_WORDS)] = mix(id)
+    words.fill(0, at, at + WORDS_PER_PAGE)
+    for (let i = 1; i < this.filling.sparseWords; i++) words[at + (next() % WORDS_PER_PAGE)] = next()
+    words[at + (next() % WORDS_PER_PAGE)] = mix(id)
   }
 
   /** A stretch of the library from a random place, whatever its alignment, with one chunk of its own. */
   private fillSimilar(words: Uint32Array, at: number, id: number): void {
     const { seed } = this.filling
-    this.library ??= this.generators.random(seed, NO_STREAM - 2, LIBRARY_WORDS + PAGE_WORDS).slice()
+    this.library ??= this.generators.random(seed, NO_STREAM - 2, LIBRARY_WORDS + WORDS_PER_PAGE).slice()
     const from = mix(id ^ seed) % LIBRARY_WORDS
-    words.set(this.library.subarray(from, from + PAGE_WORDS), at)
-    const own = at + CHUNK_WORDS * (mix(id) % (PAGE_WORDS / CHUNK_WORDS))
+    words.set(this.library.subarray(from, from + WORDS_PER_PAGE), at)
+    const own = at + CHUNK_WORDS * (mix(id) % (WORDS_PER_PAGE / CHUNK_WORDS))
     words.set(this.generators.random(seed, id, CHUNK_WORDS), own)
     words[own] = id
   }
@@ -121,9 +120,9 @@ export class ContentFiller {
 
 /** The i-th word that a small change touches; all of one change are different words. */
 function positionOf(law: Position, start: number, i: number): number {
-  if (law === 'first') return i % PAGE_WORDS
-  if (law === 'last') return PAGE_WORDS - 1 - (i % PAGE_WORDS)
-  if (law === 'uniform') return (start + i * 389) % PAGE_WORDS
-  const unsampled = (start + i * 389) % ((PAGE_WORDS / SAMPLE_STRIDE) * (SAMPLE_STRIDE - 1))
+  if (law === 'first') return i % WORDS_PER_PAGE
+  if (law === 'last') return WORDS_PER_PAGE - 1 - (i % WORDS_PER_PAGE)
+  if (law === 'uniform') return (start + i * 389) % WORDS_PER_PAGE
+  const unsampled = (start + i * 389) % ((WORDS_PER_PAGE / SAMPLE_STRIDE) * (SAMPLE_STRIDE - 1))
   return Math.floor(unsampled / (SAMPLE_STRIDE - 1)) * SAMPLE_STRIDE + 1 + (unsampled % (SAMPLE_STRIDE - 1))
 }

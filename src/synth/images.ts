@@ -1,9 +1,9 @@
 // Synthetic guests as memory images, at any of their moments, and the sources that name them.
 
-import { PAGE_SIZE } from '../../assembly/abi.ts'
+import { PAGE_SIZE, WORDS_PER_PAGE } from '../../assembly/abi.ts'
 import { expectOptions, PagefoldError } from '../errors.ts'
 import type { Image } from '../image.ts'
-import { ContentFiller, PAGE_WORDS, type Position } from './content.ts'
+import { ContentFiller, type Position } from './content.ts'
 import {
   Guests,
   MAX_MOMENTS,
@@ -141,11 +141,11 @@ class SynthImage implements Image {
     const { kinds, ids, patches } = this.plan
     const inPlace = into.byteOffset % 4 === 0
     const words = inPlace
-      ? new Uint32Array(into.buffer, into.byteOffset, count * PAGE_WORDS)
-      : new Uint32Array(count * PAGE_WORDS)
+      ? new Uint32Array(into.buffer, into.byteOffset, count * WORDS_PER_PAGE)
+      : new Uint32Array(count * WORDS_PER_PAGE)
     for (let i = 0; i < count; i++) {
       const page = this.firstPage + first + i
-      this.filler.fill(words, i * PAGE_WORDS, kinds[page]!, ids[page]!, patches[page]!)
+      this.filler.fill(words, i * WORDS_PER_PAGE, kinds[page]!, ids[page]!, patches[page]!)
     }
     if (!inPlace) into.set(new Uint8Array(words.buffer, 0, count * PAGE_SIZE))
   }

@@ -3,28 +3,29 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type Mm } from '../../src/index.ts'
+import { ksmOf, objectsOf } from '../support/inside.ts'
 import {
-  boot,
+  addFilled,
+  bootHost,
   counted,
   fill,
   framesOf,
   fullScans,
   hasDuplicates,
   holds,
-  mapMergeable,
   PAGE,
   pageOf,
-} from '../support/machine.ts'
+} from '../support/world.ts'
 
 const inUse = (host: Host): number => host.frames.total - host.frames.free
 
 describe.each(INDEX_NAMES)('at once and later, index %s', (index) => {
   /** One mm with `pages` equal pages, merged by two scans. */
   async function merged(pages: number, max = 256): Promise<{ host: Host; mm: Mm; at: number }> {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     host.ksm.set('max_page_sharing', max)
     const mm = host.createMm()
-    const at = mapMergeable(mm, pages, 7)
+    const at = addFilled(mm, pages, 7)
     fullScans(host, 2)
     host.audit()
     return { host, mm, at }
@@ -43,9 +44,9 @@ describe.each(INDEX_NAMES)('at once and later, index %s', (index) => {
   })
 
   it('keeps the frame of the page that was being visited when the first pair merged', async () => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     const mm = host.createMm()
-    const at = mapMergeable(mm, 10, 7)
+    const at = addFilled(mm, 10, 7)
     const second = mm.pfn(at + PAGE)!
     fullScans(host, 1)
     expect(framesOf(mm, at, 10).filter((pfn) => pfn === second)).toHaveLength(1)
@@ -55,9 +56,9 @@ describe.each(INDEX_NAMES)('at once and later, index %s', (index) => {
   })
 
   it('reckons profit', async () => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     const mm = host.createMm()
-    const at = mapMergeable(mm, 10, 7)
+    const at = addFilled(mm, 10, 7)
     const profits = (): number[] => [host.ksm.counters().general_profit, mm.ksmStat().ksm_process_profit]
     fullScans(host, 1)
     expect(profits()).toEqual([-640, -640])
@@ -122,7 +123,7 @@ describe.each(INDEX_NAMES)('at once and later, index %s', (index) => {
     host.ksm.scan(1)
     expect(counted(host)).toEqual([0, 0, 0, 0])
     expect(mm.ksmStat().ksm_rmap_items).toBe(0)
-    expect(host.ksm.state.slots.isEmpty).toBe(true)
+    expect(ksmOf(host).slots.isEmpty).toBe(true)
     host.audit()
   })
 
@@ -148,7 +149,7 @@ describe.each(INDEX_NAMES)('at once and later, index %s', (index) => {
     if (end === 'a scan') fullScans(host, 1)
     else host.ksm.set('run', 2)
     expect(counted(host)).toEqual([0, 0, 0, 0])
-    expect(host.memory.arena.objects()).toEqual({ rmapItems: 0, stableNodes: 0, pageTables: 0 })
+    expect(objectsOf(host)).toEqual({ rmapItems: 0, stableNodes: 0, pageTables: 0 })
     host.audit()
   })
 
@@ -186,7 +187,7 @@ describe.each(INDEX_NAMES)('at once and later, index %s', (index) => {
     // A full node takes a fork's mappings all the same.
     expect(counted(host)).toEqual([1, 19, 0, 0])
     expect(child.ksmStat()).toMatchObject({ ksm_merging_pages: 10, ksm_rmap_items: 10 })
-    expect(host.ksm.state.counters[0], 'one node').toBe(1)
+    expect(ksmOf(host).counters[0], 'one node').toBe(1)
     expect(host.warnings()).toEqual([])
     child.write(at, pageOf(1))
     expect(child.pfn(at)).not.toBe(shared)
@@ -196,10 +197,10 @@ describe.each(INDEX_NAMES)('at once and later, index %s', (index) => {
   })
 
   it('fork: zero pages count twice at once', async () => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     host.ksm.set('use_zero_pages', 1)
     const mm = host.createMm()
-    const at = mapMergeable(mm, 10, 0)
+    const at = addFilled(mm, 10, 0)
     mm.read(mm.mmap(PAGE), 1)
     fullScans(host, 2)
     expect(host.ksm.counters().ksm_zero_pages).toBe(10)

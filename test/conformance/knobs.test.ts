@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import type { KnobName, MmapOptions } from '../../src/index.ts'
 import { Advisor } from '../../src/ksm/advisor.ts'
-import { boot, counted, errnoOf, fill, framesOf, fullScans, mapMergeable, PAGE } from '../support/machine.ts'
+import { addFilled, bootHost, counted, errnoOf, fill, framesOf, fullScans, PAGE } from '../support/world.ts'
 
 describe('knobs', () => {
   it.each<[KnobName, number | string, string]>([
@@ -24,7 +24,7 @@ describe('knobs', () => {
     ['advisor_mode', 'foo', 'EINVAL'],
     ['advisor_mode', 1, 'EINVAL'],
   ])('%s=%j is refused with %s and changes nothing', async (knob, value, errno) => {
-    const host = await boot()
+    const host = await bootHost()
     const before = host.ksm.counters()
     expect(errnoOf(() => host.ksm.set(knob, value))).toBe(errno)
     expect(host.ksm.counters()).toEqual(before)
@@ -42,7 +42,7 @@ describe('knobs', () => {
     ['pages_to_scan', 0, 0],
     ['stable_node_chains_prune_millisecs', 0, 0],
   ])('%s=%j is taken', async (knob, value, read) => {
-    const host = await boot({ numaNodes: 2 })
+    const host = await bootHost({ numaNodes: 2 })
     host.ksm.set(knob, value)
     expect(host.ksm.get(knob)).toBe(read)
     expect(host.ksm.counters()[knob]).toBe(read)
@@ -51,8 +51,8 @@ describe('knobs', () => {
   it.each(['max_page_sharing', 'merge_across_nodes'] as const)(
     '%s cannot change while pages are merged, but may keep its value',
     async (knob) => {
-      const host = await boot({ numaNodes: 2 })
-      mapMergeable(host.createMm(), 4, 1)
+      const host = await bootHost({ numaNodes: 2 })
+      addFilled(host.createMm(), 4, 1)
       fullScans(host, 2)
       const value = host.ksm.get(knob)
       expect(errnoOf(() => host.ksm.set(knob, value === 1 ? 0 : 2))).toBe('EBUSY')
@@ -67,12 +67,12 @@ describe('knobs', () => {
   it.each(['max_page_sharing', 'merge_across_nodes'] as const)(
     '%s may change once nothing is merged, though an empty node is left',
     async (knob) => {
-      const host = await boot({ numaNodes: 2 })
+      const host = await bootHost({ numaNodes: 2 })
       const mm = host.createMm()
-      const at = mapMergeable(mm, 4, 1)
+      const at = addFilled(mm, 4, 1)
       fullScans(host, 2)
       mm.munmap(at, 4 * PAGE)
-      mapMergeable(mm, 1, 1)
+      addFilled(mm, 1, 1)
       expect(errnoOf(() => host.ksm.set(knob, 0))).not.toBeUndefined()
       host.ksm.scan(1)
       expect(counted(host).slice(0, 2)).toEqual([0, 0])
@@ -82,7 +82,7 @@ describe('knobs', () => {
   )
 
   it('pages_to_scan is refused while the advisor chooses it', async () => {
-    const host = await boot()
+    const host = await bootHost()
     host.ksm.set('advisor_mode', 'scan-time')
     expect(host.ksm.get('pages_to_scan')).toBe(500)
     expect(errnoOf(() => host.ksm.set('pages_to_scan', 7))).toBe('EINVAL')
@@ -98,7 +98,7 @@ describe('madvise and prctl', () => {
   it.each([{ shared: true }, { kind: 'hugetlb' }, { kind: 'pfnmap' }] satisfies MmapOptions[])(
     'MADV_MERGEABLE and PR_SET_MEMORY_MERGE have no effect on %o',
     async (options) => {
-      const host = await boot()
+      const host = await bootHost()
       const mm = host.createMm()
       const at = mm.mmap(4 * PAGE, options)
       if (options.kind !== 'pfnmap') fill(mm, at, 4, 7)
@@ -125,7 +125,7 @@ describe('madvise and prctl', () => {
     ['PR_GET_MEMORY_MERGE', [1]],
     ['PR_GET_MEMORY_MERGE', [0, 0, 0, 1]],
   ] as const)('prctl refuses %s with %o', async (option, args) => {
-    const mm = (await boot()).createMm()
+    const mm = (await bootHost()).createMm()
     expect(errnoOf(() => mm.prctl(option, ...args))).toBe('EINVAL')
     expect(mm.prctl('PR_GET_MEMORY_MERGE')).toBe(0)
     expect(mm.prctl('PR_SET_MEMORY_MERGE', 1, 0, 0, 0)).toBe(0)
@@ -134,7 +134,7 @@ describe('madvise and prctl', () => {
   it.each(['before', 'between', 'behind'])(
     'madvise over a hole %s does the rest and says ENOMEM',
     async (where) => {
-      const host = await boot()
+      const host = await bootHost()
       const mm = host.createMm()
       const at = mm.mmap(6 * PAGE)
       const hole = { before: 0, between: 2, behind: 5 }[where]!
@@ -172,11 +172,11 @@ describe('advisor', () => {
   it('writes pages_to_scan after every full scan, by the host clock', async () => {
     let [now, cpu] = [0, 0]
     const clock = { now: () => now, cpu: () => cpu, sleep: () => Promise.resolve() }
-    const host = await boot({ clock })
+    const host = await bootHost({ clock })
     const told: object[] = []
     host.on('ksm_advisor', (event) => told.push(event))
     host.ksm.set('advisor_mode', 'scan-time')
-    mapMergeable(host.createMm(), 8, 1)
+    addFilled(host.createMm(), 8, 1)
     host.ksm.set('run', 1)
     for (const seconds of [200, 400]) {
       host.ksm.scanPages(4)

@@ -4,7 +4,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type IndexName, type Mm } from '../../src/index.ts'
-import { boot, counted, fill, fullScans, PAGE } from '../support/machine.ts'
+import { ksmOf, memoryOf, objectsOf } from '../support/inside.ts'
+import { bootHost, counted, fill, fullScans, PAGE } from '../support/world.ts'
 
 /** Where an exiting process can be interrupted. */
 const EXIT_POINTS = ['exit: before ksm_exit', 'exit: after ksm_exit', 'exit: after teardown'] as const
@@ -31,11 +32,11 @@ function spawn(host: Host, written: number): Mm {
 
 function expectNothingLeft(host: Host): void {
   fullScans(host, 1)
-  expect(host.ksm.state.slots.isEmpty).toBe(true)
+  expect(ksmOf(host).slots.isEmpty).toBe(true)
   expect(counted(host)).toEqual([0, 0, 0, 0])
-  expect(host.memory.arena.objects()).toEqual({ rmapItems: 0, stableNodes: 0, pageTables: 0 })
+  expect(objectsOf(host)).toEqual({ rmapItems: 0, stableNodes: 0, pageTables: 0 })
   expect(host.frames.free).toBe(host.frames.total)
-  expect(host.memory.anonVmas.live).toBe(0)
+  expect(memoryOf(host).anonVmas.live).toBe(0)
   host.audit()
 }
 
@@ -45,10 +46,10 @@ describe.each(INDEX_NAMES)('LTP ksm05, index %s', (index: IndexName) => {
     async (written) => {
       for (const point of EXIT_POINTS) {
         for (const step of [(host: Host) => host.ksm.scanPages(1), (host: Host) => host.ksm.scan(1)]) {
-          const host = await boot({ index, frames: 16 })
+          const host = await bootHost({ index, frames: 16 })
           host.ksm.set('run', 1)
           let steps = 0
-          host.memory.race = (at) => {
+          memoryOf(host).race = (at) => {
             if (at !== point) return
             steps++
             step(host)
@@ -59,7 +60,7 @@ describe.each(INDEX_NAMES)('LTP ksm05, index %s', (index: IndexName) => {
             mm.exit()
           }
           expect(steps).toBe(20)
-          host.memory.race = undefined
+          memoryOf(host).race = undefined
           expectNothingLeft(host)
         }
       }
@@ -69,21 +70,21 @@ describe.each(INDEX_NAMES)('LTP ksm05, index %s', (index: IndexName) => {
   it('a process dies at each point of a scan', async () => {
     for (const point of SCAN_POINTS) {
       for (const survivors of [0, 1]) {
-        const host = await boot({ index, frames: 64 })
+        const host = await bootHost({ index, frames: 64 })
         host.ksm.set('run', 1)
         const keeper = survivors === 0 ? undefined : spawn(host, 4)
         let died = 0
         for (let after = 0; after < 12; after++) {
           const mms = [spawn(host, 3), spawn(host, 3)]
           let left = after
-          host.memory.race = (at) => {
+          memoryOf(host).race = (at) => {
             if (at !== point || left-- > 0) return
-            host.memory.race = undefined
+            memoryOf(host).race = undefined
             died++
             for (const mm of mms.splice(0)) mm.exit()
           }
           host.ksm.scan(3)
-          host.memory.race = undefined
+          memoryOf(host).race = undefined
           host.audit()
           for (const mm of mms) mm.exit()
         }
@@ -95,17 +96,17 @@ describe.each(INDEX_NAMES)('LTP ksm05, index %s', (index: IndexName) => {
   })
 
   it('the list of slots becomes empty between the look at it and the step of the cursor', async () => {
-    const host = await boot({ index, frames: 16 })
+    const host = await bootHost({ index, frames: 16 })
     host.ksm.set('run', 1)
     const mm = spawn(host, 0)
-    host.memory.race = (at) => {
+    memoryOf(host).race = (at) => {
       if (at === 'scan: after unstable reset') mm.exit()
     }
     expect(host.ksm.scanPages(10)).toBe(0)
-    expect(host.ksm.state.slots.isEmpty).toBe(true)
-    expect(host.ksm.state.cursor.slot).toBe(host.ksm.state.slots.head)
+    expect(ksmOf(host).slots.isEmpty).toBe(true)
+    expect(ksmOf(host).cursor.slot).toBe(ksmOf(host).slots.head)
     expect(host.ksm.counters().full_scans, 'no scan has ended').toBe(0)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     spawn(host, 2)
     host.ksm.scan(2)
     expect(counted(host)).toEqual([1, 1, 0, 0])

@@ -4,18 +4,17 @@
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES } from '../../src/index.ts'
 import {
-  boot,
+  addFilled,
+  bootHost,
   counted,
   errnoOf,
   fill,
   framesOf,
   fullScans,
   holds,
-  mapFilled,
-  mapMergeable,
   PAGE,
   pageOf,
-} from '../support/machine.ts'
+} from '../support/world.ts'
 
 /** What LTP's checker is told to expect; it compares exactly, with ksmd stopped. */
 interface Expected {
@@ -113,27 +112,27 @@ describe.each(INDEX_NAMES)('LTP, index %s', (index) => {
     { size: 256, unit: 64, processes: 3 },
     { size: 32, unit: 8, processes: 6 },
   ])('ksm01: %o', async (scenario) => {
-    createSameMemory(await boot({ index }), scenario)
+    createSameMemory(await bootHost({ index }), scenario)
   })
 
   it.runIf(index === 'hash')('ksm01 at its original size: 98,304 pages', async () => {
-    const host = await boot({ index, frames: 98_304 + 1 })
+    const host = await bootHost({ index, frames: 98_304 + 1 })
     createSameMemory(host, { size: 128 * 256, unit: 256, processes: 3 })
   })
 
   it('ksm02: bound to one NUMA node', async () => {
-    const host = await boot({ index, frames: 4 * 192, numaNodes: 4 })
+    const host = await bootHost({ index, frames: 4 * 192, numaNodes: 4 })
     const scenario = { size: 48, unit: 16, processes: 3, node: 2 }
     createSameMemory(host, scenario)
     createSameMemory(host, scenario)
   })
 
   it('ksm03: in as much memory as it needs and no more', async () => {
-    createSameMemory(await boot({ index, frames: 3 * 64 + 1 }), { size: 64, unit: 16, processes: 3 })
+    createSameMemory(await bootHost({ index, frames: 3 * 64 + 1 }), { size: 64, unit: 16, processes: 3 })
   })
 
   it('ksm04: bound to one NUMA node, in little memory', async () => {
-    const host = await boot({ index, frames: 2 * (3 * 64 + 1), numaNodes: 2 })
+    const host = await bootHost({ index, frames: 2 * (3 * 64 + 1), numaNodes: 2 })
     const scenario = { size: 64, unit: 16, processes: 3, node: 1 }
     createSameMemory(host, scenario)
     createSameMemory(host, scenario)
@@ -146,7 +145,7 @@ describe.each(INDEX_NAMES)('LTP, index %s', (index) => {
     { nodes: 2, pages: 8000 },
   ])('ksm06: $nodes NUMA nodes, $pages pages each', async ({ nodes, pages }) => {
     const total = nodes * pages
-    const host = await boot({ index, frames: 2 * total, numaNodes: nodes })
+    const host = await bootHost({ index, frames: 2 * total, numaNodes: nodes })
     const mm = host.createMm()
     const regions = Array.from({ length: nodes }, (_, node) => {
       const at = mm.mmap(pages * PAGE, { node })
@@ -188,10 +187,10 @@ describe.each(INDEX_NAMES)('LTP, index %s', (index) => {
     [59, 47],
     [200, 173],
   ])('ksm07: smart scan, %i scans skip %i pages', async (scans, skipped) => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     host.ksm.set('smart_scan', 1)
     const mm = host.createMm()
-    const at = mapMergeable(mm, 1, 'a'.charCodeAt(0))
+    const at = addFilled(mm, 1, 'a'.charCodeAt(0))
     host.ksm.set('run', 2)
     host.ksm.set('run', 1)
     const before = host.ksm.counters()
@@ -206,10 +205,10 @@ describe.each(INDEX_NAMES)('LTP, index %s', (index) => {
   })
 
   it.each([0, 1])('migrate_pages03: merge_across_nodes %i', async (merge_across_nodes) => {
-    const host = await boot({ index, frames: 64, numaNodes: 2 })
+    const host = await bootHost({ index, frames: 64, numaNodes: 2 })
     host.ksm.set('merge_across_nodes', merge_across_nodes)
     const mm = host.createMm()
-    const pages = Array.from({ length: 20 }, () => mapMergeable(mm, 1, 0))
+    const pages = Array.from({ length: 20 }, () => addFilled(mm, 1, 0))
     fullScans(host, 3)
     expect(counted(host)).toEqual([1, 19, 0, 0])
     for (let round = 0; round < 600; round++) {
@@ -227,9 +226,9 @@ describe.each(INDEX_NAMES)('LTP, index %s', (index) => {
   })
 
   it.each([0, 1, 2, 3])('mmap10: three children unmap what they share, %i scans before', async (scans) => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     const mm = host.createMm()
-    const at = mapMergeable(mm, 50, 1)
+    const at = addFilled(mm, 50, 1)
     if (scans > 0) fullScans(host, scans)
     for (let i = 0; i < 3; i++) {
       const child = mm.fork()
@@ -247,9 +246,9 @@ describe.each(INDEX_NAMES)('LTP, index %s', (index) => {
   })
 
   it.each(['PROT_NONE', 'MADV_MERGEABLE'])('thp03: %s for a part of a range, then fork', async (part) => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     const mm = host.createMm()
-    const at = mapFilled(mm, 1024, 1)
+    const at = addFilled(mm, 1024, 1, { mergeable: false })
     for (const from of [1, 513]) {
       if (part === 'PROT_NONE') mm.mprotect(at + from * PAGE, 2 * PAGE, 'PROT_NONE')
       else mm.madvise(at + from * PAGE, 2 * PAGE, 'MADV_MERGEABLE')
@@ -267,7 +266,7 @@ describe.each(INDEX_NAMES)('LTP, index %s', (index) => {
   })
 
   it('madvise01, madvise02: both advices are taken wherever something is mapped, and nowhere else', async () => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     const mm = host.createMm()
     const mappings = [
       {},
@@ -294,9 +293,9 @@ describe.each(INDEX_NAMES)('LTP, index %s', (index) => {
   })
 
   it('oom01 to oom05, with KSM: only who allocates dies', async () => {
-    const host = await boot({ index, frames: 256 })
+    const host = await bootHost({ index, frames: 256 })
     const bystander = host.createMm({ name: 'bystander' })
-    const theirs = mapMergeable(bystander, 64, 7)
+    const theirs = addFilled(bystander, 64, 7)
     host.ksm.set('run', 1)
     const hog = host.createMm({ name: 'hog' })
     let pages = 0

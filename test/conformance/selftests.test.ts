@@ -4,7 +4,8 @@
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type Mm } from '../../src/index.ts'
 import {
-  boot,
+  addFilled,
+  bootHost,
   counted,
   errnoOf,
   fill,
@@ -12,10 +13,8 @@ import {
   fullScans,
   hasDuplicates,
   holds,
-  mapFilled,
-  mapMergeable,
   PAGE,
-} from '../support/machine.ts'
+} from '../support/world.ts'
 
 const STAR = '*'.charCodeAt(0)
 
@@ -31,7 +30,7 @@ function expectMerged(host: Host, n: number): void {
 
 describe.each(INDEX_NAMES)('ksm_tests, index %s', (index) => {
   async function setUp(pages: number, numaNodes = 1): Promise<{ host: Host; mm: Mm }> {
-    const host = await boot({ index, frames: 2 * pages + 64, numaNodes })
+    const host = await bootHost({ index, frames: 2 * pages + 64, numaNodes })
     host.ksm.set('run', 2)
     host.ksm.set('sleep_millisecs', 0)
     host.ksm.set('merge_across_nodes', 1)
@@ -41,7 +40,7 @@ describe.each(INDEX_NAMES)('ksm_tests, index %s', (index) => {
 
   it.each(['madvise', 'prctl'])('-M: equal pages merge, registered by %s', async (how) => {
     const { host, mm } = await setUp(10)
-    const at = mapFilled(mm, 10, STAR)
+    const at = addFilled(mm, 10, STAR, { mergeable: false })
     if (how === 'prctl') mm.prctl('PR_SET_MEMORY_MERGE', 1)
     else mm.madvise(at, 10 * PAGE, 'MADV_MERGEABLE')
     fullScans(host, 2)
@@ -64,7 +63,7 @@ describe.each(INDEX_NAMES)('ksm_tests, index %s', (index) => {
     async (max, pages, shared, sharing) => {
       const { host, mm } = await setUp(pages)
       host.ksm.set('max_page_sharing', max)
-      mapMergeable(mm, pages, STAR)
+      addFilled(mm, pages, STAR)
       fullScans(host, 2)
       expectMerged(host, pages)
       expect(counted(host).slice(0, 2)).toEqual([shared, sharing])
@@ -73,7 +72,7 @@ describe.each(INDEX_NAMES)('ksm_tests, index %s', (index) => {
 
   it('-U: pages that were written to are not merged any more', async () => {
     const { host, mm } = await setUp(2)
-    const at = mapMergeable(mm, 2, STAR)
+    const at = addFilled(mm, 2, STAR)
     fullScans(host, 2)
     expectMerged(host, 2)
     mm.write(at, Buffer.from('-'))
@@ -88,7 +87,7 @@ describe.each(INDEX_NAMES)('ksm_tests, index %s', (index) => {
   ])('-Z: pages of zeros, use_zero_pages %i', async (use_zero_pages, merged) => {
     const { host, mm } = await setUp(10)
     host.ksm.set('use_zero_pages', use_zero_pages)
-    mapMergeable(mm, 10, 0)
+    addFilled(mm, 10, 0)
     fullScans(host, 2)
     expectMerged(host, merged)
     expect(host.ksm.counters().ksm_zero_pages).toBe(10 - merged)
@@ -112,7 +111,7 @@ describe.each(INDEX_NAMES)('ksm_tests, index %s', (index) => {
 
   it('-P and -D: merges a MiB and unmerges it', async () => {
     const { host, mm } = await setUp(256)
-    const at = mapMergeable(mm, 256, STAR)
+    const at = addFilled(mm, 256, STAR)
     fullScans(host, 2)
     expectMerged(host, 256)
     mm.madvise(at, 256 * PAGE, 'MADV_UNMERGEABLE')
@@ -146,7 +145,7 @@ type Mode = 'PRCTL' | 'MADVISE' | 'NONE'
 function mmapAndMerge(host: Host, mm: Mm, byte: number, mode: Mode, prot = 'PROT_READ|PROT_WRITE'): number {
   host.ksm.set('run', 2)
   expect(mm.ksmStat().ksm_merging_pages, 'nothing merged yet').toBe(0)
-  const at = mapFilled(mm, REGION, byte)
+  const at = addFilled(mm, REGION, byte, { mergeable: false })
   mm.mprotect(at, REGION * PAGE, prot)
   if (mode === 'PRCTL') mm.prctl('PR_SET_MEMORY_MERGE', 1)
   if (mode === 'MADVISE') mm.madvise(at, REGION * PAGE, 'MADV_MERGEABLE')
@@ -167,7 +166,7 @@ function mmapAndMerge(host: Host, mm: Mm, byte: number, mode: Mode, prot = 'PROT
 
 describe.each(INDEX_NAMES)('ksm_functional_tests, index %s', (index) => {
   const setUp = async (): Promise<{ host: Host; mm: Mm }> => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     return { host, mm: host.createMm({ name: 'parent' }) }
   }
 
@@ -319,7 +318,7 @@ describe.each(INDEX_NAMES)('rmap and merge, index %s', (index) => {
     [5, 2],
     [5, 3],
   ])('migrate.ksm: %i levels of %i children each, who all see the page move', async (levels, children) => {
-    const host = await boot({ index, numaNodes: 2 })
+    const host = await bootHost({ index, numaNodes: 2 })
     const root = host.createMm()
     root.prctl('PR_SET_MEMORY_MERGE', 1)
     const at = root.mmap(PAGE, { node: 0 })
@@ -337,10 +336,10 @@ describe.each(INDEX_NAMES)('rmap and merge, index %s', (index) => {
   })
 
   it.each(['before', 'after'])('ksm_and_mremap: a page moves %s the merge', async (when) => {
-    const host = await boot({ index, numaNodes: 2 })
+    const host = await bootHost({ index, numaNodes: 2 })
     const root = host.createMm()
     root.prctl('PR_SET_MEMORY_MERGE', 1)
-    const at = mapFilled(root, 2, 0x77)
+    const at = addFilled(root, 2, 0x77, { mergeable: false })
     const everybody = family(root, 3, 2)
     const worker = everybody.at(-1)!
     const move = (): void => {
@@ -366,7 +365,7 @@ describe.each(INDEX_NAMES)('rmap and merge, index %s', (index) => {
   })
 
   it('ksm_merge: adjacent maps become one vma with PR_SET_MEMORY_MERGE, also across the moment it is set', async () => {
-    const host = await boot({ index })
+    const host = await bootHost({ index })
     const mm = host.createMm()
     const at = mm.mmap(2 * PAGE, { address: 2 ** 36 })
     mm.prctl('PR_SET_MEMORY_MERGE', 1)

@@ -4,11 +4,11 @@
 
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES, type SmartScanPolicy } from '../../src/index.ts'
-import { boot, counted, fill, fullScans, mapMergeable, PAGE } from '../support/machine.ts'
+import { addFilled, bootHost, counted, fill, fullScans, PAGE } from '../support/world.ts'
 
 describe.each(INDEX_NAMES)('smart scan, index %s', (index) => {
   const setUp = async (smartScan: SmartScanPolicy = 'linux') => {
-    const host = await boot({ index, smartScan })
+    const host = await bootHost({ index, smartScan })
     host.ksm.set('smart_scan', 1)
     host.ksm.set('run', 1)
     return { host, mm: host.createMm() }
@@ -18,7 +18,7 @@ describe.each(INDEX_NAMES)('smart scan, index %s', (index) => {
     'visits an ageing page less and less often (it changes meanwhile: %s)',
     async (changes) => {
       const { host, mm } = await setUp()
-      const at = mapMergeable(mm, 1, 9)
+      const at = addFilled(mm, 1, 9)
       const visited: number[] = []
       const skipped: number[] = []
       for (let scan = 1; scan <= 60; scan++) {
@@ -42,7 +42,7 @@ describe.each(INDEX_NAMES)('smart scan, index %s', (index) => {
 
   it('between its visits a lone page is volatile', async () => {
     const { host, mm } = await setUp()
-    mapMergeable(mm, 1, 9)
+    addFilled(mm, 1, 9)
     const rows = Array.from({ length: 9 }, () => {
       host.ksm.scan(1)
       return counted(host).slice(2)
@@ -56,7 +56,7 @@ describe.each(INDEX_NAMES)('smart scan, index %s', (index) => {
 
   it('never skips a merged page', async () => {
     const { host, mm } = await setUp()
-    mapMergeable(mm, 4, 9)
+    addFilled(mm, 4, 9)
     for (let i = 0; i < 30; i++) host.ksm.scan(1)
     expect(host.ksm.counters()).toMatchObject({ pages_skipped: 0, pages_scanned: 120, pages_sharing: 3 })
   })
@@ -75,16 +75,16 @@ describe.each(INDEX_NAMES)('smart scan, index %s', (index) => {
 
   it.each(PHASES)('a twin born at scan %i of an old page meets it in its scan %s', async (born, merged) => {
     const { host, mm } = await setUp()
-    mapMergeable(mm, 1, 9)
+    addFilled(mm, 1, 9)
     host.ksm.scan(born - 1)
-    mapMergeable(mm, 1, 9)
+    addFilled(mm, 1, 9)
     let lived = 0
     while (lived < 200 && host.ksm.counters().pages_sharing === 0) lived += host.ksm.scan(1)
     expect(lived < 200 ? lived : undefined).toBe(merged)
     if (merged !== undefined) return
     // A third copy helps if it hits one of the two phases; from then on each further one joins at its next visit.
     for (let copies = 0; copies < 9 && host.ksm.counters().pages_sharing === 0; copies++) {
-      mapMergeable(mm, 1, 9)
+      addFilled(mm, 1, 9)
       host.ksm.scan(19)
     }
     expect(host.ksm.counters().pages_shared).toBe(1)
@@ -96,7 +96,7 @@ describe.each(INDEX_NAMES)('smart scan, index %s', (index) => {
     const met: number[] = []
     for (let apart = 0; apart < 9; apart++) {
       const { host, mm } = await setUp(policy)
-      const first = mapMergeable(mm, 1, 1)
+      const first = addFilled(mm, 1, 1)
       host.ksm.scan(9 + apart)
       const second = mm.mmap(PAGE)
       fill(mm, second, 1, 2)
@@ -115,7 +115,7 @@ describe.each(INDEX_NAMES)('smart scan, index %s', (index) => {
 
   it('smart_scan=0 takes effect at once', async () => {
     const { host, mm } = await setUp()
-    mapMergeable(mm, 1, 9)
+    addFilled(mm, 1, 9)
     host.ksm.scan(20)
     host.ksm.set('smart_scan', 0)
     fullScans(host, 1)

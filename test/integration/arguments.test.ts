@@ -3,8 +3,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { Host, type Mm, memorySwapStore, PagefoldError, type Pin } from '../../src/index.ts'
-import { boot, mapMergeable, PAGE } from '../support/machine.ts'
+import { memoryOf } from '../support/inside.ts'
 import { picture } from '../support/scenes.ts'
+import { addFilled, bootHost, PAGE } from '../support/world.ts'
 
 interface Given {
   readonly host: Host
@@ -134,9 +135,9 @@ function thrownBy(action: () => unknown): unknown {
 
 describe("a caller's mistake", () => {
   it.each(MISTAKES)('`%s` of %s', async (argument, _, wrong, act) => {
-    const host = await boot({ frames: 64, numaNodes: 2 })
+    const host = await bootHost({ frames: 64, numaNodes: 2 })
     const mm = host.createMm({ name: 'guest' })
-    const at = mapMergeable(mm, 4, 7)
+    const at = addFilled(mm, 4, 7)
     host.ksm.set('run', 1)
     host.ksm.scan(2)
     const pin = mm.pin(mm.mmap(PAGE), PAGE)
@@ -150,7 +151,7 @@ describe("a caller's mistake", () => {
       if (value === null || typeof value === 'object') expect(error, what).toBeInstanceOf(TypeError)
     }
     expect(picture(host)).toEqual(before)
-    expect(host.memory.trace.active).toBe(false)
+    expect(memoryOf(host).trace.active).toBe(false)
     pin.release()
     host.audit()
   })
@@ -183,7 +184,7 @@ describe("a caller's mistake", () => {
 
 describe('what the world says', () => {
   it('is a PagefoldError: its code is the errno, its message begins with it and says where', async () => {
-    const host = await boot({ frames: 4 })
+    const host = await bootHost({ frames: 4 })
     const mm = host.createMm({ name: 'guest' })
     const at = mm.mmap(8 * PAGE)
     const said = [

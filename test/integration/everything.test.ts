@@ -11,8 +11,9 @@ import {
   PagefoldError,
   type Pin,
 } from '../../src/index.ts'
-import { boot, fullScans, PAGE, pageOf } from '../support/machine.ts'
+import { memoryOf, objectsOf } from '../support/inside.ts'
 import { type Random, random } from '../support/random.ts'
+import { bootHost, fullScans, PAGE, pageOf } from '../support/world.ts'
 
 const AT = 2 ** 36
 const PAGES = 10
@@ -138,7 +139,7 @@ class Machine {
         return
       }
       const start = this.frame()
-      const end = Math.min(start + 1 + this.random.below(6), this.host.memory.arena.endPfn)
+      const end = Math.min(start + 1 + this.random.below(6), memoryOf(this.host).arena.endPfn)
       this.host.offline(start, end)
       this.away = { start, end }
     },
@@ -158,7 +159,7 @@ class Machine {
     use_zero_pages: () => this.host.ksm.set('use_zero_pages', this.random.below(2)),
     smart_scan: () => this.host.ksm.set('smart_scan', this.random.below(2)),
     'short of memory': (guest) => {
-      this.host.memory.frames.failAlloc = () => this.random.chance(0.5)
+      memoryOf(this.host).frames.failAlloc = () => this.random.chance(0.5)
       try {
         this.random.pick([
           this.steps.fork!,
@@ -167,7 +168,7 @@ class Machine {
           this.steps['swap off and on']!,
         ])(guest)
       } finally {
-        this.host.memory.frames.failAlloc = undefined
+        memoryOf(this.host).frames.failAlloc = undefined
       }
     },
   }
@@ -196,7 +197,7 @@ class Machine {
       ({ pin, guest, page, write }) =>
         write &&
         guest.mm.users > 0 &&
-        this.host.memory.frames.isFrame(pin.pfns[0]!) &&
+        memoryOf(this.host).frames.isFrame(pin.pfns[0]!) &&
         guest.mm.pfn(AT + page * PAGE) === pin.pfns[0] &&
         this.host.frame(pin.pfns[0]!).mapcount === 1 &&
         this.host.frame(pin.pfns[0]!).flags.includes('exclusive'),
@@ -210,7 +211,7 @@ class Machine {
   }
 
   private frame(): number {
-    return this.host.memory.arena.firstPfn + this.random.below(FRAMES)
+    return memoryOf(this.host).arena.firstPfn + this.random.below(FRAMES)
   }
 
   private range(): [first: number, count: number] {
@@ -225,7 +226,7 @@ class Machine {
       for (const [page, byte] of bytes.entries()) {
         const pfn = byte === undefined ? undefined : mm.pfn(AT + page * PAGE)
         if (byte === undefined || (pfn === undefined && !byReading)) continue
-        const found = pfn === undefined ? this.read(mm, page) : this.host.memory.arena.page(pfn)
+        const found = pfn === undefined ? this.read(mm, page) : memoryOf(this.host).arena.page(pfn)
         if (found !== undefined)
           expect(Buffer.from(found).equals(pageOf(byte)), `${step}: guest ${i}, page ${page}`).toBe(true)
       }
@@ -250,9 +251,9 @@ class Machine {
     this.host.audit()
     if (this.away !== undefined) this.host.online(this.away.start, this.away.end)
     expect(this.host.frames.free).toBe(FRAMES)
-    expect(this.host.memory.swap.usage.used).toBe(0)
-    expect(this.host.memory.arena.objects()).toEqual({ rmapItems: 0, stableNodes: 0, pageTables: 0 })
-    expect(this.host.memory.anonVmas.live).toBe(0)
+    expect(memoryOf(this.host).swap.usage.used).toBe(0)
+    expect(objectsOf(this.host)).toEqual({ rmapItems: 0, stableNodes: 0, pageTables: 0 })
+    expect(memoryOf(this.host).anonVmas.live).toBe(0)
     expect(this.host.warnings()).toEqual([])
   }
 }
@@ -264,7 +265,7 @@ describe.each(INDEX_NAMES)('everything at once, index %s', (index) => {
   it.each(Array.from({ length: SEEDS }, (_, i) => FIRST + i))('seed %i', async (seed) => {
     const source = random(seed)
     const options = { cowPolicy: source.pick(COW_POLICIES), reuseKsm: source.chance(0.3) }
-    const host = await boot({ index, frames: FRAMES, numaNodes: 2, ...options })
+    const host = await bootHost({ index, frames: FRAMES, numaNodes: 2, ...options })
     host.ksm.set('stable_node_chains_prune_millisecs', 0)
     const machine = new Machine(host, source)
     const done: string[] = []

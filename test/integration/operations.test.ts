@@ -2,9 +2,10 @@
 // happens, every invariant holds, no other page is touched, the host can go on, and in the end nothing is left.
 
 import { describe, expect, it } from 'vitest'
-import { errnoOf, holds, PAGE } from '../support/machine.ts'
+import { memoryOf, objectsOf } from '../support/inside.ts'
 import { ALL, ON_A_HOST, ON_AN_MM, type Operation } from '../support/operations.ts'
 import { AT, makeScene, picture, type Scene, STATES, type State } from '../support/scenes.ts'
+import { errnoOf, holds, PAGE } from '../support/world.ts'
 
 /** The range's pages that must be as they were, in every mm that has them. */
 function expectIntact(scene: Scene, { touches = [], reachesOthers }: Operation): void {
@@ -31,16 +32,16 @@ function expectEnd({ host, pins }: Scene, state: State): void {
   host.close()
   host.ksm.set('run', 2)
   host.audit()
-  const lost = host.memory.arena.endPfn - host.memory.arena.firstPfn - host.frames.total
+  const lost = memoryOf(host).arena.endPfn - memoryOf(host).arena.firstPfn - host.frames.total
   const broken = Array.from(
     { length: 48 },
-    (_, i) => host.frame(host.memory.arena.firstPfn + i).flags,
+    (_, i) => host.frame(memoryOf(host).arena.firstPfn + i).flags,
   ).filter((flags) => flags.includes('hwpoison') && !flags.includes('offline')).length
   expect(host.frames.free, 'every frame is free').toBe(48 - lost - broken)
-  expect(host.memory.swap.usage.used, 'every slot is free').toBe(0)
-  expect(host.memory.arena.objects()).toEqual({ rmapItems: 0, stableNodes: 0, pageTables: 0 })
-  expect(host.memory.anonVmas.live).toBe(0)
-  expect(host.memory.notifiers).toBe(0)
+  expect(memoryOf(host).swap.usage.used, 'every slot is free').toBe(0)
+  expect(objectsOf(host)).toEqual({ rmapItems: 0, stableNodes: 0, pageTables: 0 })
+  expect(memoryOf(host).anonVmas.live).toBe(0)
+  expect(memoryOf(host).notifiers).toBe(0)
   expect(host.warnings()).toEqual([])
 }
 

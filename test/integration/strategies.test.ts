@@ -12,8 +12,8 @@ import {
   stillClock,
 } from '../../src/index.ts'
 import { type MergeOptions, type MergeResult, mergeImages } from '../../src/lab/index.ts'
-import { contentBytes, PAGE } from '../support/history.ts'
 import { type Random, random } from '../support/random.ts'
+import { contentBytes, PAGE } from '../support/world.ts'
 
 const SOURCE = 'synth:demo,pages=200'
 

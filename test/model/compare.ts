@@ -3,7 +3,9 @@
 
 import { ZERO_PFN } from '../../assembly/abi.ts'
 import type { Host, IndexName, Mm } from '../../src/index.ts'
-import { KNOBS, PAGE, type Program, regionAddress, runHistory } from '../support/history.ts'
+import { KNOBS, type Program, regionAddress, runHistory } from '../support/history.ts'
+import { memoryOf } from '../support/inside.ts'
+import { PAGE } from '../support/world.ts'
 import { type Errno, Model } from './model.ts'
 import { REGION_PAGES, REGIONS } from './programs.ts'
 
@@ -61,7 +63,7 @@ function comparePages(
   model: Model,
   equal: (what: string, found: unknown, wanted: unknown) => void,
 ): void {
-  const { arena } = host.memory
+  const { arena } = memoryOf(host)
   // Frames have different names on both sides: what must agree is which places have the same one.
   const firstPlace = { host: new Map<number, string>(), model: new Map<number, string>() }
   for (const [p, mm] of processes) {

@@ -6,7 +6,8 @@ import fc from 'fast-check'
 import { FRAME_PINNED, PTE_PRESENT, PTE_UFFD_WP, PTE_WRITE } from '../../assembly/abi.ts'
 import type { Advice, Errno, KnobName } from '../../src/index.ts'
 import { ptePfn } from '../../src/mm/page/pte.ts'
-import { contentBytes, PAGE } from '../support/history.ts'
+import { memoryOf, pteOf } from '../support/inside.ts'
+import { contentBytes, PAGE } from '../support/world.ts'
 import type { Need } from './race-locks.ts'
 import type { World } from './race-world.ts'
 import { type Cell, Guest, isPoisoned, type Page, type SharedCells, ZEROS, zeroCell } from './shadow.ts'
@@ -104,7 +105,7 @@ export const OPERATIONS = {
     [guest, region, page, content],
     'nothing',
     onGuest((world, target, [, r, p, c]) => {
-      const pte = world.host.memory.pageTables.get(target.mm.pgd, vpnOf(r, p))
+      const pte = pteOf(target.mm, vpnOf(r, p) * PAGE)
       if ((pte & PTE_PRESENT) === 0 || (pte & PTE_WRITE) === 0) return
       putDirectly(world, target, vpnOf(r, p), ptePfn(pte), contentBytes(c))
     }),
@@ -327,7 +328,7 @@ export const OPERATIONS = {
     'nothing',
     onFrame((world, pfn) => {
       const { host } = world
-      if (!host.memory.frames.isAnon(pfn)) return
+      if (!memoryOf(host).frames.isAnon(pfn)) return
       const frames = host.frames.free
       if (host.reclaim(pfn) === undefined && host.frames.free <= frames - 1)
         throw new Error('nothing came free')
@@ -345,7 +346,7 @@ export const OPERATIONS = {
   ),
 
   offline: operation(2, [fc.nat(7)], 'hotplug', (world, [eighth]) => {
-    const { arena } = world.host.memory
+    const { arena } = memoryOf(world.host)
     const size = Math.floor((arena.endPfn - arena.firstPfn) / 8)
     const start = arena.firstPfn + eighth * size
     if (world.offline.some((other) => other.start === start)) return
@@ -477,14 +478,14 @@ function onGuest(act: (world: World, target: Guest, args: readonly number[]) => 
 /** Acts on the frame that a guest maps somewhere. */
 function onFrame(act: (world: World, pfn: number, args: readonly number[]) => void): Run {
   return onGuest((world, target, args) => {
-    const pte = world.host.memory.pageTables.get(target.mm.pgd, vpnOf(args[1]!, args[2]!))
-    if ((pte & PTE_PRESENT) !== 0 && world.host.memory.frames.isFrame(ptePfn(pte))) {
+    const pte = pteOf(target.mm, vpnOf(args[1]!, args[2]!) * PAGE)
+    if ((pte & PTE_PRESENT) !== 0 && memoryOf(world.host).frames.isFrame(ptePfn(pte))) {
       act(world, ptePfn(pte), args)
     }
   })
 }
 
-const nodes = (world: World): number => world.host.memory.frames.numaNodes
+const nodes = (world: World): number => memoryOf(world.host).frames.numaNodes
 
 const range = (start: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => start + i)
 
@@ -517,7 +518,7 @@ function store(
 ): void {
   const before = target.pages.get(vpn)
   const allowed = before !== undefined && (before.writable || (force && before.shared === undefined))
-  const reported = allowed && isReported(world, target, vpn)
+  const reported = allowed && isReported(target, vpn)
   const errno = world.attempt(() => target.mm.write(vpn * PAGE + offset, bytes, { force }))
   if (reported && errno === undefined && !world.disturbed)
     throw new Error(`page ${vpn}: nobody heard of a write`)
@@ -528,16 +529,16 @@ function store(
 }
 
 /** Must a write wait for a handler, which does not let it go? */
-function isReported(world: World, target: Guest, vpn: number): boolean {
-  const pte = world.host.memory.pageTables.get(target.mm.pgd, vpn)
+function isReported(target: Guest, vpn: number): boolean {
+  const pte = pteOf(target.mm, vpn * PAGE)
   const isProtected = (pte & PTE_PRESENT) !== 0 && (pte & PTE_UFFD_WP) !== 0
   return isProtected && target.mm.userfault !== undefined && !letsGo(vpn)
 }
 
 function putDirectly(world: World, target: Guest, vpn: number, pfn: number, bytes: Uint8Array): void {
   // A pinned page is copied for a child: which of the two contents it gets nobody has promised.
-  if (target === world.forking && world.host.memory.frames.hasFlag(pfn, FRAME_PINNED)) return
-  world.host.memory.arena.page(pfn).set(bytes)
+  if (target === world.forking && memoryOf(world.host).frames.hasFlag(pfn, FRAME_PINNED)) return
+  memoryOf(world.host).arena.page(pfn).set(bytes)
   target.pages.get(vpn)!.cell.bytes = bytes
 }
 
@@ -619,7 +620,7 @@ function hold(
 }
 
 function breakFrame(world: World, pfn: number, recover: boolean): void {
-  if (!world.host.memory.frames.isAnon(pfn)) return
+  if (!memoryOf(world.host).frames.isAnon(pfn)) return
   const { told } = world.host.memoryFailure(pfn, { recover })
   for (const { mm, address } of told) {
     const victim = world.all.find((other) => other.mm.name === mm)

@@ -13,7 +13,8 @@ import {
 import type { MmStruct } from '../../src/mm/model/mm-struct.ts'
 import { isKsm } from '../../src/mm/page/rmap.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
-import { PAGE } from '../support/history.ts'
+import { ksmOf, memoryOf } from '../support/inside.ts'
+import { pageOf } from '../support/world.ts'
 import { type Held, LOCKS, machineLockOf, mayTake, NO_PAGE_HELD } from './race-locks.ts'
 import { OPERATIONS, type OperationName } from './race-operations.ts'
 import { domainFaults, faultsMidway, faultsOf, type Guest, type HeldPin, pinFaults } from './shadow.ts'
@@ -102,8 +103,8 @@ export class World {
   /** Ends everything: every frame must come back, and every record go. */
   finish(): void {
     const { host } = this
-    host.memory.race = undefined
-    host.memory.frames.failAlloc = undefined
+    memoryOf(host).race = undefined
+    memoryOf(host).frames.failAlloc = undefined
     this.store.failing = false
     for (const { start, end } of this.offline.splice(0)) host.online(start, end)
     for (const { pin } of this.pins.splice(0)) pin.release()
@@ -112,14 +113,14 @@ export class World {
     host.ksm.scan(2)
     host.ksm.set('run', 2)
     this.check()
-    const { arena, frames, anonVmas, notifiers, swap } = host.memory
+    const { arena, frames, anonVmas, notifiers, swap } = memoryOf(host)
     let broken = 0
     for (let pfn = arena.firstPfn; pfn < arena.endPfn; pfn++)
       if (frames.hasFlag(pfn, FRAME_POISONED)) broken++
     const left = {
       frames: host.frames.total - broken - host.frames.free,
       anonVmas: anonVmas.live,
-      mms: [...host.memory.mms()].length,
+      mms: [...memoryOf(host).mms()].length,
       notifiers,
       swapSlots: swap.usage.used,
       ...arena.objects(),
@@ -201,7 +202,7 @@ export class World {
     const mode = LOCKS[point]
     if (mode === 'none') return undefined
     if (mode !== 'cursor') return { mm: mm!, mode }
-    const visited = this.host.ksm.state.cursor.slot.mm
+    const visited = ksmOf(this.host).cursor.slot.mm
     return visited === undefined ? undefined : { mm: visited, mode: 'read' }
   }
 
@@ -215,9 +216,9 @@ export class World {
   }
 
   private mergedPageIsLocked(): boolean {
-    const { arena, frames } = this.host.memory
+    const { arena, frames } = memoryOf(this.host)
     for (let pfn = arena.firstPfn; pfn < arena.endPfn; pfn++) {
-      if (frames.hasFlag(pfn, FRAME_LOCKED) && isKsm(this.host.memory, pfn)) return true
+      if (frames.hasFlag(pfn, FRAME_LOCKED) && isKsm(memoryOf(this.host), pfn)) return true
     }
     return false
   }
@@ -256,7 +257,7 @@ function failingStore(): FailingStore {
   const store: FailingStore = {
     slots: SWAP_SLOTS,
     failing: false,
-    peek: (slot) => pages.get(slot) ?? new Uint8Array(PAGE).fill(0xee),
+    peek: (slot) => pages.get(slot) ?? pageOf(0xee),
     read(slot, into) {
       expectSound()
       into.set(pages.get(slot)!)

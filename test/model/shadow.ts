@@ -13,7 +13,8 @@ import {
 import { type Host, type Mm, type NotifierRange, type Pin, SecondaryMmu } from '../../src/index.ts'
 import { VM_READ, VM_WRITE } from '../../src/mm/model/vma.ts'
 import { isSwapPte, ptePfn, swapEntryOf } from '../../src/mm/page/pte.ts'
-import { PAGE } from '../support/history.ts'
+import { memoryOf } from '../support/inside.ts'
+import { PAGE } from '../support/world.ts'
 
 /** What is read somewhere. Private pages have one each, shared ones one for all who map the same. */
 export interface Cell {
@@ -95,7 +96,7 @@ export interface HeldPin {
 
 /** Reads what stands behind a virtual page without touching anything: undefined if it can be read only from swap. */
 export function peek(host: Host, mm: Mm, vpn: number, fromSwap: (slot: number) => Uint8Array): Uint8Array {
-  const { pageTables, arena, frames, swap } = host.memory
+  const { pageTables, arena, frames, swap } = memoryOf(host)
   const pte = pageTables.get(mm.pgd, vpn)
   if ((pte & PTE_PRESENT) !== 0) return (pte & PTE_SPECIAL) !== 0 ? ZEROS : arena.page(ptePfn(pte))
   const vma = mm.vmas.at(vpn)
@@ -110,7 +111,7 @@ export function peek(host: Host, mm: Mm, vpn: number, fromSwap: (slot: number) =
 
 /** Is the page's frame broken, though nobody could be told? */
 export function isPoisoned(host: Host, mm: Mm, vpn: number): boolean {
-  const { pageTables, frames, swap } = host.memory
+  const { pageTables, frames, swap } = memoryOf(host)
   const pte = pageTables.get(mm.pgd, vpn)
   if ((pte & (PTE_PRESENT | PTE_SPECIAL)) === PTE_PRESENT) return frames.hasFlag(ptePfn(pte), FRAME_POISONED)
   if (!isSwapPte(pte)) return false
@@ -121,7 +122,7 @@ export function isPoisoned(host: Host, mm: Mm, vpn: number): boolean {
 /** What is wrong with a guest at rest, one line each. */
 export function faultsOf(host: Host, guest: Guest, fromSwap: (slot: number) => Uint8Array): string[] {
   const { mm, pages } = guest
-  const { pageTables } = host.memory
+  const { pageTables } = memoryOf(host)
   const wrong: string[] = []
   let mapped = 0
   for (const vma of mm.vmas) mapped += vma.end - vma.start
@@ -147,7 +148,7 @@ export function faultsOf(host: Host, guest: Guest, fromSwap: (slot: number) => U
 /** What may never be wrong, not even in the middle of something: mapped bytes, and a secondary MMU's translations. */
 export function faultsMidway(host: Host, guest: Guest): string[] {
   const { mm, mmu } = guest
-  const { pageTables, arena } = host.memory
+  const { pageTables, arena } = memoryOf(host)
   const wrong: string[] = []
   for (const [vpn, page] of guest.pages) {
     const where = `${mm.name}, page ${vpn}`
@@ -169,7 +170,7 @@ export function faultsMidway(host: Host, guest: Guest): string[] {
 
 /** Frames that guests of different domains map, and zero pages placed where domains forbid it. */
 export function domainFaults(host: Host, guests: readonly Guest[]): string[] {
-  const { pageTables } = host.memory
+  const { pageTables } = memoryOf(host)
   const owners = new Map<number, string>()
   const wrong: string[] = []
   for (const { mm, pages } of guests) {

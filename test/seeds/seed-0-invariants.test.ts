@@ -6,8 +6,10 @@ import { ZERO_PFN } from '../../assembly/abi.ts'
 import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore, PagefoldError } from '../../src/index.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
+import { ksmOf, memoryOf } from '../support/inside.ts'
+import { always } from '../support/races.ts'
 import { type Random, random } from '../support/random.ts'
-import { always, contentBytes, counted, ksmOf, machine, PAGE } from '../support/seeds.ts'
+import { contentBytes, counted, makeHost, PAGE } from '../support/world.ts'
 
 const PAGES = 4
 const CONTENTS = 3
@@ -24,7 +26,7 @@ interface World {
 /** Stops at once when a key is stored that is nobody's, or a node goes that a page still names. */
 function guardKeys(host: Host): { stored: number; freed: number } {
   const seen = { stored: 0, freed: 0 }
-  const { frames } = host.memory
+  const { frames } = memoryOf(host)
   const { nodes } = ksmOf(host)
   const setMapping = frames.setMapping.bind(frames)
   frames.setMapping = (pfn, mapping) => {
@@ -41,7 +43,7 @@ function guardKeys(host: Host): { stored: number; freed: number } {
   nodes.free = (node) => {
     seen.freed++
     const key = nodes.key(node)
-    const { firstPfn, endPfn } = host.memory.arena
+    const { firstPfn, endPfn } = memoryOf(host).arena
     for (let pfn = firstPfn; pfn < endPfn; pfn++) {
       expect(frames.mapping(pfn), `frame ${pfn} names the node being freed`).not.toBe(key)
     }
@@ -51,7 +53,7 @@ function guardKeys(host: Host): { stored: number; freed: number } {
 }
 
 function checkNodes(host: Host): void {
-  const { frames } = host.memory
+  const { frames } = memoryOf(host)
   const { nodes, items } = ksmOf(host)
   const byNode = new Map<number, number>()
   for (const slot of ksmOf(host).slots) {
@@ -68,7 +70,7 @@ function checkNodes(host: Host): void {
     if (frames.mapping(pfn) !== nodes.key(node)) continue
     expect(frames.refcount(pfn)).toBeGreaterThanOrEqual(frames.mapcount(pfn))
   }
-  const { shared, sharing } = counted(host)
+  const [shared, sharing] = counted(host)
   expect(lengths, 'the lists add up').toBe(shared + sharing)
 }
 
@@ -118,7 +120,7 @@ function act(world: World): void {
 }
 
 async function history(index: (typeof INDEX_NAMES)[number], seed: number) {
-  const host = await machine({ index, frames: 48 })
+  const host = await makeHost({ index, frames: 48 })
   host.swapOn(memorySwapStore(64))
   const seen = guardKeys(host)
   const world: World = { host, guests: [], random: random(seed) }
@@ -159,9 +161,9 @@ describe.each(INDEX_NAMES)('seed 0, trees ordered by %s', (index) => {
   })
 
   it('fuzz catches a frame that keeps its mapping when it is freed', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const seen = guardKeys(host)
-    const { frames } = host.memory
+    const { frames } = memoryOf(host)
     const setMapping = frames.setMapping.bind(frames)
     frames.setMapping = (pfn, mapping) => {
       if (mapping !== 0) setMapping(pfn, mapping)

@@ -5,22 +5,15 @@
 import { describe, expect, it } from 'vitest'
 import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
-import {
-  counted,
-  ksmOf,
-  machine,
-  mapPages,
-  nodeOf,
-  PAGE,
-  SHARED_CONTENT,
-  sharedPair,
-  sharePage,
-} from '../support/seeds.ts'
+import { ksmOf, memoryOf, nodeOf, objectsOf } from '../support/inside.ts'
+import { SHARED_CONTENT, sharedPair, sharePage } from '../support/shared-pair.ts'
+import { addRange, makeHost, PAGE } from '../support/world.ts'
 
 type Mutant = (host: Host) => void
 
 /** A node that keeps its page: what Linux did until 2009. */
-const nodeHoldsReference: Mutant = ({ memory: { frames } }) => {
+const nodeHoldsReference: Mutant = (host) => {
+  const { frames } = memoryOf(host)
   const setMapping = frames.setMapping.bind(frames)
   frames.setMapping = (pfn, mapping) => {
     if (StableNodes.ofMapping(mapping) !== 0) frames.get(pfn)
@@ -29,7 +22,8 @@ const nodeHoldsReference: Mutant = ({ memory: { frames } }) => {
 }
 
 /** A freed frame goes on saying whose page it was. */
-const mappingOutlivesPage: Mutant = ({ memory: { frames } }) => {
+const mappingOutlivesPage: Mutant = (host) => {
+  const { frames } = memoryOf(host)
   const setMapping = frames.setMapping.bind(frames)
   frames.setMapping = (pfn, mapping) => {
     if (mapping !== 0) setMapping(pfn, mapping)
@@ -39,7 +33,7 @@ const mappingOutlivesPage: Mutant = ({ memory: { frames } }) => {
 describe.each(INDEX_NAMES)('seed 0, trees ordered by %s', (index) => {
   /** Runs T0-1 and T0-2 on a machine that may have been spoilt. */
   async function freedAtOnce(mutant?: Mutant): Promise<void> {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     mutant?.(host)
     const { a, b, p, q, k } = sharePage(host)
     expect(host.frame(k), 'T0-1').toMatchObject({ refcount: 2, mapcount: 2, mapping: { kind: 'ksm' } })
@@ -49,23 +43,25 @@ describe.each(INDEX_NAMES)('seed 0, trees ordered by %s', (index) => {
     expect(host.frames.free, 'T0-2, one left').toBe(free)
     b.munmap(q, PAGE)
     expect(host.frames.free, 'T0-2, at once').toBe(free + 1)
-    expect(host.memory.frames.mapping(k), 'T0-2, mapping').toBe(0)
-    expect(counted(host), 'T0-2, counters lag').toEqual({ shared: 1, sharing: 1, items: 2 })
+    expect(memoryOf(host).frames.mapping(k), 'T0-2, mapping').toBe(0)
+    expect(host.ksm.counters(), 'T0-2, counters lag').toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+    expect(objectsOf(host).rmapItems).toBe(2)
   }
 
   it('T0-1 (0.1, 0.5): no hidden reference; the frame of the page scanned second survives', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const a = host.createMm()
     const b = host.createMm()
-    const p = mapPages(a, [SHARED_CONTENT])
-    const q = mapPages(b, [SHARED_CONTENT])
+    const p = addRange(a, [SHARED_CONTENT])
+    const q = addRange(b, [SHARED_CONTENT])
     const [first, second] = [a.pfn(p)!, b.pfn(q)!]
     host.ksm.scan(2)
     expect([a.pfn(p), b.pfn(q)]).toEqual([second, second])
     expect(host.frame(second)).toMatchObject({ refcount: 2, mapcount: 2 })
-    expect(host.memory.frames.mapping(second)).toBe(ksmOf(host).nodes.key(nodeOf(host, second)))
+    expect(memoryOf(host).frames.mapping(second)).toBe(ksmOf(host).nodes.key(nodeOf(host, second)))
     expect(host.frame(first)).toMatchObject({ refcount: 0, mapping: undefined })
-    expect(counted(host)).toEqual({ shared: 1, sharing: 1, items: 2 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+    expect(objectsOf(host).rmapItems).toBe(2)
     host.audit()
   })
 
@@ -88,14 +84,15 @@ describe.each(INDEX_NAMES)('seed 0, trees ordered by %s', (index) => {
     expect(host.frame(k)).toMatchObject({ refcount: 0, mapping: undefined })
     expect(host.frames.free).toBe(free - 1)
     expect([a.read(p, 2), b.read(q, 2)]).toEqual([Uint8Array.of(1, 0), Uint8Array.of(2, 0)])
-    expect(counted(host)).toEqual({ shared: 1, sharing: 1, items: 2 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+    expect(objectsOf(host).rmapItems).toBe(2)
     expect(host.vmstat().cow_ksm).toBe(2)
     host.audit()
   })
 
   it('T0-4 (0.7): the next visit cleans up, telling of the node once and of each sharing item once', async () => {
     const { host, a, b, p, q, k } = await sharedPair({ index })
-    const { anonVmas } = host.memory
+    const { anonVmas } = memoryOf(host)
     expect([...anonVmas].map(({ refcount }) => refcount)).toEqual([2, 2])
     a.munmap(p, PAGE)
     b.munmap(q, PAGE)
@@ -109,9 +106,10 @@ describe.each(INDEX_NAMES)('seed 0, trees ordered by %s', (index) => {
     host.ksm.scan(1)
     // B's item was appended last and so comes first; A's, the last one, goes silently.
     expect(told).toEqual([`item of B, ${k}`, `page ${k}`])
-    expect(counted(host)).toEqual({ shared: 0, sharing: 0, items: 0 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 0, pages_sharing: 0 })
+    expect(objectsOf(host).rmapItems).toBe(0)
     expect(anonVmas.live).toBe(0)
-    expect(host.memory.arena.objects().stableNodes).toBe(0)
+    expect(objectsOf(host).stableNodes).toBe(0)
     host.audit()
   })
 
@@ -143,7 +141,7 @@ describe.each(INDEX_NAMES)('seed 0, trees ordered by %s', (index) => {
     expect(host.frames.free).toBe(free)
     b.munmap(q, PAGE)
     expect(host.frames.free).toBe(free + 1)
-    expect(host.memory.swap.usage.used).toBe(0)
+    expect(memoryOf(host).swap.usage.used).toBe(0)
     host.audit()
   })
 })

@@ -5,21 +5,18 @@ import { RMAP_STABLE, RMAP_VOLATILE } from '../../assembly/abi.ts'
 import { type Host, INDEX_NAMES, type Mm } from '../../src/index.ts'
 import { getKsmPage } from '../../src/ksm/keyhole.ts'
 import { itemsOf } from '../../src/ksm/rmap-walk.ts'
+import { ksmOf, memoryOf, nodeOf, objectsOf } from '../support/inside.ts'
+import { once } from '../support/races.ts'
+import { SHARED_CONTENT, sharedPair, sharePage } from '../support/shared-pair.ts'
 import {
+  addRange,
   contentBytes,
   counted,
   expectContent,
-  ksmOf,
-  machine,
-  mapPages,
-  nodeOf,
-  once,
+  makeHost,
   PAGE,
-  SHARED_CONTENT,
-  sharedPair,
-  sharePage,
   useUpFrames,
-} from '../support/seeds.ts'
+} from '../support/world.ts'
 
 type Mutant = (host: Host) => void
 
@@ -38,24 +35,24 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
   })
 
   it('0.7: a stale node goes with its items in list order, and each drops its anon_vma exactly once', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const mms = [1, 2, 3].map((n) => host.createMm({ name: `guest ${n}` }))
-    const at = mms.map((mm) => mapPages(mm, [SHARED_CONTENT]))
+    const at = mms.map((mm) => addRange(mm, [SHARED_CONTENT]))
     host.ksm.scan(2)
     const { items } = ksmOf(host)
     const node = nodeOf(host, mms[0]!.pfn(at[0]!)!)
     const listed = itemsOf(ksmOf(host), node)
     expect(listed).toHaveLength(3)
     const steps: string[] = []
-    const names = new Map(listed.map((item) => [item, host.memory.mm(items.mm(item)).name]))
-    const { anonVmas } = host.memory
+    const names = new Map(listed.map((item) => [item, memoryOf(host).mm(items.mm(item)).name]))
+    const { anonVmas } = memoryOf(host)
     const put = anonVmas.put.bind(anonVmas)
     anonVmas.put = (anonVma) => {
       steps.push(`put ${anonVma.id}`)
       put(anonVma)
     }
     host.on('ksm_remove_rmap_item', ({ rmap_item }) => {
-      const { shared, sharing } = counted(host)
+      const [shared, sharing] = counted(host)
       steps.push(`${names.get(rmap_item)}, ${shared} + ${sharing}`)
     })
     const held = listed.map((item) => items.anonVma(item))
@@ -71,7 +68,7 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
       `put ${held[1]}`,
       `put ${held[2]}`,
     ])
-    expect(host.memory.arena.objects().stableNodes).toBe(0)
+    expect(objectsOf(host).stableNodes).toBe(0)
     host.audit()
   })
 
@@ -83,22 +80,22 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
       const node = nodeOf(host, k)
       const [ofB, ofA] = itemsOf(ksmOf(host), node) as [number, number]
       const child = a.fork({ name: 'child' })
-      const anonVma = host.memory.anonVmas.of(items.anonVma(ofA))
+      const anonVma = memoryOf(host).anonVmas.of(items.anonVma(ofA))
       const references = anonVma.refcount
       a.write(p, Uint8Array.of(1))
       b.write(q, Uint8Array.of(2))
       host.ksm.scanPages(1)
-      expect(counted(host), 'one item left').toMatchObject({ shared: 1, sharing: 0 })
+      expect(host.ksm.counters(), 'one item left').toMatchObject({ pages_shared: 1, pages_sharing: 0 })
       expect(items.state(ofA)).toBe(RMAP_VOLATILE)
       expect(items.state(ofB)).toBe(RMAP_STABLE)
       expect(anonVma.refcount, "A's reference has gone").toBe(references - 1)
       host.ksm.scanPages(1)
-      expect(counted(host), 'none left').toMatchObject({ shared: 0, sharing: 0 })
-      expect(host.memory.arena.objects().stableNodes, 'the node is still there').toBe(1)
-      expect(host.memory.frames.mapping(k)).toBe(nodes.key(node))
+      expect(host.ksm.counters(), 'none left').toMatchObject({ pages_shared: 0, pages_sharing: 0 })
+      expect(objectsOf(host).stableNodes, 'the node is still there').toBe(1)
+      expect(memoryOf(host).frames.mapping(k)).toBe(nodes.key(node))
       expect(nodes.length(node)).toBe(0)
       host.ksm.scanPages(1) // the child, which maps the page too
-      expect(counted(host), 'the child has joined').toMatchObject({ shared: 1, sharing: 0 })
+      expect(host.ksm.counters(), 'the child has joined').toMatchObject({ pages_shared: 1, pages_sharing: 0 })
       expect(child.pfn(p)).toBe(k)
       host.audit()
     }
@@ -119,7 +116,7 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
 
   it('0.9: a peep that fails while one item is being removed has cleaned that item too', async () => {
     const { host, a, b, p, q } = await sharedPair({ index })
-    const { anonVmas } = host.memory
+    const { anonVmas } = memoryOf(host)
     const puts: number[] = []
     const put = anonVmas.put.bind(anonVmas)
     a.munmap(p, PAGE)
@@ -135,12 +132,12 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
   })
 
   it('T0-10 (0.11): no memory for the node: both pages are private again, and merge in the next scan', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const a = host.createMm()
     const b = host.createMm()
-    const p = mapPages(a, [SHARED_CONTENT])
-    const q = mapPages(b, [SHARED_CONTENT])
-    const references = (): number[] => [...host.memory.anonVmas].map(({ refcount }) => refcount)
+    const p = addRange(a, [SHARED_CONTENT])
+    const q = addRange(b, [SHARED_CONTENT])
+    const references = (): number[] => [...memoryOf(host).anonVmas].map(({ refcount }) => refcount)
     const before = references()
     const { nodes, items } = ksmOf(host)
     const alloc = nodes.alloc.bind(nodes)
@@ -151,7 +148,8 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
     expect(a.pfn(p)).not.toBe(b.pfn(q))
     for (const slot of ksmOf(host).slots) expect(items.state(slot.rmapList)).toBe(RMAP_VOLATILE)
     expect(references()).toEqual(before)
-    expect(counted(host)).toEqual({ shared: 0, sharing: 0, items: 2 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 0, pages_sharing: 0 })
+    expect(objectsOf(host).rmapItems).toBe(2)
     for (const [mm, at] of [
       [a, p],
       [b, q],
@@ -161,16 +159,16 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
     }
     host.audit()
     host.ksm.scan(1)
-    expect(counted(host)).toMatchObject({ shared: 1, sharing: 1 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
     host.audit()
   })
 
   it('0.12: a merged page without a node is left as it is by ksmd', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const a = host.createMm({ name: 'A' })
     const b = host.createMm({ name: 'B' })
-    const p = mapPages(a, [SHARED_CONTENT])
-    const q = mapPages(b, [SHARED_CONTENT])
+    const p = addRange(a, [SHARED_CONTENT])
+    const q = addRange(b, [SHARED_CONTENT])
     // B's page becomes the merged one; before A's can join, B forks and A's page changes.
     let child = b
     once(host, 'merge: between the two halves', () => {
@@ -178,18 +176,18 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
       a.write(p, Uint8Array.of(1))
     })
     host.ksm.scan(2)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     const k = child.pfn(q)!
     expect(host.frame(k).mapping).toEqual({ kind: 'ksm', id: 0 })
     expect(b.pfn(q), 'B got a copy').not.toBe(k)
     // Equal pages all around do not bring it back into the trees either.
-    mapPages(a, [SHARED_CONTENT])
+    addRange(a, [SHARED_CONTENT])
     host.ksm.scan(3)
     expect(child.pfn(q)).toBe(k)
     expect(host.frame(k)).toMatchObject({ refcount: 1, mapcount: 1, mapping: { kind: 'ksm', id: 0 } })
     expectContent(child, q, SHARED_CONTENT)
     const [ofChild] = [...ksmOf(host).slots].filter(({ mm }) => mm === child)
-    const checksum = Number(host.memory.arena.checksum(k) & 0xffff_ffffn)
+    const checksum = Number(memoryOf(host).arena.checksum(k) & 0xffff_ffffn)
     expect(ksmOf(host).items.oldchecksum(ofChild!.rmapList), 'noted as for any page').toBe(checksum)
     child.write(q, Uint8Array.of(2))
     expect(child.pfn(q)).not.toBe(k)
@@ -197,12 +195,13 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
   })
 
   it('T0-11: what exits gives back every frame without a step of ksmd', async () => {
-    const host = await machine({ index, frames: 600 })
+    const host = await makeHost({ index, frames: 600 })
     const contents = Array.from({ length: 200 }, (_, i) => i + 1)
     const guests = [1, 2].map((n) => host.createMm({ name: `guest ${n}` }))
-    for (const guest of guests) mapPages(guest, contents)
+    for (const guest of guests) addRange(guest, contents)
     host.ksm.scan(2)
-    expect(counted(host)).toEqual({ shared: 200, sharing: 200, items: 400 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 200, pages_sharing: 200 })
+    expect(objectsOf(host).rmapItems).toBe(400)
     const free = host.frames.free
     const scanned = host.ksm.counters().pages_scanned
     for (const guest of guests) guest.exit()
@@ -213,14 +212,15 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
       Math.ceil(items / pagesToScan) * sleepMs
     expect(worstCaseMs(1_000_000, 100, 20)).toBe(200_000)
     host.ksm.scan(1)
-    expect(counted(host)).toEqual({ shared: 0, sharing: 0, items: 0 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 0, pages_sharing: 0 })
+    expect(objectsOf(host).rmapItems).toBe(0)
     host.audit()
   })
 
   it('T0-6: a frame used again for an ordinary page of the same content is not taken for the merged one', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const c = host.createMm({ name: 'C' })
-    const r = mapPages(c, [99])
+    const r = addRange(c, [99])
     const { a, b, p, q, k } = sharePage(host)
     c.write(r, contentBytes(SHARED_CONTENT))
     host.ksm.scan(1) // notes the content of C's page
@@ -228,21 +228,23 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
       a.munmap(p, PAGE)
       b.munmap(q, PAGE)
     })
-    expect(counted(host), 'nobody has noticed yet').toEqual({ shared: 1, sharing: 1, items: 3 })
+    expect(host.ksm.counters(), 'nobody has noticed yet').toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+    expect(objectsOf(host).rmapItems).toBe(3)
     host.ksm.scanPages(1) // C's page looks for its equal, and finds the dead node
     expect(host.frame(k)).toMatchObject({ refcount: 1, mapcount: 1, mapping: { kind: 'anon' } })
     expectContent(c, r, SHARED_CONTENT)
-    expect(counted(host), 'the node has gone').toEqual({ shared: 0, sharing: 0, items: 3 })
+    expect(host.ksm.counters(), 'the node has gone').toMatchObject({ pages_shared: 0, pages_sharing: 0 })
+    expect(objectsOf(host).rmapItems).toBe(3)
     host.ksm.scan(1)
     expect(c.pfn(r)).toBe(k)
     host.audit()
   })
 
   it('T0-7: a frame used again by another node is stale for the first, and the second keeps its items', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const c = host.createMm({ name: 'C' })
     const d = host.createMm({ name: 'D' })
-    const [r, s] = [mapPages(c, [98]), mapPages(d, [99])]
+    const [r, s] = [addRange(c, [98]), addRange(d, [99])]
     sharePage(host, 50) // at the top of a tree ordered by content: what follows do not meet each other
     const { a, b, p, q, k } = sharePage(host, 7)
     const first = nodeOf(host, k)
@@ -261,7 +263,8 @@ describe.each(INDEX_NAMES)('seed 0, nodes in trees ordered by %s', (index) => {
     expect(itemsOf(ksmOf(host), second)).toHaveLength(2)
     expect([c.pfn(r), d.pfn(s)]).toEqual([k, k])
     host.ksm.scan(1)
-    expect(counted(host)).toEqual({ shared: 2, sharing: 2, items: 4 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 2, pages_sharing: 2 })
+    expect(objectsOf(host).rmapItems).toBe(4)
     host.audit()
   })
 })

@@ -7,28 +7,15 @@ import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { BUSY, getKsmPage, type PageLock } from '../../src/ksm/keyhole.ts'
 import { anonMapping } from '../../src/mm/page/rmap.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
-import {
-  always,
-  contentBytes,
-  counted,
-  expectContent,
-  ksmOf,
-  machine,
-  mapPages,
-  nodeOf,
-  once,
-  PAGE,
-  type Pair,
-  SHARED_CONTENT,
-  sharedPair,
-  sharePage,
-  useUpFrames,
-} from '../support/seeds.ts'
+import { ksmOf, memoryOf, nodeOf, objectsOf } from '../support/inside.ts'
+import { always, once } from '../support/races.ts'
+import { type Pair, SHARED_CONTENT, sharedPair, sharePage } from '../support/shared-pair.ts'
+import { addRange, contentBytes, expectContent, makeHost, PAGE, useUpFrames } from '../support/world.ts'
 
 /** Looks through a node's keyhole and lets go at once. */
 function peep(host: Host, node: number, lock?: PageLock): number {
   const pfn = getKsmPage(ksmOf(host), node, lock)
-  if (pfn > 0) host.memory.frames.put(pfn)
+  if (pfn > 0) memoryOf(host).frames.put(pfn)
   return pfn
 }
 
@@ -45,7 +32,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
   it('0.4: peeps in order: the key, a reference, the key again, and with the lock a third time', async () => {
     const { host, k } = await sharedPair({ index })
     const node = nodeOf(host, k)
-    const { frames } = host.memory
+    const { frames } = memoryOf(host)
     const steps: string[] = []
     const mapping = frames.mapping.bind(frames)
     const tryGet = frames.tryGet.bind(frames)
@@ -98,7 +85,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
       })
       expect(passed).toBe(0)
       const taken: number[] = []
-      const { frames } = host.memory
+      const { frames } = memoryOf(host)
       const tryGet = frames.tryGet.bind(frames)
       frames.tryGet = (pfn) => {
         const got = tryGet(pfn)
@@ -111,13 +98,13 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
       expect(taken, 'a reference on C’s page was taken').toEqual([k, 2])
       expect(host.frame(k)).toMatchObject({ refcount: 1, mapcount: 1, mapping: { kind: 'anon' } })
       expectContent(c, r, SHARED_CONTENT)
-      expect(counted(host)).toMatchObject({ shared: 0, sharing: 0 })
+      expect(host.ksm.counters()).toMatchObject({ pages_shared: 0, pages_sharing: 0 })
       host.audit()
     }
     await reused()
     // One look only: what it saw then is what it believes.
     const looksOnce = (host: Host, k: number, key: number): void => {
-      const { frames } = host.memory
+      const { frames } = memoryOf(host)
       const mapping = frames.mapping.bind(frames)
       frames.mapping = (pfn) => (pfn === k ? key : mapping(pfn))
     }
@@ -141,7 +128,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
       expect(getKsmPage(ksmOf(host), node, 'trylock')).toBe(k)
       expect(seen.passed).toBe(1)
       expect(host.frames.free).toBe(free)
-      host.memory.frames.put(k)
+      memoryOf(host).frames.put(k)
       expect(host.frames.free).toBe(free + 1)
       host.audit()
     }
@@ -150,11 +137,11 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
   it('T0-9 (0.6, 0.14): frozen and not in the swap cache, a page is taken for gone', async () => {
     const { host, k } = await sharedPair({ index })
     const node = nodeOf(host, k)
-    const { frames } = host.memory
+    const { frames } = memoryOf(host)
     frames.freeze(k, 2)
     expect(peep(host, node)).toBe(0)
-    expect(counted(host)).toMatchObject({ shared: 0, sharing: 0 })
-    expect(host.memory.arena.page(k)).toEqual(contentBytes(SHARED_CONTENT))
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 0, pages_sharing: 0 })
+    expect(memoryOf(host).arena.page(k)).toEqual(contentBytes(SHARED_CONTENT))
     frames.unfreeze(k, 2)
     // Its mapping names a dead node now. A freezer has to give it another before it unfreezes, as the next test shows.
     expect(() => host.audit()).toThrow(/its node's key|where its node thinks/)
@@ -163,7 +150,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
   it('T0-9 (0.6): whoever freezes such a page has given it a new mapping before it unfreezes', async () => {
     const { host, a, b, p, q, k } = await sharedPair({ index, reuseKsm: true })
     const node = nodeOf(host, k)
-    const { frames, anonVmas } = host.memory
+    const { frames, anonVmas } = memoryOf(host)
     b.munmap(q, PAGE)
     const seen = once(host, 'reuse: after freeze', () => expect(peep(host, node)).toBe(0))
     let atUnfreeze = 0
@@ -189,7 +176,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
       if (point.startsWith('migration')) seen[point] = peep(host, node, 'trylock')
     })
     const moved = host.migrate(k, { node: 0 })
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(seen).toEqual({
       'migration: after freeze': BUSY,
       'migration: after kpfn store': BUSY, // the new page, locked
@@ -200,7 +187,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
     expectContent(a, p, SHARED_CONTENT)
     expectContent(b, q, SHARED_CONTENT)
     expect([a.pfn(p), b.pfn(q)]).toEqual([moved, moved])
-    expect(counted(host)).toMatchObject({ shared: 1, sharing: 1 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
     host.audit()
   })
 
@@ -208,7 +195,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
     const pair = await sharedPair({ index })
     const { host, a, p, k } = pair
     const c = host.createMm({ name: 'C' })
-    const r = mapPages(c, [SHARED_CONTENT])
+    const r = addRange(c, [SHARED_CONTENT])
     host.ksm.scan(1)
     swapCached(pair)
     let visited = 0
@@ -218,7 +205,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
       visited = host.ksm.counters().pages_scanned - scanned
     })
     const moved = host.migrate(k, { node: 0 })
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(visited, 'C was visited, and waited').toBe(1)
     expect(c.pfn(r)).not.toBe(moved)
     host.audit()
@@ -232,12 +219,12 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
   it.each(['both live', 'the other is gone'] as const)(
     '0.14: a chain keeps a dup whose page is frozen (%s)',
     async (chain) => {
-      const host = await machine({ index })
+      const host = await makeHost({ index })
       host.ksm.set('max_page_sharing', 2)
       const newcomer = host.createMm({ name: 'newcomer' })
-      const r = mapPages(newcomer, [1])
+      const r = addRange(newcomer, [1])
       const mms = [1, 2, 3, 4].map((n) => host.createMm({ name: `guest ${n}` }))
-      const at = mms.map((mm) => mapPages(mm, [SHARED_CONTENT]))
+      const at = mms.map((mm) => addRange(mm, [SHARED_CONTENT]))
       host.ksm.scan(2)
       expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: 2 })
       newcomer.write(r, contentBytes(SHARED_CONTENT))
@@ -250,7 +237,7 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
       if (chain === 'the other is gone') for (const i of [2, 3]) mms[i]!.munmap(at[i]!, PAGE)
       const seen = once(host, 'migration: after freeze', () => host.ksm.scanPages(1)) // the newcomer
       host.migrate(frozen, { node: 0 })
-      host.memory.race = undefined
+      memoryOf(host).race = undefined
       expect(seen.passed).toBe(1)
       const dups = chain === 'both live' ? 2 : 1
       expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: dups })
@@ -265,10 +252,11 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
     const { host, a, b, p, q, k } = await sharedPair({ index })
     const seen = once(host, 'migration: after freeze', () => host.ksm.scan(2))
     const moved = host.migrate(k, { node: 0 })
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(seen.passed).toBe(1)
     expect([a.pfn(p), b.pfn(q)]).toEqual([moved, moved])
-    expect(counted(host)).toEqual({ shared: 1, sharing: 1, items: 2 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+    expect(objectsOf(host).rmapItems).toBe(2)
     host.audit()
   })
 
@@ -280,11 +268,12 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
       host.ksm.scan(1)
     })
     const moved = host.migrate(k, { node: 0 })
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect([child.pfn(p), b.pfn(q)]).toEqual([moved, moved])
     host.audit()
     host.ksm.scan(1)
-    expect(counted(host)).toEqual({ shared: 1, sharing: 1, items: 2 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+    expect(objectsOf(host).rmapItems).toBe(2)
     host.audit()
   })
 
@@ -298,24 +287,24 @@ describe.each(INDEX_NAMES)('seed 0 under races, trees ordered by %s', (index) =>
     expect(peep(host, node)).toBe(moved)
     expect(moved).not.toBe(k)
     expect(seen.passed, 'it started over').toBe(2)
-    expect(counted(host)).toMatchObject({ shared: 1, sharing: 1 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
     host.audit()
   })
 
   it('0.13: a search that meets a stale node removes it, begins again at the top, and finds its page', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const c = host.createMm({ name: 'C' })
-    const r = mapPages(c, [99])
+    const r = addRange(c, [99])
     const top = sharePage(host, 50) // in a tree ordered by content everything passes it
     const wanted = sharePage(host, 60)
     c.write(r, contentBytes(60))
     host.ksm.scan(1)
     top.a.munmap(top.p, PAGE)
     top.b.munmap(top.q, PAGE)
-    expect(host.memory.arena.objects().stableNodes).toBe(2)
+    expect(objectsOf(host).stableNodes).toBe(2)
     host.ksm.scanPages(1) // C alone
     expect(c.pfn(r), 'in the same visit').toBe(wanted.k)
-    expect(host.memory.arena.objects().stableNodes).toBe(index === 'content' ? 1 : 2)
+    expect(objectsOf(host).stableNodes).toBe(index === 'content' ? 1 : 2)
     host.audit()
   })
 })

@@ -7,12 +7,15 @@ import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/inde
 import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
 import { getAnonVma } from '../../src/mm/page/rmap.ts'
 import { type Forest, forest, namesFreed, namesOf, permutations } from '../support/forest.ts'
-import { contentBytes, expectContent, ksmOf, machine, mapPages, once, PAGE } from '../support/seeds.ts'
+import { ksmOf, memoryOf } from '../support/inside.ts'
+import { once } from '../support/races.ts'
+import { addRange, contentBytes, expectContent, makeHost, PAGE } from '../support/world.ts'
 
 type Mutant = (host: Host) => void
 
 /** What was posted first: no reference on the root. */
-const forkTakesNoReference: Mutant = ({ memory: { anonVmas } }) => {
+const forkTakesNoReference: Mutant = (host) => {
+  const { anonVmas } = memoryOf(host)
   const fork = anonVmas.fork.bind(anonVmas)
   anonVmas.fork = (vma, parentVma) => {
     const live = anonVmas.live
@@ -22,7 +25,8 @@ const forkTakesNoReference: Mutant = ({ memory: { anonVmas } }) => {
 }
 
 /** What was posted next: the root drops a reference on itself that it never took. */
-const rootDropsItself: Mutant = ({ memory: { anonVmas } }) => {
+const rootDropsItself: Mutant = (host) => {
+  const { anonVmas } = memoryOf(host)
   const put = anonVmas.put.bind(anonVmas)
   anonVmas.put = (anonVma) => {
     const last = anonVma.refcount === 1
@@ -31,20 +35,20 @@ const rootDropsItself: Mutant = ({ memory: { anonVmas } }) => {
   }
 }
 
-const migrationTakesNoReference: Mutant = ({ memory: { anonVmas } }) => {
-  anonVmas.get = () => {}
+const migrationTakesNoReference: Mutant = (host) => {
+  memoryOf(host).anonVmas.get = () => {}
 }
 
 const vmaOf = (mm: Mm, address: number) => mm.vmas.at(address / PAGE)!
 
 /** A process with one written page, and a guest outside the forest whose page of the same content waits to be shared. */
 async function familyAndStranger(options: { index: (typeof INDEX_NAMES)[number] }, mutant?: Mutant) {
-  const host = await machine(options)
+  const host = await makeHost(options)
   const stranger = host.createMm({ name: 'stranger' })
-  mapPages(stranger, [7])
+  addRange(stranger, [7])
   mutant?.(host)
   const parent = host.createMm({ name: 'P' })
-  const at = mapPages(parent, [1], false)
+  const at = addRange(parent, [1], { mergeable: false })
   return { host, parent, at }
 }
 
@@ -77,9 +81,9 @@ describe.each(INDEX_NAMES)('seed 1, trees ordered by %s', (index) => {
     host.ksm.scan(1)
     expect(freed).toEqual(['a', 'R'])
     host.audit()
-    for (const mm of host.memory.mms()) (mm as Mm).exit()
+    for (const mm of memoryOf(host).mms()) (mm as Mm).exit()
     host.ksm.scan(1)
-    expect(host.memory.anonVmas.live).toBe(0)
+    expect(memoryOf(host).anonVmas.live).toBe(0)
     host.audit()
   })
 
@@ -139,7 +143,7 @@ describe.each(INDEX_NAMES)('seed 1, trees ordered by %s', (index) => {
         const what = `${order.join('')}, drop at ${dropAt}: ${freed.join('')}`
         expect([...freed].sort(), what).toEqual(['R', 'a', 'b'])
         expect(freed.at(-1), what).toBe('R')
-        expect(host.memory.anonVmas.live, what).toBe(1) // the stranger's
+        expect(memoryOf(host).anonVmas.live, what).toBe(1) // the stranger's
         host.audit()
       }
     }
@@ -170,7 +174,7 @@ describe.each(INDEX_NAMES)('seed 1, trees ordered by %s', (index) => {
     const chain = [...vma.anonVmaChain]
     expect(chain).toHaveLength(3)
     const seen: unknown[] = []
-    host.memory.anonVmas.onFree = (anonVma) => {
+    memoryOf(host).anonVmas.onFree = (anonVma) => {
       seen.push({
         id: anonVma.id,
         linked: chain.filter(({ vmas }) => vmas.has(vma)).length,
@@ -199,15 +203,15 @@ describe.each(INDEX_NAMES)('seed 1, trees ordered by %s', (index) => {
   })
 
   it('1.9: an anon_vma is had only through a page that is mapped', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     host.swapOn(memorySwapStore(8))
     const mm = host.createMm()
-    const at = mapPages(mm, [1], false)
+    const at = addRange(mm, [1], { mergeable: false })
     const pfn = mm.pfn(at)!
     const device = mm.get(at, 1)
-    const anonVma = getAnonVma(host.memory, pfn)!
+    const anonVma = getAnonVma(memoryOf(host), pfn)!
     expect(anonVma.refcount).toBe(2)
-    host.memory.anonVmas.put(anonVma)
+    memoryOf(host).anonVmas.put(anonVma)
     mm.exit()
     // The device still has the page, whose mapping names what is no more.
     expect(host.frame(pfn)).toMatchObject({
@@ -215,14 +219,14 @@ describe.each(INDEX_NAMES)('seed 1, trees ordered by %s', (index) => {
       mapcount: 0,
       mapping: { kind: 'anon', id: anonVma.id },
     })
-    expect(getAnonVma(host.memory, pfn)).toBeUndefined()
+    expect(getAnonVma(memoryOf(host), pfn)).toBeUndefined()
     expect(anonVma.refcount).toBe(0)
-    expect(() => host.memory.anonVmas.get(anonVma)).toThrow(/used after it was freed/)
+    expect(() => memoryOf(host).anonVmas.get(anonVma)).toThrow(/used after it was freed/)
     expect(() => host.migrate(pfn, { node: 0 })).toThrow(/EAGAIN/)
     expect(host.reclaim(pfn)).toBe('referenced')
     host.memoryFailure(pfn)
     device.release()
-    expect(host.memory.swap.usage.used).toBe(0)
+    expect(memoryOf(host).swap.usage.used).toBe(0)
     host.audit()
   })
 
@@ -239,7 +243,7 @@ describe.each(INDEX_NAMES)('seed 1, trees ordered by %s', (index) => {
     const next = grandchild.fork()
     expect(vmaOf(next, at).anonVma).toBe(a)
     expect([root.refcount, a.refcount, b.refcount]).toEqual([3, 1, 1])
-    expect(host.memory.anonVmas.live).toBe(4)
+    expect(memoryOf(host).anonVmas.live).toBe(4)
     host.audit()
     const freed = namesFreed(host, namesOf({ R: root, a, b }))
     for (const mm of [parent, grandchild, next]) mm.exit()

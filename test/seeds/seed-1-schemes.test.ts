@@ -7,18 +7,19 @@ import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
 import { Vma } from '../../src/mm/model/vma.ts'
 import { AnonVma2008, Forest2010 } from '../support/anon-vma-schemes.ts'
 import { namesFreed } from '../support/forest.ts'
+import { memoryOf } from '../support/inside.ts'
 import { type Random, random } from '../support/random.ts'
 import { lockForests } from '../support/rw-semaphore.ts'
-import { machine, mapPages, PAGE } from '../support/seeds.ts'
+import { addRange, makeHost, PAGE } from '../support/world.ts'
 
 const NAMES = ['P', 'A', 'B', 'C', 'D', 'E']
 
 /** Forks up to five times, then lets everybody exit with holders coming and going; both schemes side by side. */
 async function family(choose: Random, mutant?: (host: Host) => void): Promise<void> {
-  const host = await machine()
+  const host = await makeHost()
   mutant?.(host)
   const first = host.createMm({ name: NAMES[0]! })
-  const at = mapPages(first, [1], false)
+  const at = addRange(first, [1], { mergeable: false })
   const own = (mm: Mm): AnonVma => mm.vmas.at(at / PAGE)!.anonVma!
   const names = new Map([[own(first), NAMES[0]!]])
   const freed = namesFreed(host, names)
@@ -37,7 +38,7 @@ async function family(choose: Random, mutant?: (host: Host) => void): Promise<vo
     if (what === 0 && living.size > 0 && held.length < 4) {
       const [name, mm] = choose.pick([...living])
       held.push({ anonVma: own(mm), member: model.of(name) })
-      host.memory.anonVmas.get(own(mm))
+      memoryOf(host).anonVmas.get(own(mm))
       model.hold(model.of(name))
     } else if (what === 1 && living.size > 0) {
       const [name, mm] = choose.pick([...living])
@@ -46,16 +47,16 @@ async function family(choose: Random, mutant?: (host: Host) => void): Promise<vo
       model.exit(name)
     } else if (held.length > 0) {
       const [{ anonVma, member }] = held.splice(choose.below(held.length), 1) as [(typeof held)[number]]
-      host.memory.anonVmas.put(anonVma)
+      memoryOf(host).anonVmas.put(anonVma)
       model.drop(member)
     }
     expect(freed, 'freed as in 2010').toEqual(model.freed)
-    for (const anonVma of host.memory.anonVmas) {
-      expect(host.memory.anonVmas.find(anonVma.root.id), 'its root is there').toBe(anonVma.root)
+    for (const anonVma of memoryOf(host).anonVmas) {
+      expect(memoryOf(host).anonVmas.find(anonVma.root.id), 'its root is there').toBe(anonVma.root)
     }
   }
   expect(freed).toHaveLength(names.size)
-  expect(host.memory.anonVmas.live).toBe(0)
+  expect(memoryOf(host).anonVmas.live).toBe(0)
 }
 
 describe('seed 1, older schemes', () => {
@@ -92,10 +93,10 @@ describe('seed 1, older schemes', () => {
   })
 
   it('1.8: whoever reads or changes a list does so under its root, which is there and not held', async () => {
-    const host = await machine()
+    const host = await makeHost()
     const locks = lockForests(host)
     const parent = host.createMm()
-    const at = mapPages(parent, [1, 2, 3])
+    const at = addRange(parent, [1, 2, 3])
     const root = parent.vmas.at(at / PAGE)!.anonVma!
     const child = parent.fork()
     const grandchild = child.fork()
@@ -108,7 +109,7 @@ describe('seed 1, older schemes', () => {
     host.ksm.scan(1)
     expect(new Set(locks.taken.map((taken) => taken.root))).toEqual(new Set([root.id]))
     expect(new Set(locks.taken.map(({ mode }) => mode))).toEqual(new Set(['read', 'write']))
-    expect(host.memory.anonVmas.live).toBe(0)
+    expect(memoryOf(host).anonVmas.live).toBe(0)
   })
 })
 
@@ -129,9 +130,9 @@ describe('seed 3, the count of 2008', () => {
   })
 
   it('T3-6 (3.1): pagefold, counting all linked vmas as one, frees at the same step, once', async () => {
-    const host = await machine()
+    const host = await makeHost()
     const mm = host.createMm()
-    const { anonVmas } = host.memory
+    const { anonVmas } = memoryOf(host)
     let freed = 0
     anonVmas.onFree = () => freed++
     for (let seed = 1; seed <= 300; seed++) {

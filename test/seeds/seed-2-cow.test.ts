@@ -17,24 +17,15 @@ import { isSwapPte, swapEntryOf } from '../../src/mm/page/pte.ts'
 import { migratePage } from '../../src/mm/reclaim/migrate.ts'
 import { unmapToSwap } from '../../src/mm/reclaim/unmap-page.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
-import {
-  byteAt,
-  contentBytes,
-  errnoOf,
-  guest,
-  PAGE,
-  pokeByte,
-  pteOf,
-  stage,
-  vector,
-} from '../support/stage.ts'
+import { memoryOf, pteOf } from '../support/inside.ts'
 import { Faulter, ORDERS, play, type Step, schedules } from '../support/swap-in-steps.ts'
+import { byteAt, counted, errnoOf, expectContent, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
 /** A guest's page, and a swap store to put it in. */
 async function withPage(cowPolicy: CowPolicy = 'mapcount+swapcount') {
-  const host = await stage({ cowPolicy })
+  const host = await makeHost({ cowPolicy })
   const store = memorySwapStore(8)
   host.swapOn(store)
   const { mm, at } = guest(host, 'a', [7], { mergeable: false })
@@ -58,22 +49,22 @@ async function swappedByTwo(cowPolicy?: CowPolicy) {
   expect(host.reclaim(pfn)).toBe('referenced')
   held.release()
   const entry = swapEntryOf(pteOf(a, at))
-  expect(host.memory.swap.references(entry)).toBe(3)
+  expect(memoryOf(host).swap.references(entry)).toBe(3)
   return { ...scene, a, b, entry }
 }
 
 /** What a swap cache page's users add up to. */
 function sum(host: Host, pfn: number): string {
-  const { frames, swap } = host.memory
+  const { frames, swap } = memoryOf(host)
   return `${frames.mapcount(pfn)}+${frames.hasFlag(pfn, FRAME_SWAPCACHE) ? swap.swapcount(pfn) : 0}`
 }
 
 /** The unmap test that this seed did away with: a page with a reference too many is not unmapped. */
 function legacyUnmap(host: Host, pfn: number): boolean {
-  const { frames, swap } = host.memory
+  const { frames, swap } = memoryOf(host)
   const isolated = 1
   if (frames.refcount(pfn) - isolated !== frames.mapcount(pfn) + 1) return false
-  return unmapToSwap(host.memory, pfn, swap.entryOf(pfn))
+  return unmapToSwap(memoryOf(host), pfn, swap.entryOf(pfn))
 }
 
 describe('T2-1: unmap under GUP', () => {
@@ -81,17 +72,17 @@ describe('T2-1: unmap under GUP', () => {
     const scene = await withPage()
     const { host, mm, at, pfn } = scene
     const device = mm.get(at, PAGE, { write: true })
-    const entry = host.memory.swap.addToCache(pfn)!
-    host.memory.frames.get(pfn) // isolated by whoever unmaps
+    const entry = memoryOf(host).swap.addToCache(pfn)!
+    memoryOf(host).frames.get(pfn) // isolated by whoever unmaps
     expect(host.frame(pfn)).toMatchObject({ refcount: 4, mapcount: 1 })
     return { ...scene, device, entry }
   }
 
   it('2.1: succeeds whatever references there are: the pte becomes a swap entry', async () => {
     const { host, mm, at, pfn, entry } = await cachedUnderGup()
-    expect(unmapToSwap(host.memory, pfn, entry)).toBe(true)
+    expect(unmapToSwap(memoryOf(host), pfn, entry)).toBe(true)
     expect(isSwapPte(pteOf(mm, at))).toBe(true)
-    expect(host.memory.swap.references(entry)).toBe(2)
+    expect(memoryOf(host).swap.references(entry)).toBe(2)
     expect(host.frame(pfn)).toMatchObject({ refcount: 3, mapcount: 0 })
   })
 
@@ -105,7 +96,7 @@ describe('T2-1: unmap under GUP', () => {
 
   it('2.4: the swap count rises before the mapcount falls', async () => {
     const { host, pfn, entry } = await cachedUnderGup()
-    const { frames, swap } = host.memory
+    const { frames, swap } = memoryOf(host)
     const sums: string[] = []
     const duplicate = swap.duplicate.bind(swap)
     vi.spyOn(swap, 'duplicate').mockImplementation((slot) => {
@@ -118,7 +109,7 @@ describe('T2-1: unmap under GUP', () => {
       addMapcount(frame, change)
       sums.push(sum(host, pfn))
     })
-    unmapToSwap(host.memory, pfn, entry)
+    unmapToSwap(memoryOf(host), pfn, entry)
     expect(sums).toEqual(['1+0', '1+1', '0+1'])
   })
 })
@@ -131,22 +122,20 @@ describe('T2-2: hot-remove', () => {
     expect(errnoOf(() => host.migrate(pfn, { node: 0 }))).toBe('EAGAIN')
     expect(errnoOf(() => host.offline(pfn, pfn + 1))).toBe('EBUSY')
     expect(pteOf(mm, at)).toBe(before)
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
     host.audit()
     device.release()
     let attempts = 0
-    const { allocOn } = host.memory.frames
-    vi.spyOn(host.memory.frames, 'allocOn').mockImplementation(function (
-      this: typeof host.memory.frames,
-      nid,
-    ) {
+    const { frames } = memoryOf(host)
+    const { allocOn } = frames
+    vi.spyOn(frames, 'allocOn').mockImplementation(function (this: typeof frames, nid) {
       attempts++
       return allocOn.call(this, nid)
     })
     host.offline(pfn, pfn + 1)
     expect(attempts).toBe(1)
     expect(mm.pfn(at)).not.toBe(pfn)
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
     host.audit()
   })
 
@@ -156,7 +145,7 @@ describe('T2-2: hot-remove', () => {
    */
   async function removeUnderOverlappingIo(unmap: (host: Host, pfn: number) => boolean): Promise<number> {
     const { host, mm, at, pfn } = await withPage()
-    const { frames, swap } = host.memory
+    const { frames, swap } = memoryOf(host)
     let running = mm.get(at, PAGE, { write: true })
     frames.get(pfn)
     swap.addToCache(pfn)
@@ -167,7 +156,7 @@ describe('T2-2: hot-remove', () => {
       if (frames.refcount(pfn) === 2) {
         frames.put(pfn)
         frames.clearFlag(pfn, FRAME_LOCKED)
-        expect(typeof migratePage(host.memory, pfn, 0)).toBe('number')
+        expect(typeof migratePage(memoryOf(host), pfn, 0)).toBe('number')
         return attempt
       }
       let next: typeof running | undefined
@@ -182,19 +171,19 @@ describe('T2-2: hot-remove', () => {
   it('2.8: while requests overlap the old rule never succeeds; unmapped, the page is free once the last one ends', async () => {
     expect(await removeUnderOverlappingIo(legacyUnmap)).toBe(0)
     const unmap = (host: Host, pfn: number): boolean =>
-      unmapToSwap(host.memory, pfn, host.memory.swap.entryOf(pfn))
+      unmapToSwap(memoryOf(host), pfn, memoryOf(host).swap.entryOf(pfn))
     expect(await removeUnderOverlappingIo(unmap)).toBe(2)
   })
 
   it('2.7: nobody looks for the holder of a reference, or disturbs it', async () => {
     const { host, store, mm, at, pfn } = await withPage()
     const device = mm.get(at, PAGE, { write: true })
-    const { pins } = host.memory
+    const { pins } = memoryOf(host)
     const asked = [vi.spyOn(pins, 'of'), vi.spyOn(pins, 'isPinned')]
     host.reclaim(pfn)
     byteAt(mm, at)
-    errnoOf(() => host.migrate(pfn, { node: 0 }))
-    errnoOf(() => host.offline(pfn, pfn + 1))
+    expect(errnoOf(() => host.migrate(pfn, { node: 0 }))).toBe('EAGAIN')
+    expect(errnoOf(() => host.offline(pfn, pfn + 1))).toBe('EBUSY')
     host.reclaim(pfn)
     host.swapOff(store)
     for (const spy of asked) expect(spy).not.toHaveBeenCalled()
@@ -208,16 +197,16 @@ describe('T2-2: hot-remove', () => {
 describe('T2-3: the case its author could not test', () => {
   it('2.9: unmapped under GUP, then written to: the same frame, and the device is heard', async () => {
     const { host, mm, at, pfn, device } = await unmappedUnderGup()
-    const { swap } = host.memory
+    const { swap } = memoryOf(host)
     const entry = swapEntryOf(pteOf(mm, at))
     expect(sum(host, pfn)).toBe('0+1')
     const free = host.frames.free
     let references = 0
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point === 'swap-in: after swap_free') references = swap.references(entry)
     }
     pokeByte(mm, at, 9)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(references, "the cache's own").toBe(1)
     expect(mm.pfn(at)).toBe(pfn)
     expect(host.frame(pfn).mapcount).toBe(1)
@@ -231,8 +220,8 @@ describe('T2-3: the case its author could not test', () => {
   it('2.2: the question can be answered with yes at swap-in, because what is swapped out counts too', async () => {
     const { host, mm, at, pfn } = await unmappedUnderGup()
     const asked: boolean[] = []
-    host.memory.race = (point) => {
-      if (point === 'swap-in: after lock') asked.push(canShareSwapPage(host.memory, pfn))
+    memoryOf(host).race = (point) => {
+      if (point === 'swap-in: after lock') asked.push(canShareSwapPage(memoryOf(host), pfn))
     }
     byteAt(mm, at)
     expect(asked).toEqual([true])
@@ -254,7 +243,7 @@ describe('T2-3: the case its author could not test', () => {
 describe('T2-4: the disappearing swap count', () => {
   it('2.3: the product takes the steps in the right order, all under the page lock', async () => {
     const { host, a, at, pfn } = await swappedByTwo()
-    const { frames, swap } = host.memory
+    const { frames, swap } = memoryOf(host)
     const steps: Step[] = []
     const locked = (step: Step): void => {
       expect(frames.hasFlag(pfn, FRAME_LOCKED), step).toBe(true)
@@ -290,12 +279,12 @@ describe('T2-4: the disappearing swap count', () => {
   it('2.5: the page lock is the only lock there is: nobody gets between its taking and its release', async () => {
     const { host, a, b, at } = await swappedByTwo()
     const refused: string[] = []
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (!point.startsWith('swap-in') || point === 'swap-in: after unlock') return
-      const { race } = host.memory
-      host.memory.race = undefined
+      const { race } = memoryOf(host)
+      memoryOf(host).race = undefined
       refused.push(`${point}: ${errnoOf(() => byteAt(b, at))}`)
-      host.memory.race = race
+      memoryOf(host).race = race
     }
     byteAt(a, at)
     expect(refused).toEqual(
@@ -307,21 +296,21 @@ describe('T2-4: the disappearing swap count', () => {
     const { host, mm, at, pfn } = await withPage()
     const child = mm.fork({ name: 'child' })
     child.exit()
-    host.memory.frames.setFlag(pfn, FRAME_LOCKED)
+    memoryOf(host).frames.setFlag(pfn, FRAME_LOCKED)
     pokeByte(mm, at, 9)
     expect(mm.pfn(at), 'copied instead').not.toBe(pfn)
-    host.memory.frames.clearFlag(pfn, FRAME_LOCKED)
+    memoryOf(host).frames.clearFlag(pfn, FRAME_LOCKED)
     host.audit()
   })
 
   it('2.3: the sums of the order A first', async () => {
     const { host, a, b, at, pfn } = await swappedByTwo()
     const sums: string[] = [`before: ${sum(host, pfn)}`]
-    host.memory.race = (point) => sums.push(`${point.replace('swap-in: ', '')}: ${sum(host, pfn)}`)
+    memoryOf(host).race = (point) => sums.push(`${point.replace('swap-in: ', '')}: ${sum(host, pfn)}`)
     byteAt(a, at)
-    expect(host.memory.frames.hasFlag(pfn, FRAME_EXCLUSIVE)).toBe(false)
+    expect(memoryOf(host).frames.hasFlag(pfn, FRAME_EXCLUSIVE)).toBe(false)
     pokeByte(b, at, 9)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(sums).toEqual([
       'before: 0+2',
       'after lock: 0+2',
@@ -367,7 +356,7 @@ describe('T2-4: the disappearing swap count', () => {
     expect(writer.shares, 'wrongly').toBe(true)
     writer.do('write')
     expect(byteAt(a, at)).not.toBe(7)
-    expect(host.memory.swap.usage.used).toBeLessThan(2)
+    expect(memoryOf(host).swap.usage.used).toBeLessThan(2)
   })
 
   it('mutant (ii): unlock before add_rmap is caught', async () => {
@@ -416,14 +405,14 @@ describe('T2-4: the disappearing swap count', () => {
         ] as const) {
           const { host, a, b, at } = await swappedByTwo(policy)
           let done = false
-          host.memory.race = (reached) => {
+          memoryOf(host).race = (reached) => {
             if (reached !== point) return
-            host.memory.race = undefined
+            memoryOf(host).race = undefined
             done = attempt(() => second(b, at))
             if (done) inside++
           }
           first(a, at)
-          host.memory.race = undefined
+          memoryOf(host).race = undefined
           // It met the page lock, or the point was not on the way.
           if (!done) second(b, at)
           expect(byteAt(a, at), `${point}: a`).toBe(first === write ? 0x58 : 7)
@@ -463,9 +452,9 @@ describe('T2-5: the truth table', () => {
   ])(
     '2.1: mapcount %s, swap_map %s: %s, however many references there are',
     async (mapcount, swapMap, shares) => {
-      const host = await stage()
+      const host = await makeHost()
       host.swapOn(memorySwapStore(4))
-      const { frames, swap } = host.memory
+      const { frames, swap } = memoryOf(host)
       for (const references of [0, 1, 5]) {
         const pfn = frames.alloc()
         for (let i = 0; i < mapcount; i++) frames.addMapcount(pfn, 1)
@@ -475,7 +464,7 @@ describe('T2-5: the truth table', () => {
           expect(swap.references(entry)).toBe(swapMap)
         }
         for (let i = 0; i < references; i++) frames.get(pfn)
-        expect(canShareSwapPage(host.memory, pfn)).toBe(shares)
+        expect(canShareSwapPage(memoryOf(host), pfn)).toBe(shares)
       }
     },
   )
@@ -485,13 +474,13 @@ describe('T2-6: swapoff', () => {
   it('2.6: takes one pass over the processes, pinned and shared as the page may be', async () => {
     const { host, store, mm, at, pfn, device } = await unmappedUnderGup()
     const others = [mm.fork({ name: 'b' }), mm.fork({ name: 'c' })]
-    const passes = vi.spyOn(host.memory, 'mms')
+    const passes = vi.spyOn(memoryOf(host), 'mms')
     host.swapOff(store)
     expect(passes).toHaveBeenCalledTimes(1)
     expect(host.frame(pfn)).toMatchObject({ mapcount: 3, refcount: 4 })
     for (const each of [mm, ...others]) {
       expect(each.pfn(at)).toBe(pfn)
-      expect(each.read(at, PAGE)).toEqual(contentBytes(7))
+      expectContent(each, at, 7)
     }
     device.release()
     host.audit()
@@ -500,7 +489,7 @@ describe('T2-6: swapoff', () => {
 
 describe.each(INDEX_NAMES)('T2-7: the gate of KSM, index %s', (index) => {
   it('a page with a foreign reference stays as it is, item and all; after the put the next scan merges it', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const one = guest(host, 'one', [7])
     const two = guest(host, 'two', [7])
     const device = two.mm.get(two.at, PAGE, { write: true })
@@ -508,13 +497,13 @@ describe.each(INDEX_NAMES)('T2-7: the gate of KSM, index %s', (index) => {
     const before = [pteOf(two.mm, two.at), host.frame(pfn).flags]
     host.ksm.scan(4)
     expect([pteOf(two.mm, two.at), host.frame(pfn).flags]).toEqual(before)
-    expect(two.mm.read(two.at, PAGE)).toEqual(contentBytes(7))
+    expectContent(two.mm, two.at, 7)
     expect(two.mm.ksmStat().ksm_rmap_items).toBe(1)
     expect(host.ksm.counters().pages_shared).toBe(0)
     host.audit()
     device.release()
     host.ksm.scan(1)
-    expect(vector(host)).toBe('1/1/0/0')
+    expect(counted(host)).toEqual([1, 1, 0, 0])
     expect(one.mm.pfn(one.at)).toBe(two.mm.pfn(two.at))
     host.audit()
   })
@@ -579,7 +568,7 @@ describe('the three policies beside each other', () => {
     for (const [name, scene] of Object.entries(scenes)) {
       const answers: string[] = []
       for (const cowPolicy of COW_POLICIES) {
-        const host = await stage({ cowPolicy })
+        const host = await makeHost({ cowPolicy })
         host.swapOn(memorySwapStore(8))
         answers.push(scene(host) ? 'same' : 'copy')
         host.audit()
@@ -608,6 +597,6 @@ describe('the three policies beside each other', () => {
 
   /** The frame in the swap cache behind a swapped-out address. */
   function swapped(host: Host, mm: Mm, at: number): number {
-    return host.memory.swap.cachedPage(swapEntryOf(pteOf(mm, at)))
+    return memoryOf(host).swap.cachedPage(swapEntryOf(pteOf(mm, at)))
   }
 })

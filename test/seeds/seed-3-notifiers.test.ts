@@ -11,7 +11,10 @@ import {
 } from '../../src/index.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { Balance } from '../support/balance.ts'
-import { always, contentBytes, errnoOf, machine, mapPages, once, PAGE, sharedPair } from '../support/seeds.ts'
+import { memoryOf } from '../support/inside.ts'
+import { always, once } from '../support/races.ts'
+import { sharedPair } from '../support/shared-pair.ts'
+import { addRange, contentBytes, errnoOf, makeHost, PAGE } from '../support/world.ts'
 
 describe('seed 3, notifiers', () => {
   it('3.8: a range that begins ends with the very same bounds, whatever the operation', async () => {
@@ -45,11 +48,11 @@ describe('seed 3, notifiers', () => {
   it.each(INDEX_NAMES)(
     'T3-3 (3.10): no translation is made inside a window; after it the new one (%s)',
     async (index) => {
-      const host = await machine({ index })
+      const host = await makeHost({ index })
       const [a, b] = [host.createMm({ name: 'A' }), host.createMm({ name: 'B' })]
-      const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
+      const [p, q] = [addRange(a, [7]), addRange(b, [7])]
       const [ofA, ofB] = [new SecondaryMmu(a), new SecondaryMmu(b)]
-      const tries = new Map<RacePoint, string[]>()
+      const tries = new Map<RacePoint, (string | undefined)[]>()
       always(host, (point) => {
         const masked = [
           ofA.isMasked(p / PAGE) && errnoOf(() => ofA.translate(p)),
@@ -98,7 +101,7 @@ describe('seed 3, notifiers', () => {
   it('3.10: what was looked up before a change is not used after it', async () => {
     const { host, a, p, k } = await sharedPair()
     const mmu = new SecondaryMmu(a)
-    const { pageTables } = host.memory
+    const { pageTables } = memoryOf(host)
     const get = pageTables.get.bind(pageTables)
     let raced = false
     pageTables.get = (pgd, vpn) => {
@@ -117,32 +120,32 @@ describe('seed 3, notifiers', () => {
   })
 
   it('3.10: a lookup that raced with a change is done again, and given up after a few', async () => {
-    const host = await machine()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(4))
     const mm = host.createMm()
-    const at = mapPages(mm, [1], false)
+    const at = addRange(mm, [1], { mergeable: false })
     host.reclaim(mm.pfn(at)!)
     const mmu = new SecondaryMmu(mm)
     const reclaim = (): void => void host.reclaim(mm.pfn(at)!)
     const seen = once(host, 'swap-in: after unlock', reclaim)
     expect(mmu.translate(at)).toBe(mm.pfn(at))
     expect(seen.passed).toBe(2)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     reclaim()
     always(host, (point) => {
       if (point === 'swap-in: after unlock') reclaim()
     })
     expect(errnoOf(() => mmu.translate(at))).toBe('EAGAIN')
     expect(mmu.peek(at)).toBeUndefined()
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(mmu.translate(at)).toBe(mm.pfn(at))
     host.audit()
   })
 
   it('T3-4 (3.11): ranges nest and overlap: a count, not a flag', async () => {
-    const host = await machine()
+    const host = await makeHost()
     const mm = host.createMm()
-    const at = mapPages(mm, [1, 2, 3, 4, 5, 6], false)
+    const at = addRange(mm, [1, 2, 3, 4, 5, 6], { mergeable: false })
     const first = at / PAGE
     const mmu = new SecondaryMmu(mm)
     const masked = (): number[] => [0, 1, 2, 3, 4, 5].filter((page) => mmu.isMasked(first + page))
@@ -164,9 +167,9 @@ describe('seed 3, notifiers', () => {
   })
 
   it('T3-5 (3.12): one that cannot wait refuses: those before it hear an end, those behind it nothing', async () => {
-    const host = await machine()
+    const host = await makeHost()
     const mm = host.createMm()
-    const at = mapPages(mm, [1], false)
+    const at = addRange(mm, [1], { mergeable: false })
     const pfn = mm.pfn(at)
     const refusing: Notifier = { invalidateRangeStart: ({ blockable }) => (blockable ? undefined : 'EAGAIN') }
     const [first, third] = [new Balance(), new Balance()]
@@ -182,11 +185,11 @@ describe('seed 3, notifiers', () => {
   })
 
   it('3.13: a pte is empty inside the window before the new one is installed (copy, merge)', async () => {
-    const host = await machine()
+    const host = await makeHost()
     const [a, b] = [host.createMm(), host.createMm()]
-    const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
+    const [p, q] = [addRange(a, [7]), addRange(b, [7])]
     const steps: string[] = []
-    const { pageTables } = host.memory
+    const { pageTables } = memoryOf(host)
     const set = pageTables.set.bind(pageTables)
     pageTables.set = (pgd, vpn, pte) => {
       if (pgd === a.pgd) steps.push(pte === 0 ? 'empty' : `frame ${pte >>> 12}`)
@@ -245,7 +248,7 @@ describe('seed 3, notifiers', () => {
     a.write(p, Uint8Array.of(1))
     expect([first.starts, second.starts, late.starts]).toEqual([1, 1, 0])
     expect([first.ends, second.ends, late.ends]).toEqual([1, 1, 0])
-    expect(host.memory.notifiers).toBe(3)
+    expect(memoryOf(host).notifiers).toBe(3)
     a.fork()
     expect([late.starts, late.ends]).toEqual([1, 1])
   })
@@ -253,11 +256,11 @@ describe('seed 3, notifiers', () => {
   it('3.8: an mm that exits lets its notifiers go, once', async () => {
     const { host, a, b } = await sharedPair()
     const [ofA, ofB] = [new SecondaryMmu(a), new SecondaryMmu(b)]
-    expect(host.memory.notifiers).toBe(2)
+    expect(memoryOf(host).notifiers).toBe(2)
     a.exit()
     ofA.close()
-    expect(host.memory.notifiers).toBe(1)
+    expect(memoryOf(host).notifiers).toBe(1)
     ofB.close()
-    expect(host.memory.notifiers).toBe(0)
+    expect(memoryOf(host).notifiers).toBe(0)
   })
 })

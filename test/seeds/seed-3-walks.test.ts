@@ -8,26 +8,20 @@ import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/inde
 import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
 import { anonVmaOf, getAnonVma, rmapWalk } from '../../src/mm/page/rmap.ts'
 import { namesFreed, namesOf } from '../support/forest.ts'
+import { memoryOf } from '../support/inside.ts'
+import { always, once } from '../support/races.ts'
 import { lockForests, RwSemaphore } from '../support/rw-semaphore.ts'
-import {
-  always,
-  contentBytes,
-  expectContent,
-  machine,
-  mapPages,
-  once,
-  PAGE,
-  sharedPair,
-} from '../support/seeds.ts'
+import { sharedPair } from '../support/shared-pair.ts'
+import { addRange, contentBytes, expectContent, makeHost, PAGE } from '../support/world.ts'
 
 /** One page of a parent that `children` children map too. */
 async function sharedByForks(
   children: number,
 ): Promise<{ host: Host; mms: Mm[]; at: number; anonVma: AnonVma }> {
-  const host = await machine()
+  const host = await makeHost()
   host.swapOn(memorySwapStore(8))
   const parent = host.createMm({ name: 'parent' })
-  const at = mapPages(parent, [1], false)
+  const at = addRange(parent, [1], { mergeable: false })
   const mms = [parent, ...Array.from({ length: children }, (_, i) => parent.fork({ name: `child ${i}` }))]
   return { host, mms, at, anonVma: parent.vmas.at(at / PAGE)!.anonVma! }
 }
@@ -51,7 +45,7 @@ describe('seed 3, walks', () => {
   })
 
   it('T3-8 (3.5, 3.6): walks only read the lists, forks and unmaps write; every mode taken is given back', async () => {
-    const host = await machine()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(8))
     const locks = lockForests(host)
     const modes = (action: () => unknown): string[] => {
@@ -60,9 +54,9 @@ describe('seed 3, walks', () => {
       return [...new Set(locks.taken.map(({ mode }) => mode))].sort()
     }
     const parent = host.createMm()
-    const at = mapPages(parent, [1, 2, 3])
+    const at = addRange(parent, [1, 2, 3])
     const stranger = host.createMm()
-    mapPages(stranger, [1])
+    addRange(stranger, [1])
     let child = parent
     expect(modes(() => (child = parent.fork()))).toContain('write')
     const lock = locks.of(parent.vmas.at(at / PAGE)!.anonVma!)
@@ -114,7 +108,7 @@ describe('seed 3, walks', () => {
       const locks = lockForests(host)
       const pfn = parent.pfn(at)!
       const visited: string[] = []
-      rmapWalk(host.memory, pfn, (mm) => {
+      rmapWalk(memoryOf(host), pfn, (mm) => {
         visited.push(mm.name)
         if (mm === first) {
           if (how === 'exit') second.exit()
@@ -123,7 +117,7 @@ describe('seed 3, walks', () => {
         return true
       })
       expect(visited).toEqual([parent, first, third].map(({ name }) => name))
-      expect(locks.taken.every(({ root }) => root === anonVmaOf(host.memory, pfn)!.root.id)).toBe(true)
+      expect(locks.taken.every(({ root }) => root === anonVmaOf(memoryOf(host), pfn)!.root.id)).toBe(true)
       parent.registerNotifier({ invalidateRangeEnd: () => void (third.users > 0 && third.exit()) })
       expect(host.reclaim(pfn)).toBeUndefined()
       expectContent(parent, at, 1)
@@ -135,7 +129,7 @@ describe('seed 3, walks', () => {
     const { host, a, b, p, q, k } = await sharedPair({ index })
     const child = a.fork({ name: 'child' })
     const visited: string[] = []
-    rmapWalk(host.memory, k, (mm) => {
+    rmapWalk(memoryOf(host), k, (mm) => {
       visited.push(mm.name)
       if (visited.length === 1) {
         child.munmap(p, PAGE)
@@ -150,7 +144,7 @@ describe('seed 3, walks', () => {
     // Among forks found through one item, too.
     const [one, two] = [b.fork({ name: 'one' }), b.fork({ name: 'two' })]
     visited.length = 0
-    rmapWalk(host.memory, k, (mm) => {
+    rmapWalk(memoryOf(host), k, (mm) => {
       visited.push(mm.name)
       if (mm === one) two.munmap(q, PAGE)
       return true
@@ -166,33 +160,33 @@ describe('seed 3, walks', () => {
     expect(anonVma.refcount).toBe(1)
     parent.munmap(at, PAGE)
     expect(freed).toEqual(['R'])
-    const again = mapPages(parent, [1, 2, 3], false)
+    const again = addRange(parent, [1, 2, 3], { mergeable: false })
     const other = parent.vmas.at(again / PAGE)!.anonVma!
     parent.mprotect(again + PAGE, PAGE, 'PROT_READ') // three vmas on one anon_vma
     expect([other.vmas.size, other.refcount]).toEqual([3, 1])
-    const holder = getAnonVma(host.memory, parent.pfn(again)!)!
+    const holder = getAnonVma(memoryOf(host), parent.pfn(again)!)!
     expect(holder).toBe(other)
     parent.munmap(again, 3 * PAGE)
     expect(other.refcount).toBe(1)
-    host.memory.anonVmas.put(other)
-    expect(host.memory.anonVmas.live).toBe(0)
+    memoryOf(host).anonVmas.put(other)
+    expect(memoryOf(host).anonVmas.live).toBe(0)
   })
 
   it('3.2: nothing is had through a page that is not anonymous, merged, or mapped by nobody', async () => {
     const { host, k } = await sharedPair()
     host.swapOn(memorySwapStore(8))
     const mm = host.createMm()
-    const plain = mapPages(mm, [1], false)
+    const plain = addRange(mm, [1], { mergeable: false })
     const shared = mm.mmap(PAGE, { shared: true })
     mm.write(shared, Uint8Array.of(1))
-    const references = (): number[] => [...host.memory.anonVmas].map(({ refcount }) => refcount)
+    const references = (): number[] => [...memoryOf(host).anonVmas].map(({ refcount }) => refcount)
     const before = references()
-    expect(getAnonVma(host.memory, mm.pfn(shared)!), 'not anonymous').toBeUndefined()
-    expect(getAnonVma(host.memory, k), 'merged').toBeUndefined()
+    expect(getAnonVma(memoryOf(host), mm.pfn(shared)!), 'not anonymous').toBeUndefined()
+    expect(getAnonVma(memoryOf(host), k), 'merged').toBeUndefined()
     const pfn = mm.pfn(plain)!
     const device = mm.get(plain, 1)
     expect(host.reclaim(pfn)).toBe('referenced')
-    expect(getAnonVma(host.memory, pfn), 'not mapped').toBeUndefined()
+    expect(getAnonVma(memoryOf(host), pfn), 'not mapped').toBeUndefined()
     expect(references()).toEqual(before)
     device.release()
     host.audit()
@@ -202,7 +196,7 @@ describe('seed 3, walks', () => {
     const { host, mms, at, anonVma } = await sharedByForks(2)
     const locks = lockForests(host)
     const held: unknown[] = []
-    host.memory.anonVmas.onFree = ({ root }) => {
+    memoryOf(host).anonVmas.onFree = ({ root }) => {
       const lock = root === anonVma && root.refcount === 0 ? undefined : locks.of(root)
       held.push([lock?.readers ?? 0, lock?.writer ?? false])
     }
@@ -216,7 +210,7 @@ describe('seed 3, walks', () => {
       [0, false],
       [0, false],
     ])
-    expect(host.memory.anonVmas.live).toBe(0)
+    expect(memoryOf(host).anonVmas.live).toBe(0)
   })
 
   it('3.7: a walk runs through: nobody gets to act between two of its visits', async () => {

@@ -15,28 +15,27 @@ import {
 import { Host, INDEX_NAMES, type IndexName, memorySwapStore } from '../../src/index.ts'
 import { canReuse, reuseKsmPage } from '../../src/mm/fault/cow.ts'
 import { unmapToSwap } from '../../src/mm/reclaim/unmap-page.ts'
+import { ksmOf, memoryOf, objectsOf, pteOf, vpnOf } from '../support/inside.ts'
 import {
   byteAt,
   contentBytes,
+  counted,
   type Guest,
   guest,
+  makeHost,
   PAGE,
   pokeByte,
-  pteOf,
-  stage,
-  vector,
-  vpnOf,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 /** A and B share K, then B unmaps: one pte maps it, one item too many is counted. */
 async function oneUserLeft(reuseKsm: boolean, index: IndexName = 'hash') {
-  const host = await stage({ reuseKsm, index })
+  const host = await makeHost({ reuseKsm, index })
   const a = guest(host, 'a', [7])
   // At another address, so that K's index is not A's: the frame of the page scanned second survives.
   const { mm, at } = guest(host, 'b', [undefined, 7])
   const b = { mm, at: at + PAGE }
   host.ksm.scan(2)
-  expect(vector(host)).toBe('1/1/0/0')
+  expect(counted(host)).toEqual([1, 1, 0, 0])
   const k = a.mm.pfn(a.at)!
   expect(b.mm.pfn(b.at)).toBe(k)
   b.mm.munmap(b.at, PAGE)
@@ -77,7 +76,7 @@ describe('the policy', () => {
     '4.1: has nothing to do with the COW policy: %s',
     async (cowPolicy) => {
       for (const reuseKsm of [false, true]) {
-        const host = await stage({ reuseKsm, cowPolicy })
+        const host = await makeHost({ reuseKsm, cowPolicy })
         const { mm, at } = guest(host, 'a', [7, 7])
         host.ksm.scan(2)
         mm.munmap(at + PAGE, PAGE)
@@ -97,12 +96,12 @@ describe.each(INDEX_NAMES)('index %s', (index) => {
     expectCopied(scene)
     expect(scene.host.frame(scene.k)).toMatchObject({ refcount: 0, mapcount: 0, mapping: undefined })
     expect(scene.host.frames.free).toBe(free)
-    expect(vector(scene.host), 'lazy').toBe('1/1/0/0')
+    expect(counted(scene.host), 'lazy').toEqual([1, 1, 0, 0])
     scene.host.audit()
   })
 
   it('4.2, off: while others map it, only the mapcount falls', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const { mm, at } = guest(host, 'a', [7, 7, 7])
     host.ksm.scan(2)
     const k = mm.pfn(at)!
@@ -119,21 +118,21 @@ describe.each(INDEX_NAMES)('index %s', (index) => {
     const scene = await oneUserLeft(true, index)
     const { host, k, removed } = scene
     expectReused(scene)
-    expect(vector(host)).toBe('1/1/0/0')
+    expect(counted(host)).toEqual([1, 1, 0, 0])
     expect(host.metadata().stableNodes, 'the node is still in the tree').toBeGreaterThan(0)
-    expect(host.memory.arena.objects().stableNodes).toBe(1)
+    expect(objectsOf(host).stableNodes).toBe(1)
     host.audit()
     host.ksm.scan(1)
     expect(removed).toEqual([k])
     expect(host.ksm.counters()).toMatchObject({ pages_shared: 0, pages_sharing: 0 })
-    expect(host.memory.arena.objects().stableNodes).toBe(0)
+    expect(objectsOf(host).stableNodes).toBe(0)
     expect(host.frame(k), 'not freed').toMatchObject({ refcount: 1, mapcount: 1, mapping: { kind: 'anon' } })
     host.audit()
   })
 
   it('T4-2, on: or when a search for its content passes the node', async () => {
     // C is registered first, so it is visited before A.
-    const host = await stage({ reuseKsm: true, index })
+    const host = await makeHost({ reuseKsm: true, index })
     const c = guest(host, 'c', [undefined])
     const a = guest(host, 'a', [7])
     const b = guest(host, 'b', [7])
@@ -143,7 +142,7 @@ describe.each(INDEX_NAMES)('index %s', (index) => {
     c.mm.write(c.at, contentBytes(7))
     host.ksm.scan(1)
     const removedAt: (string | undefined)[] = []
-    host.on('ksm_remove_ksm_page', () => removedAt.push(host.ksm.state.cursor.slot.mm?.name))
+    host.on('ksm_remove_ksm_page', () => removedAt.push(ksmOf(host).cursor.slot.mm?.name))
     expectReused({ host, a, k })
     host.ksm.scan(1)
     expect(removedAt).toEqual(['c'])
@@ -161,11 +160,11 @@ describe.each(INDEX_NAMES)('index %s', (index) => {
     const merged: number[] = []
     for (let scan = 1; scan <= 3; scan++) {
       host.ksm.scan(1)
-      if (scan === 1) expect(vector(host), 'its item is volatile').toBe('0/0/0/2')
+      if (scan === 1) expect(counted(host), 'its item is volatile').toEqual([0, 0, 0, 2])
       if (a.mm.pfn(a.at) === other.mm.pfn(other.at)) merged.push(scan)
     }
     expect(merged[0]).toBe(2)
-    expect(vector(host)).toBe('1/1/0/0')
+    expect(counted(host)).toEqual([1, 1, 0, 0])
     host.audit()
   })
 
@@ -174,9 +173,9 @@ describe.each(INDEX_NAMES)('index %s', (index) => {
     const c = guest(host, 'c', [7])
     host.ksm.scan(1) // C's checksum is known: at its next visit it wants to join K
     const states: unknown[] = []
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point !== 'reuse: after freeze') return
-      host.memory.race = undefined
+      memoryOf(host).race = undefined
       const { refcount, mapping } = host.frame(k)
       states.push(refcount, mapping?.kind)
       host.ksm.scan(1)
@@ -197,12 +196,12 @@ describe.each(INDEX_NAMES)('index %s', (index) => {
 
   it('T4-6, on: held by the keyhole before it is frozen, the page is copied', async () => {
     const { host, a, k } = await oneUserLeft(true, index)
-    const { frames } = host.memory
-    host.memory.race = (point) => {
+    const { frames } = memoryOf(host)
+    memoryOf(host).race = (point) => {
       if (point === 'reuse: before freeze') expect(frames.tryGet(k)).toBe(true)
     }
     expectCopied({ host, a, k })
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(host.frame(k)).toMatchObject({ refcount: 1, mapcount: 0, mapping: { kind: 'ksm' } })
     frames.put(k)
     expect(host.frame(k).refcount).toBe(0)
@@ -217,13 +216,13 @@ describe.each(INDEX_NAMES)('index %s', (index) => {
       host.ksm.scan(1)
       // A has to be past when C is visited: C's search is the one that peeps.
       let reused: boolean | undefined
-      host.memory.race = (point) => {
+      memoryOf(host).race = (point) => {
         if (point !== place || reused !== undefined) return
         pokeByte(a.mm, a.at, 9)
         reused = a.mm.pfn(a.at) === k
       }
       host.ksm.scan(1)
-      host.memory.race = undefined
+      memoryOf(host).race = undefined
       // Before ksmd has its reference the page can be reused; after, it is copied.
       expect(reused).toBe(place === 'keyhole: after first check')
       expect([byteAt(a.mm, a.at), byteAt(c.mm, c.at)]).toEqual([9, 7])
@@ -269,11 +268,11 @@ describe('4.7, on: never', () => {
     const scene = await oneUserLeft(true)
     const { host, a, k } = scene
     host.swapOn(memorySwapStore(4))
-    const entry = host.memory.swap.addToCache(k)!
-    unmapToSwap(host.memory, k, entry)
+    const entry = memoryOf(host).swap.addToCache(k)!
+    unmapToSwap(memoryOf(host), k, entry)
     byteAt(a.mm, a.at) // mapped again, still in the cache if it is merged
-    host.memory.swap.tryToFree(k)
-    host.memory.swap.addToCache(k)
+    memoryOf(host).swap.tryToFree(k)
+    memoryOf(host).swap.addToCache(k)
     expect(host.frame(k)).toMatchObject({ mapcount: 1, mapping: { kind: 'ksm' } })
     expect(host.frame(k).flags).toContain('swapcache')
     expectCopied(scene)
@@ -281,7 +280,7 @@ describe('4.7, on: never', () => {
   })
 
   it('with two mappings', async () => {
-    const host = await stage({ reuseKsm: true })
+    const host = await makeHost({ reuseKsm: true })
     const a = guest(host, 'a', [7])
     const b = guest(host, 'b', [7])
     host.ksm.scan(2)
@@ -292,16 +291,16 @@ describe('4.7, on: never', () => {
   it.each(['merge: between the two halves', 'merge: before stable insert'] as const)(
     'T4-5: without a node, at "%s"',
     async (point) => {
-      const host = await stage({ reuseKsm: true })
+      const host = await makeHost({ reuseKsm: true })
       const a = guest(host, 'a', [7])
       const b = guest(host, 'b', [7])
       const seen: unknown[] = []
-      host.memory.race = (reached) => {
+      memoryOf(host).race = (reached) => {
         if (reached !== point) return
-        host.memory.race = undefined
+        memoryOf(host).race = undefined
         // The scanned page is B's: it is merged, but in no tree yet.
         const k = b.mm.pfn(b.at)!
-        expect(host.memory.frames.mapping(k)).toBe(MAPPING_KSM)
+        expect(memoryOf(host).frames.mapping(k)).toBe(MAPPING_KSM)
         seen.push(host.vmstat().cow_ksm)
         pokeByte(b.mm, b.at, 9)
         seen.push(host.vmstat().cow_ksm, b.mm.pfn(b.at) === k)
@@ -316,7 +315,7 @@ describe('4.7, on: never', () => {
 
   it('T4-5: without a node, even if nobody else holds it: the rule itself', async () => {
     const { host, a, k } = await oneUserLeft(true)
-    const { frames } = host.memory
+    const { frames } = memoryOf(host)
     const key = frames.mapping(k)
     frames.setMapping(k, MAPPING_KSM)
     expectCopied({ host, a, k })
@@ -326,7 +325,7 @@ describe('4.7, on: never', () => {
 
   it('while somebody holds the page lock', async () => {
     const scene = await oneUserLeft(true)
-    scene.host.memory.frames.setFlag(scene.k, FRAME_LOCKED)
+    memoryOf(scene.host).frames.setFlag(scene.k, FRAME_LOCKED)
     expectCopied(scene)
   })
 })
@@ -334,20 +333,20 @@ describe('4.7, on: never', () => {
 describe('4.3: the rules, in their order', () => {
   it('references are counted before the lock, swapcache and node are asked before the freeze', async () => {
     const { host, a, k } = await oneUserLeft(true)
-    const { frames } = host.memory
+    const { frames } = memoryOf(host)
     const vma = a.mm.vmas.at(vpnOf(a.at))!
     const points: string[] = []
-    host.memory.race = (point) => points.push(`${point}, locked ${frames.hasFlag(k, FRAME_LOCKED)}`)
+    memoryOf(host).race = (point) => points.push(`${point}, locked ${frames.hasFlag(k, FRAME_LOCKED)}`)
     host.swapOn(memorySwapStore(4))
-    host.memory.swap.addToCache(k)
+    memoryOf(host).swap.addToCache(k)
     frames.setFlag(k, FRAME_LOCKED)
     // Rule 4 says no before the freeze is tried.
-    expect(reuseKsmPage(host.memory, vma, vpnOf(a.at), k)).toBe(false)
+    expect(reuseKsmPage(memoryOf(host), vma, vpnOf(a.at), k)).toBe(false)
     expect(points).toEqual([])
-    host.memory.swap.tryToFree(k)
+    memoryOf(host).swap.tryToFree(k)
     const device = a.mm.get(a.at, 1)
     // Rule 5 says no: the freeze finds two references.
-    expect(reuseKsmPage(host.memory, vma, vpnOf(a.at), k)).toBe(false)
+    expect(reuseKsmPage(memoryOf(host), vma, vpnOf(a.at), k)).toBe(false)
     expect(points).toEqual(['reuse: before freeze, locked true'])
     expect(host.frame(k).refcount).toBe(2)
     frames.clearFlag(k, FRAME_LOCKED)
@@ -367,7 +366,7 @@ describe('4.3: the rules, in their order', () => {
 describe('T4-7, 4.4: debug conditions', () => {
   it('warn with a dump of the frame, refuse, and change nothing', async () => {
     const { host, a, k } = await oneUserLeft(true)
-    const { frames } = host.memory
+    const { frames } = memoryOf(host)
     const vma = a.mm.vmas.at(vpnOf(a.at))!
     const unmapped = frames.alloc()
     frames.setMapping(unmapped, MAPPING_KSM)
@@ -380,10 +379,10 @@ describe('T4-7, 4.4: debug conditions', () => {
       [/unmapped page: frame \d+, refcount 1, mapcount 0/, unmapped],
       [/zero page: frame 1, refcount 1/, ZERO_PFN],
     ]
-    const image = (): Uint8Array => host.memory.arena.u8.slice(0, host.memory.arena.endPfn * PAGE)
+    const image = (): Uint8Array => memoryOf(host).arena.u8.slice(0, memoryOf(host).arena.endPfn * PAGE)
     for (const [i, [message, pfn]] of violations.entries()) {
       const before = image()
-      expect(reuseKsmPage(host.memory, vma, vpnOf(a.at), pfn)).toBe(false)
+      expect(reuseKsmPage(memoryOf(host), vma, vpnOf(a.at), pfn)).toBe(false)
       expect(host.warnings()).toHaveLength(i + 1)
       expect(host.warnings()[i]).toMatch(message)
       expect(Buffer.compare(image(), before), 'bit for bit').toBe(0)

@@ -2,7 +2,8 @@
 
 import type { Host, Mm } from '../../src/index.ts'
 import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
-import { PAGE } from './history.ts'
+import { memoryOf } from './inside.ts'
+import { PAGE } from './world.ts'
 
 export interface Forest {
   readonly host: Host
@@ -19,7 +20,7 @@ export function namesOf(names: Readonly<Record<string, AnonVma>>): Map<AnonVma, 
 /** Notes the names of anon_vmas as they are freed; those without a name do not count. */
 export function namesFreed(host: Host, names: ReadonlyMap<AnonVma, string>): string[] {
   const freed: string[] = []
-  host.memory.anonVmas.onFree = (anonVma) => {
+  memoryOf(host).anonVmas.onFree = (anonVma) => {
     const name = names.get(anonVma)
     if (name !== undefined) freed.push(name)
   }

@@ -11,8 +11,8 @@ import {
   type Pin,
   stillClock,
 } from '../../src/index.ts'
+import { contentBytes, PAGE } from './world.ts'
 
-export const PAGE = 4096
 const SWAP_SLOTS = 4096
 /** Region r lies at this address, whoever maps it. */
 export const regionAddress = (r: number): number => 2 ** 36 + r * 2 ** 28
@@ -77,13 +77,6 @@ export const KNOBS: Readonly<Record<string, number>> = {
   max_page_sharing: 256,
   merge_across_nodes: 1,
   stable_node_chains_prune_millisecs: 0,
-}
-
-/** Content c: all zero for 0, else words of c with a last word of its own. */
-export function contentBytes(c: number): Uint8Array {
-  const words = new Uint32Array(PAGE / 4).fill(c)
-  words[words.length - 1] = Math.imul(c, 2654435761) >>> 0
-  return new Uint8Array(words.buffer)
 }
 
 /** Runs a program on a host of its own. `afterEach` sees the host after every operation, and what it failed with. */

@@ -4,7 +4,7 @@ import { fullScan, physicalFrames, readCounter, whileMergeable, withKsmd } from 
 import { canonical } from '../../bench/peers/peer.ts'
 import { Arena } from '../../src/core/arena.ts'
 import type { Image } from '../../src/index.ts'
-import { CHECKSUMS, INDEXES } from '../../src/options.ts'
+import { expectStrategy } from '../../src/options.ts'
 
 /** The counters that are compared after every scan. */
 export const COMPARED = [
@@ -43,8 +43,7 @@ export async function mergeInKernel({
   knobs,
 }: KernelTask): Promise<KernelRun> {
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
-  const plan = { frames: pages, mappings: pages, checksum: CHECKSUMS.xxh3, index: INDEXES.hash }
-  const arena = await Arena.create(plan)
+  const arena = await Arena.create({ frames: pages, mappings: pages, ...expectStrategy({}) })
   const memory = arena.pages(arena.firstPfn, pages)
   read(images, memory)
   const merge = (): KernelRun => {

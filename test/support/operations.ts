@@ -2,8 +2,9 @@
 
 import { expect } from 'vitest'
 import { type Errno, type Image, memorySwapStore } from '../../src/index.ts'
-import { errnoOf, fill, holds, PAGE, pageOf } from './machine.ts'
+import { memoryOf } from './inside.ts'
 import { AT, PAGES, type Scene, STATES, type State } from './scenes.ts'
+import { errnoOf, fill, holds, PAGE, pageOf } from './world.ts'
 
 const LENGTH = PAGES * PAGE
 /** Where nothing is mapped. */
@@ -263,7 +264,7 @@ export const ON_A_HOST: Record<string, Operation> = {
   },
   'offline what is offline': {
     act: ({ host }) => {
-      const last = host.memory.arena.endPfn - 1
+      const last = memoryOf(host).arena.endPfn - 1
       host.offline(last, last + 1)
       expect(errnoOf(() => host.offline(last - 1, last + 1))).toBe('EINVAL')
     },

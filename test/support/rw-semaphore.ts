@@ -3,6 +3,7 @@
 
 import type { Host } from '../../src/index.ts'
 import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
+import { memoryOf } from './inside.ts'
 
 export class RwSemaphore {
   readers = 0
@@ -42,7 +43,7 @@ export function lockForests(host: Host): ForestLocks {
   const taken: ForestLocks['taken'] = []
   const of = (anonVma: AnonVma): RwSemaphore => {
     const { root } = anonVma
-    if (host.memory.anonVmas.find(root.id) !== root)
+    if (memoryOf(host).anonVmas.find(root.id) !== root)
       throw new Error(`the root ${root.id} is gone, and its lock`)
     if (!semaphores.has(root)) semaphores.set(root, new RwSemaphore())
     return semaphores.get(root)!
@@ -71,13 +72,13 @@ export function lockForests(host: Host): ForestLocks {
   }
   const watched = new Set<AnonVma>()
   const watchNew = (): void => {
-    for (const anonVma of host.memory.anonVmas) {
+    for (const anonVma of memoryOf(host).anonVmas) {
       if (watched.has(anonVma)) continue
       watched.add(anonVma)
       watch(anonVma)
     }
   }
-  const { anonVmas } = host.memory
+  const { anonVmas } = memoryOf(host)
   const [prepare, fork] = [anonVmas.prepare.bind(anonVmas), anonVmas.fork.bind(anonVmas)]
   anonVmas.prepare = (vma, reusable) => {
     prepare(vma, reusable)

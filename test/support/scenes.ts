@@ -4,7 +4,8 @@
 import { PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
 import { type Host, type Mm, memorySwapStore, type Pin, type SwapStore } from '../../src/index.ts'
 import { VPN_LIMIT } from '../../src/mm/model/address.ts'
-import { boot, fill, PAGE } from './machine.ts'
+import { memoryOf } from './inside.ts'
+import { bootHost, fill, PAGE } from './world.ts'
 
 export const PAGES = 8
 /** Where the range lies that operations are tried on. */
@@ -45,7 +46,7 @@ export type State = (typeof STATES)[number]
 
 /** Makes a host of 48 frames on two NUMA nodes with swap, and an mm in the given state. */
 export async function makeScene(state: State): Promise<Scene> {
-  const host = await boot({ frames: 48, numaNodes: 2 })
+  const host = await bootHost({ frames: 48, numaNodes: 2 })
   const store = memorySwapStore(32)
   fillFirstDevice(host)
   host.swapOn(store)
@@ -55,7 +56,7 @@ export async function makeScene(state: State): Promise<Scene> {
   mm.mmap(PAGES * PAGE, { address: AT })
   mm.madvise(AT, PAGES * PAGE, 'MADV_MERGEABLE')
   host.ksm.set('run', 1)
-  const scene: Scene = { host, mm, others: [], store, pins: [], byte, pfn: host.memory.arena.firstPfn + 1 }
+  const scene: Scene = { host, mm, others: [], store, pins: [], byte, pfn: memoryOf(host).arena.firstPfn + 1 }
   if (state === 'empty') return scene
   fill(mm, AT, PAGES, byte)
   const pfn = mm.pfn(AT + PAGE)!

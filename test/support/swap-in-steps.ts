@@ -7,7 +7,8 @@ import type { Host, Mm } from '../../src/index.ts'
 import { canShareSwapPage } from '../../src/mm/fault/cow.ts'
 import { mkPte, type SwapEntry, swapEntryOf } from '../../src/mm/page/pte.ts'
 import { addAnonRmap } from '../../src/mm/page/rmap.ts'
-import { byteAt, pokeByte, pteOf, vpnOf } from './stage.ts'
+import { memoryOf, pteOf, vpnOf } from './inside.ts'
+import { byteAt, pokeByte } from './world.ts'
 
 export type Step = 'lock' | 'ask' | 'add_rmap' | 'swap_free' | 'unlock' | 'write'
 
@@ -33,7 +34,7 @@ export class Faulter {
   }
 
   do(step: Step): void {
-    const { frames, swap } = this.mm.memory
+    const { frames, swap } = memoryOf(this.mm)
     switch (step) {
       case 'lock':
         this.pfn = swap.cachedPage(this.entry)
@@ -41,7 +42,7 @@ export class Faulter {
         frames.setFlag(this.pfn, FRAME_LOCKED)
         return
       case 'ask':
-        this.shares = canShareSwapPage(this.mm.memory, this.pfn)
+        this.shares = canShareSwapPage(memoryOf(this.mm), this.pfn)
         return
       case 'add_rmap':
         this.map()
@@ -92,9 +93,9 @@ export function play(
   schedule: readonly ('a' | 'b')[],
 ): string[] {
   const wrong: string[] = []
-  const { frames, swap } = host.memory
+  const { frames, swap } = memoryOf(host)
   const [page] = [...swap.cachedPages()][0]!
-  const before = host.memory.arena.page(page)[0]!
+  const before = memoryOf(host).arena.page(page)[0]!
   const queues = { a: [...order], b: [...order, 'write' as const] }
   for (const who of schedule) {
     const step = queues[who].shift()!

@@ -3,8 +3,7 @@
 
 import { Host, type Image, type IndexName, type KnobName, type Mm, stillClock } from '../../src/index.ts'
 import { SYNTH_PRESETS, type SynthOptions, synthImages } from '../../src/lab/index.ts'
-
-const PAGE = 4096
+import { PAGE } from './world.ts'
 
 export const PRESETS = Object.keys(SYNTH_PRESETS)
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { AdvisorMode, Host } from '../../src/index.ts'
 import { Advisor, type AdvisorGoals } from '../../src/ksm/advisor.ts'
 import { ManualClock } from '../support/manual-clock.ts'
-import { errnoOf, guest, stage } from '../support/stage.ts'
+import { errnoOf, guest, makeHost } from '../support/world.ts'
 
 const GOALS: AdvisorGoals = { targetScanTime: 200, maxCpu: 70, maxPagesToScan: 30_000 }
 
@@ -117,7 +117,7 @@ describe('the arithmetic', () => {
 
 describe('the knobs', () => {
   it("have Linux's defaults", async () => {
-    const host = await stage()
+    const host = await makeHost()
     expect(host.ksm.counters()).toMatchObject({
       advisor_mode: 'none',
       advisor_max_cpu: 70,
@@ -128,7 +128,7 @@ describe('the knobs', () => {
   })
 
   it("pages_to_scan is the advisor's while it is on; a change of mode sets it anew", async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.ksm.set('pages_to_scan', 7)
     host.ksm.set('advisor_mode', 'none')
     expect(host.ksm.get('pages_to_scan'), 'no change').toBe(7)
@@ -146,7 +146,7 @@ describe('the knobs', () => {
   })
 
   it('refuse what Linux refuses', async () => {
-    const host = await stage()
+    const host = await makeHost()
     for (const mode of ['foo', '', 'SCAN-TIME', 1]) {
       expect(errnoOf(() => host.ksm.set('advisor_mode', mode as AdvisorMode))).toBe('EINVAL')
     }
@@ -172,7 +172,7 @@ describe('a running ksmd', () => {
 
   it('is advised at the end of every full scan, and says so', async () => {
     const time = clock()
-    const host = await stage({ clock: time })
+    const host = await makeHost({ clock: time })
     const advice: unknown[] = []
     const order: string[] = []
     host.on('ksm_advisor', (event) => {
@@ -201,7 +201,7 @@ describe('a running ksmd', () => {
 
   it('may go below advisor_min_pages_to_scan: it is where pages_to_scan begins, no limit', async () => {
     const time = clock()
-    const host = await stage({ clock: time })
+    const host = await makeHost({ clock: time })
     guest(host, 'a', [7, 8])
     host.ksm.set('advisor_mode', 'scan-time')
     await scanFor(host, time, 100, 90)
@@ -210,7 +210,7 @@ describe('a running ksmd', () => {
 
   it('uses what was advised in its next batch', async () => {
     const time = clock()
-    const host = await stage({ clock: time })
+    const host = await makeHost({ clock: time })
     guest(host, 'a', [1, 2, 3, 4, 5, 6, 7, 8])
     host.ksm.set('advisor_max_pages_to_scan', 3)
     host.ksm.set('advisor_mode', 'scan-time')

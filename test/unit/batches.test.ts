@@ -2,7 +2,7 @@
 // into being there in the meantime.
 
 import { describe, expect, it } from 'vitest'
-import { addRange, contentBytes, guest, PAGE, stage } from '../support/stage.ts'
+import { addRange, contentBytes, guest, makeHost, PAGE } from '../support/world.ts'
 
 const PAGES = 4
 const filled = (first: number): number[] => Array.from({ length: PAGES }, (_, i) => first + i)
@@ -10,7 +10,7 @@ const untouched = new Array<undefined>(PAGES).fill(undefined)
 
 describe.each([0, 1])('a batch that ends with the last page of a mapping, with %i helpers', (workers) => {
   it('is followed by pages of the next mapping that have been touched since', async () => {
-    const host = await stage({ workers })
+    const host = await makeHost({ workers })
     const { mm, at } = guest(host, 'a', filled(1))
     const next = at + 2 * PAGES * PAGE
     addRange(mm, untouched, { address: next })
@@ -22,7 +22,7 @@ describe.each([0, 1])('a batch that ends with the last page of a mapping, with %
   })
 
   it('is followed by a mapping that has come in between', async () => {
-    const host = await stage({ workers })
+    const host = await makeHost({ workers })
     const { mm, at } = guest(host, 'a', filled(1))
     const last = at + 2 * PAGES * PAGE
     addRange(mm, filled(21), { address: last })

@@ -3,12 +3,13 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Host, Mm } from '../../src/index.ts'
-import { errnoOf, guest, PAGE, stage } from '../support/stage.ts'
+import { memoryOf } from '../support/inside.ts'
+import { errnoOf, guest, makeHost, PAGE } from '../support/world.ts'
 
 afterEach(() => vi.unstubAllGlobals())
 
 async function pair(): Promise<{ host: Host; mm: Mm; at: number }> {
-  const host = await stage()
+  const host = await makeHost()
   const { mm, at } = guest(host, 'a', [7, 7])
   return { host, mm, at }
 }
@@ -17,7 +18,7 @@ describe('a broken invariant', () => {
   it('is EUCLEAN with its cause, and the host refuses further calls', async () => {
     const { host, mm, at } = await pair()
     const cause = new Error('the trap')
-    host.memory.race = () => {
+    memoryOf(host).race = () => {
       throw cause
     }
     let thrown: unknown
@@ -27,7 +28,7 @@ describe('a broken invariant', () => {
       thrown = error
     }
     expect(thrown).toMatchObject({ code: 'EUCLEAN', cause })
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(errnoOf(() => host.ksm.scan(1))).toBe('EUCLEAN')
     expect(errnoOf(() => mm.read(at, 1))).toBe('EUCLEAN')
     expect(errnoOf(() => host.createMm())).toBe('EUCLEAN')

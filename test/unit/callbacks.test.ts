@@ -3,62 +3,56 @@
 
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES, memorySwapStore, PagefoldError } from '../../src/index.ts'
-import {
-  contentBytes,
-  counted,
-  expectContent,
-  machine,
-  mapPages,
-  once,
-  PAGE,
-  sharePage,
-} from '../support/seeds.ts'
+import { memoryOf } from '../support/inside.ts'
+import { once } from '../support/races.ts'
+import { sharePage } from '../support/shared-pair.ts'
+import { addRange, contentBytes, expectContent, makeHost, PAGE } from '../support/world.ts'
 
 describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (index) => {
   it('swapping in the middle of a merge does not change what the trees are searched for', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     host.swapOn(memorySwapStore(8))
     const [a, b, c] = [1, 2, 3].map(() => host.createMm())
-    mapPages(a!, [7])
-    const q = mapPages(b!, [7])
-    const s = mapPages(c!, [9], false)
+    addRange(a!, [7])
+    const q = addRange(b!, [7])
+    const s = addRange(c!, [9], { mergeable: false })
     const pfn = c!.pfn(s)!
     const seen = once(host, 'merge: between the two halves', () => {
       expect(host.reclaim(pfn)).toBeUndefined()
       expectContent(c!, s, 9)
     })
     host.ksm.scan(2)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(seen.passed).toBe(1)
     host.audit()
     const late = host.createMm()
-    const r = mapPages(late, [7])
+    const r = addRange(late, [7])
     host.ksm.scan(2)
     expect(late.pfn(r), 'the merged page is found').toBe(b!.pfn(q))
   })
 
   it('nor when the search of one tree is followed by that of the other', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     host.ksm.set('max_page_sharing', 2)
     host.swapOn(memorySwapStore(8))
     sharePage(host) // full
     const [c, d] = [host.createMm(), host.createMm()]
-    const [r, s] = [mapPages(c, [7]), mapPages(d, [7])]
+    const [r, s] = [addRange(c, [7]), addRange(d, [7])]
     const other = host.createMm()
-    const pfn = other.pfn(mapPages(other, [9], false))!
+    const pfn = other.pfn(addRange(other, [9], { mergeable: false }))!
     host.ksm.scan(1)
     const seen = once(host, 'keyhole: after get', () => void host.reclaim(pfn))
     host.ksm.scan(1)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(seen.passed).toBeGreaterThan(0)
     expect(c.pfn(r), 'the two find each other').toBe(d.pfn(s))
     host.audit()
   })
 
   it('files a page under what it holds when it is write-protected, not under what it held when it was read', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const [a, b] = [host.createMm(), host.createMm()]
-    const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
+    const [p, q] = [addRange(a, [7]), addRange(b, [7])]
     host.ksm.scan(1)
     let written = 0
     b.registerNotifier({
@@ -69,9 +63,9 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
       },
     })
     host.ksm.scan(1)
-    expect(counted(host)).toMatchObject({ shared: 1, sharing: 1 })
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
     const late = host.createMm()
-    const r = mapPages(late, [8])
+    const r = addRange(late, [8])
     host.ksm.scan(2)
     expect(late.pfn(r)).toBe(b.pfn(q))
     expectContent(a, p, 8)
@@ -79,13 +73,13 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
   })
 
   it('forgets an unstable page that goes between the cursor and its visit', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const mm = host.createMm()
-    const at = mapPages(mm, [1])
+    const at = addRange(mm, [1])
     host.ksm.scan(2) // in the unstable tree now
     once(host, 'scan: between cursor and merge', () => mm.madvise(at, PAGE, 'MADV_DONTNEED'))
     host.ksm.scan(1)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(host.ksm.counters().pages_unshared).toBe(0)
     mm.write(at, contentBytes(1))
     host.ksm.scan(3)
@@ -94,15 +88,15 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
   })
 
   it('holds the page it visits, even while it only looks after its item', async () => {
-    const host = await machine({ index })
+    const host = await makeHost({ index })
     const [a, b] = [host.createMm(), host.createMm()]
-    const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
+    const [p, q] = [addRange(a, [7]), addRange(b, [7])]
     host.ksm.scan(2)
     b.write(q, contentBytes(7)) // a page of its own again, with the same content
     // B's item is on the merged page's list: taking it off peeps, and B's page goes at that moment.
     const seen = once(host, 'keyhole: after get', () => b.madvise(q, PAGE, 'MADV_DONTNEED'))
     host.ksm.scan(1)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(seen.passed).toBeGreaterThan(0)
     expectContent(a, p, 7)
     host.audit()
@@ -113,9 +107,9 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
   it('survives a guest that exits or unmaps from inside a notifier', async () => {
     for (const leave of ['exit', 'munmap'] as const) {
       for (let call = 1; call <= 6; call++) {
-        const host = await machine({ index })
+        const host = await makeHost({ index })
         const [a, b] = [host.createMm(), host.createMm()]
-        const [p, q] = [mapPages(a, [7]), mapPages(b, [7])]
+        const [p, q] = [addRange(a, [7]), addRange(b, [7])]
         let calls = 0
         const onCall = (): void => {
           if (++calls !== call) return
@@ -140,7 +134,7 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
       for (const change of ['write', 'discard', 'unmap', 'exit'] as const) {
         // madvise goes on with the mapping, which the contract of notifiers has them leave alone.
         if (operation === 'unmerge' && (change === 'unmap' || change === 'exit')) continue
-        const host = await machine({ index })
+        const host = await makeHost({ index })
         host.swapOn(memorySwapStore(8))
         const { a, b, p, q, k } = sharePage(host)
         let called = 0

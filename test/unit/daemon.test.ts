@@ -2,13 +2,14 @@
 
 import { describe, expect, it } from 'vitest'
 import { Host, stillClock } from '../../src/index.ts'
+import { memoryOf } from '../support/inside.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
-import { byteAt, contentBytes, guest, PAGE, stage, vector } from '../support/stage.ts'
+import { byteAt, contentBytes, counted, expectContent, guest, makeHost, PAGE } from '../support/world.ts'
 
 /** A host on a manual clock, with ten equal pages and a ksmd that has just begun. */
 async function running(pages = 10) {
   const clock = new ManualClock()
-  const host = await stage({ clock })
+  const host = await makeHost({ clock })
   const { mm, at } = guest(host, 'a', new Array(pages).fill(7))
   const scanned = (): number => host.ksm.counters().pages_scanned
   return { clock, host, mm, at, scanned }
@@ -50,8 +51,8 @@ describe('start', () => {
     for (let i = 0; i < 6; i++) await clock.advance(20)
     expect(scanned()).toBe(20)
     expect(host.ksm.counters().full_scans).toBe(2)
-    expect(vector(host)).toBe('1/9/0/0')
-    expect(mm.read(at + 9 * PAGE, PAGE)).toEqual(contentBytes(7))
+    expect(counted(host)).toEqual([1, 9, 0, 0])
+    expectContent(mm, at + 9 * PAGE, 7)
     await host.ksm.stop()
     host.audit()
   })
@@ -88,7 +89,7 @@ describe('ksmd works only', () => {
 
   it('while somebody is registered, and is woken by the first', async () => {
     const clock = new ManualClock()
-    const host = await stage({ clock })
+    const host = await makeHost({ clock })
     host.ksm.start()
     await clock.advance(1000)
     expect(clock.sleeping).toBe(0)
@@ -127,7 +128,7 @@ describe('its rest', () => {
   })
 
   it('may be none at all: others get their turn still', async () => {
-    const host = await stage({ clock: stillClock })
+    const host = await makeHost({ clock: stillClock })
     host.ksm.set('sleep_millisecs', 0)
     guest(host, 'a', [7, 7])
     host.ksm.start()
@@ -156,7 +157,7 @@ describe('stop', () => {
 
   it('ends one that waits, or has not begun, or never did', async () => {
     const clock = new ManualClock()
-    const host = await stage({ clock })
+    const host = await makeHost({ clock })
     await host.ksm.stop()
     host.ksm.start()
     await host.ksm.stop()
@@ -188,12 +189,12 @@ describe('stop', () => {
 
   it('rejects with what went wrong in a batch; ksmd has stopped by then', async () => {
     const { clock, host, scanned } = await running()
-    host.memory.race = () => {
+    memoryOf(host).race = () => {
       throw new Error('the trap')
     }
     host.ksm.start()
     await clock.advance(0)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     await clock.advance(1000)
     expect(scanned()).toBe(0)
     await expect(host.ksm.stop()).rejects.toMatchObject({ code: 'EUCLEAN' })

@@ -3,18 +3,19 @@
 
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES } from '../../src/index.ts'
-import { addRange, byteAt, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { objectsOf } from '../support/inside.ts'
+import { addRange, byteAt, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 describe.each(INDEX_NAMES)('domains, index %s', (index) => {
   it('merge within themselves and never with each other', async () => {
-    const host = await stage({ index, frames: 256, numaNodes: 2 })
+    const host = await makeHost({ index, frames: 256, numaNodes: 2 })
     const domains = ['', 'red', 'blue', '']
     const guests = domains.map((domain, i) =>
       guest(host, `g${i}`, [7, 8, 7], domain === '' ? {} : { domain }),
     )
     host.ksm.scan(4)
     // '': 7 four times, 8 twice; red and blue: 7 twice, 8 alone.
-    expect(vector(host)).toBe('4/6/2/0')
+    expect(counted(host)).toEqual([4, 6, 2, 0])
     const domainOf = new Map<number, string>()
     for (const [i, { mm, at }] of guests.entries()) {
       for (let page = 0; page < 3; page++) {
@@ -31,7 +32,7 @@ describe.each(INDEX_NAMES)('domains, index %s', (index) => {
   })
 
   it('with chains, and after run=2', async () => {
-    const host = await stage({ index, frames: 256 })
+    const host = await makeHost({ index, frames: 256 })
     host.ksm.set('max_page_sharing', 2)
     for (const domain of ['red', 'blue']) guest(host, domain, new Array(6).fill(7), { domain })
     host.ksm.scan(3)
@@ -43,14 +44,14 @@ describe.each(INDEX_NAMES)('domains, index %s', (index) => {
     })
     host.audit()
     host.ksm.set('run', 2)
-    expect(vector(host)).toBe('0/0/0/0')
-    expect(host.memory.arena.objects()).toMatchObject({ stableNodes: 0, rmapItems: 0 })
+    expect(counted(host)).toEqual([0, 0, 0, 0])
+    expect(objectsOf(host)).toMatchObject({ stableNodes: 0, rmapItems: 0 })
     host.ksm.set('merge_across_nodes', 0)
     host.audit()
   })
 
   it('are inherited: a child and a successor stay where they are', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const red = guest(host, 'red', [7], { domain: 'red' })
     const blue = guest(host, 'blue', [7, 7], { domain: 'blue' })
     const child = red.mm.fork({ name: 'child' })
@@ -66,7 +67,7 @@ describe.each(INDEX_NAMES)('domains, index %s', (index) => {
   })
 
   it('cannot be left: a child shares pages with its parent', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const red = guest(host, 'red', [7, 7], { domain: 'red' })
     const none = guest(host, 'none', [7])
     for (const domain of ['blue', '']) {
@@ -82,7 +83,7 @@ describe.each(INDEX_NAMES)('domains, index %s', (index) => {
 
   it('the zero page: without a domain always, in one only if the host was made so', async () => {
     for (const zeroPagesAcrossDomains of [false, true]) {
-      const host = await stage({ index, zeroPagesAcrossDomains })
+      const host = await makeHost({ index, zeroPagesAcrossDomains })
       expect(host.policy.zeroPagesAcrossDomains).toBe(zeroPagesAcrossDomains)
       host.ksm.set('use_zero_pages', 1)
       const none = guest(host, 'none', [0, 0])
@@ -95,7 +96,7 @@ describe.each(INDEX_NAMES)('domains, index %s', (index) => {
         expect(mm.pfn(at), 'merged one way or the other').toBe(mm.pfn(at + PAGE))
       }
       expect(red.mm.pfn(red.at) === blue.mm.pfn(blue.at)).toBe(zeroPagesAcrossDomains)
-      expect(vector(host)).toBe(zeroPagesAcrossDomains ? '0/0/0/0' : '2/2/0/0')
+      expect(counted(host)).toEqual(zeroPagesAcrossDomains ? [0, 0, 0, 0] : [2, 2, 0, 0])
       host.audit()
     }
   })
@@ -103,7 +104,7 @@ describe.each(INDEX_NAMES)('domains, index %s', (index) => {
 
 describe('a host', () => {
   it('says so when there is no room for the trees of another domain', async () => {
-    const host = await stage({ mappings: 16, frames: 8 })
+    const host = await makeHost({ mappings: 16, frames: 8 })
     let opened = 0
     expect(
       errnoOf(() => {

@@ -1,15 +1,15 @@
 // Access that goes beyond what a mapping allows or is watched: writes by force, and writes to protected pages.
 
 import { describe, expect, it } from 'vitest'
-import { boot, errnoOf, fill, holds, mapFilled, PAGE, pageOf } from '../support/machine.ts'
+import { addFilled, bootHost, errnoOf, fill, holds, PAGE, pageOf } from '../support/world.ts'
 
 const force = { force: true }
 
 describe('a write by force', () => {
   it('goes to a private copy of a page that may not be written', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm()
-    const at = mapFilled(mm, 2, 7)
+    const at = addFilled(mm, 2, 7, { mergeable: false })
     const child = mm.fork()
     mm.mprotect(at, 2 * PAGE, 'PROT_READ')
     mm.write(at, pageOf(8), force)
@@ -20,7 +20,7 @@ describe('a write by force', () => {
   })
 
   it('is refused where a shared mapping is not writable, and does not make it so', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm()
     const at = mm.mmap(PAGE, { shared: true })
     fill(mm, at, 1, 7)
@@ -36,8 +36,8 @@ describe('a write by force', () => {
 
 describe('userfault write protection', () => {
   it('needs a range that is registered as a whole', async () => {
-    const mm = (await boot()).createMm()
-    const at = mapFilled(mm, 4, 7)
+    const mm = (await bootHost()).createMm()
+    const at = addFilled(mm, 4, 7, { mergeable: false })
     expect(errnoOf(() => mm.userfaultWriteProtect(at, 4 * PAGE, true))).toBe('ENOENT')
     mm.registerUserfault(at, 2 * PAGE, { onWriteProtect: () => {} })
     expect(errnoOf(() => mm.userfaultWriteProtect(at, 4 * PAGE, true))).toBe('ENOENT')
@@ -48,9 +48,9 @@ describe('userfault write protection', () => {
   })
 
   it('reports writes by force too, and lets them through when the handler does', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm()
-    const at = mapFilled(mm, 1, 7)
+    const at = addFilled(mm, 1, 7, { mergeable: false })
     let letGo = false
     const heard: number[] = []
     mm.registerUserfault(at, PAGE, {
@@ -73,7 +73,7 @@ describe('userfault write protection', () => {
 
 describe('a device', () => {
   it('cannot write to the zero page through a reference for reading', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const [mm, other] = [host.createMm(), host.createMm()]
     const at = mm.mmap(PAGE)
     const reference = mm.get(at, PAGE)

@@ -2,7 +2,6 @@
 
 import { describe, expect, it } from 'vitest'
 import { openSource } from '../../src/images/index.ts'
-import { Host, stillClock } from '../../src/index.ts'
 import { type Convergence, converge } from '../../src/lab/hash/converge.ts'
 import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
@@ -10,8 +9,7 @@ import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../sr
 import { touched } from '../../src/lab/hash/traits.ts'
 import { mergeImages } from '../../src/lab/index.ts'
 import { bareArena } from '../support/arena.ts'
-
-const PAGE = 4096
+import { bootHost, fullScans, PAGE } from '../support/world.ts'
 
 describe('families of pages', () => {
   it.each(FAMILIES)('%s: no two are equal', (family) => {
@@ -122,15 +120,13 @@ describe('pages that collide in all 64 bits', () => {
     }
     const counters = []
     for (const seed of [0, 5]) {
-      const host = await Host.create({ frames: 64, clock: stillClock, seed })
-      host.ksm.set('smart_scan', 0)
+      const host = await bootHost({ frames: 64, seed })
       host.ksm.set('max_page_sharing', 4)
-      host.ksm.set('run', 1)
       const mm = host.createMm()
       const at = mm.mmap(8 * PAGE)
       for (let page = 0; page < 8; page++) mm.write(at + page * PAGE, content(page < 4 ? 1 : 2))
       mm.madvise(at, 8 * PAGE, 'MADV_MERGEABLE')
-      host.ksm.scan(2)
+      fullScans(host, 2)
       counters.push(host.ksm.counters())
       host.audit()
       host.close()

@@ -6,7 +6,6 @@ import { Worker } from 'node:worker_threads'
 import { beforeEach, describe, expect, it } from 'vitest'
 import {
   HEADER_HELPERS,
-  HEADER_KEY,
   HELPERS_AWAKE,
   HELPERS_CLOSING,
   HELPERS_STATE,
@@ -23,15 +22,17 @@ import {
   WINDOW_TICKET,
 } from '../../assembly/abi.ts'
 import type { Arena } from '../../src/core/arena.ts'
+import { KEY } from '../../src/core/key.ts'
 import { RmapItems } from '../../src/core/rmap-items.ts'
 import { Window } from '../../src/core/window.ts'
 import { openSource } from '../../src/images/index.ts'
 import { Host, INDEX_NAMES, type IndexName, type Mm, stillClock } from '../../src/index.ts'
 import { bareArena } from '../support/arena.ts'
+import { memoryOf } from '../support/inside.ts'
 import { random } from '../support/random.ts'
+import { PAGE } from '../support/world.ts'
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url))
-const PAGE = 4096
 /** What a guest unmaps; nobody writes to it or behind it. */
 const HOLE = { page: 1300, pages: 200 }
 
@@ -69,7 +70,7 @@ describe('a page in the window', () => {
     const roots = arena.allocRoots()
     arena.core.hashWindow(at, 1, roots, roots)
     arena.core.checksumChanged(at)
-    return new BigUint64Array(arena.memory.buffer)[HEADER_KEY / 8]!
+    return new BigUint64Array(arena.memory.buffer)[KEY / 8]!
   }
 
   it('is hashed by the scan if no helper came', () => {
@@ -246,8 +247,8 @@ describe('a host with helpers', () => {
 
   it('tells those that are to end nothing else', async () => {
     const host = await Host.create({ frames: 8, workers: 1 })
-    const { helpers } = host.ksm.state
-    const state = (): number => host.memory.arena.u32[(HEADER_HELPERS + HELPERS_STATE) / 4]!
+    const { helpers } = host.ksm.batch
+    const state = (): number => memoryOf(host).arena.u32[(HEADER_HELPERS + HELPERS_STATE) / 4]!
     helpers.wake()
     expect(state()).toBe(HELPERS_AWAKE)
     host.close()

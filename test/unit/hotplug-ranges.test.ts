@@ -1,13 +1,14 @@
 // Ranges of memory that come and go: each can be taken away once and given back once, and a refusal changes nothing.
 
 import { describe, expect, it } from 'vitest'
-import { boot, errnoOf, fill, fullScans, holds, mapFilled, mapMergeable, PAGE } from '../support/machine.ts'
+import { memoryOf } from '../support/inside.ts'
+import { addFilled, bootHost, errnoOf, fill, fullScans, holds, PAGE } from '../support/world.ts'
 
 describe('offline and online', () => {
   it('refuse a range that overlaps one that is away', async () => {
-    const host = await boot({ frames: 32 })
+    const host = await bootHost({ frames: 32 })
     const mm = host.createMm()
-    const at = mapFilled(mm, 8, 7)
+    const at = addFilled(mm, 8, 7, { mergeable: false })
     const first = mm.pfn(at)!
     host.offline(first + 2, first + 6)
     expect(host.frames).toMatchObject({ total: 28, free: 20 })
@@ -38,9 +39,9 @@ describe('offline and online', () => {
   })
 
   it('leave everything as it was when a page is held', async () => {
-    const host = await boot({ frames: 32 })
+    const host = await bootHost({ frames: 32 })
     const mm = host.createMm()
-    const at = mapFilled(mm, 8, 7)
+    const at = addFilled(mm, 8, 7, { mergeable: false })
     const first = mm.pfn(at)!
     const pin = mm.pin(at + 5 * PAGE, PAGE)
     expect(errnoOf(() => host.offline(first, first + 8))).toBe('EBUSY')
@@ -56,9 +57,9 @@ describe('offline and online', () => {
   })
 
   it('say ENOMEM when there is nowhere to move a page to', async () => {
-    const host = await boot({ frames: 8 })
+    const host = await bootHost({ frames: 8 })
     const mm = host.createMm()
-    const first = mm.pfn(mapFilled(mm, 5, 7))!
+    const first = mm.pfn(addFilled(mm, 5, 7, { mergeable: false }))!
     expect(errnoOf(() => host.offline(first, first + 4))).toBe('ENOMEM')
     expect(host.frames).toMatchObject({ total: 8, free: 3 })
     host.audit()
@@ -68,17 +69,17 @@ describe('offline and online', () => {
   })
 
   it('wait for ksmd, which here means EBUSY inside a scan or another offlining', async () => {
-    const host = await boot({ frames: 32 })
-    mapMergeable(host.createMm(), 4, 7)
+    const host = await bootHost({ frames: 32 })
+    addFilled(host.createMm(), 4, 7)
     const said = new Set<string | undefined>()
-    const { firstPfn } = host.memory.arena
+    const { firstPfn } = memoryOf(host).arena
     const tryIt = (): void => void said.add(errnoOf(() => host.offline(firstPfn, firstPfn + 8)))
-    host.memory.race = tryIt
+    memoryOf(host).race = tryIt
     fullScans(host, 3)
     expect([...said]).toEqual(['EBUSY'])
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     host.audit()
-    const [mm] = [...host.memory.mms()]
+    const [mm] = [...memoryOf(host).mms()]
     mm!.addNotifier({ invalidateRangeStart: tryIt })
     said.clear()
     host.offline(firstPfn, firstPfn + 8)

@@ -2,39 +2,50 @@
 
 import { describe, expect, it, vi } from 'vitest'
 import { type Clock, type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
-import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { ksmOf, memoryOf, objectsOf } from '../support/inside.ts'
+import {
+  byteAt,
+  counted,
+  errnoOf,
+  expectContent,
+  fill,
+  guest,
+  makeHost,
+  PAGE,
+  pokeByte,
+} from '../support/world.ts'
 
 /** The first and the last frame behind the first half of the host's memory. */
 function lowerHalf(host: Host): [number, number] {
-  const { firstPfn, endPfn } = host.memory.arena
+  const { firstPfn, endPfn } = memoryOf(host).arena
   return [firstPfn, firstPfn + (endPfn - firstPfn) / 2]
 }
 
 describe('offline', () => {
   it('moves what lies there, and hands nothing of it out', async () => {
-    const host = await stage({ frames: 16 })
+    const host = await makeHost({ frames: 16 })
     const { mm, at } = guest(host, 'a', [1, 2, 3, 4], { mergeable: false })
     const [start, end] = lowerHalf(host)
     host.offline(start, end)
     expect(host.frames).toMatchObject({ total: 8, free: 4 })
     for (let page = 0; page < 4; page++) {
       expect(mm.pfn(at + page * PAGE)).toBeGreaterThanOrEqual(end)
-      expect(mm.read(at + page * PAGE, PAGE)).toEqual(contentBytes(page + 1))
+      expectContent(mm, at + page * PAGE, page + 1)
     }
     host.audit()
     const more = mm.mmap(5 * PAGE)
-    expect(errnoOf(() => mm.write(more, new Uint8Array(5 * PAGE).fill(1)))).toBe('ENOMEM')
+    expect(errnoOf(() => fill(mm, more, 5, 1))).toBe('ENOMEM')
     expect(host.frames.free).toBe(0)
     host.audit()
     host.online(start, end)
     expect(host.frames).toMatchObject({ total: 16, free: 8 })
-    mm.write(more, new Uint8Array(5 * PAGE).fill(1))
+    fill(mm, more, 5, 1)
     expect(mm.read(more + 4 * PAGE, 1)).toEqual(Uint8Array.of(1))
     host.audit()
   })
 
   it('of frames never used costs nothing, and they read as zeros when they are back', async () => {
-    const host = await stage({ frames: 16 })
+    const host = await makeHost({ frames: 16 })
     const [, start] = lowerHalf(host)
     host.offline(start, start + 8)
     expect(host.frames).toMatchObject({ total: 8, free: 8 })
@@ -49,7 +60,7 @@ describe('offline', () => {
   })
 
   it('takes a range once, and only whole ranges back', async () => {
-    const host = await stage({ frames: 16 })
+    const host = await makeHost({ frames: 16 })
     const [start, end] = lowerHalf(host)
     host.offline(start, end)
     for (const [from, to] of [
@@ -66,12 +77,12 @@ describe('offline', () => {
     expect(errnoOf(() => host.online(start, end))).toBe('EINVAL')
     expect(() => host.offline(0, 1)).toThrow(RangeError)
     expect(() => host.offline(start, start)).toThrow(RangeError)
-    expect(() => host.offline(start, host.memory.arena.endPfn + 1)).toThrow(RangeError)
+    expect(() => host.offline(start, memoryOf(host).arena.endPfn + 1)).toThrow(RangeError)
     host.audit()
   })
 
   it('is cancelled by a page that somebody holds: everything stays, and is used again', async () => {
-    const host = await stage({ frames: 16 })
+    const host = await makeHost({ frames: 16 })
     const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
     const pin = mm.pin(at + PAGE, PAGE, { write: true })
     const [start, end] = lowerHalf(host)
@@ -90,7 +101,7 @@ describe('offline', () => {
   })
 
   it('is cancelled when there is nowhere to go', async () => {
-    const host = await stage({ frames: 8 })
+    const host = await makeHost({ frames: 8 })
     const { mm, at } = guest(host, 'a', [1, 2, 3, 4, 5, 6], { mergeable: false })
     const [start, end] = lowerHalf(host)
     expect(errnoOf(() => host.offline(start, end))).toBe('ENOMEM')
@@ -100,9 +111,9 @@ describe('offline', () => {
   })
 
   it('stays on the NUMA node while that has room, and leaves it then', async () => {
-    const host = await stage({ frames: 16, numaNodes: 2 })
+    const host = await makeHost({ frames: 16, numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [1, 2, 3, 4], { mergeable: false })
-    const start = host.memory.arena.firstPfn
+    const start = memoryOf(host).arena.firstPfn
     host.offline(start, start + 2)
     expect([0, 1, 2, 3].map((page) => host.frame(mm.pfn(at + page * PAGE)!).node)).toEqual([0, 0, 0, 0])
     host.offline(start + 2, start + 8)
@@ -115,7 +126,7 @@ describe('offline', () => {
   })
 
   it('moves pages of the swap cache, passes over broken ones, and refuses shared memory', async () => {
-    const host = await stage({ frames: 16 })
+    const host = await makeHost({ frames: 16 })
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     const child = mm.fork({ name: 'child' })
@@ -138,13 +149,13 @@ describe('offline', () => {
 
 describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
   it('merged pages move for all their users', async () => {
-    const host = await stage({ frames: 32, index })
+    const host = await makeHost({ frames: 32, index })
     const a = guest(host, 'a', [7, 7, 7, 8, 8])
     const b = guest(host, 'b', [7, 8])
     host.ksm.scan(2)
     const [start, end] = lowerHalf(host)
     host.offline(start, end)
-    expect(vector(host)).toBe('2/5/0/0')
+    expect(counted(host)).toEqual([2, 5, 0, 0])
     expect(b.mm.pfn(b.at)).toBe(a.mm.pfn(a.at))
     expect(a.mm.pfn(a.at)).toBeGreaterThanOrEqual(end)
     host.audit()
@@ -155,7 +166,7 @@ describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
   })
 
   it('stable nodes that point into the range go, without a look at the pages', async () => {
-    const host = await stage({ frames: 32, index })
+    const host = await makeHost({ frames: 32, index })
     host.ksm.set('max_page_sharing', 2)
     const a = guest(host, 'a', [7, 7, 7, 7, 8, 8])
     const keeper = guest(host, 'b', [9, 9])
@@ -166,8 +177,8 @@ describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
     expect(host.ksm.counters(), 'lazy').toMatchObject({ pages_shared: 4, pages_sharing: 4 })
     const removed: number[] = []
     host.on('ksm_remove_ksm_page', ({ pfn }) => removed.push(pfn))
-    const looked = vi.spyOn(host.memory.frames, 'mapping')
-    host.memory.ksm.memoryOffline(Math.min(...doomed), Math.max(...doomed) + 1)
+    const looked = vi.spyOn(memoryOf(host).frames, 'mapping')
+    memoryOf(host).ksm.memoryOffline(Math.min(...doomed), Math.max(...doomed) + 1)
     for (const pfn of doomed) expect(looked).not.toHaveBeenCalledWith(pfn)
     looked.mockRestore()
     expect(removed.sort()).toEqual(doomed.sort())
@@ -177,7 +188,7 @@ describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
       stable_node_chains: 0,
       stable_node_dups: 0,
     })
-    expect(host.memory.arena.objects().stableNodes).toBe(1)
+    expect(objectsOf(host).stableNodes).toBe(1)
     host.audit()
     host.ksm.scan(2)
     expect(keeper.mm.pfn(keeper.at)).toBe(keeper.mm.pfn(keeper.at + PAGE))
@@ -185,7 +196,7 @@ describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
   })
 
   it('one that waits for another NUMA tree goes too', async () => {
-    const host = await stage({ frames: 32, index, numaNodes: 2 })
+    const host = await makeHost({ frames: 32, index, numaNodes: 2 })
     host.ksm.set('merge_across_nodes', 0)
     const zero = guest(host, 'a', [7, 7])
     guest(host, 'b', [7, 7], { node: 1 })
@@ -193,21 +204,21 @@ describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
     zero.mm.munmap(zero.at + PAGE, PAGE)
     const moved = host.migrate(zero.mm.pfn(zero.at)!, { node: 1 })
     host.ksm.scan(1)
-    expect(host.ksm.state.migrateNodes.size).toBe(1)
+    expect(ksmOf(host).migrateNodes.size).toBe(1)
     zero.mm.munmap(zero.at, PAGE)
     host.offline(moved, moved + 1)
-    expect(host.ksm.state.migrateNodes.size).toBe(0)
+    expect(ksmOf(host).migrateNodes.size).toBe(0)
     expect(host.ksm.counters().pages_shared).toBe(1)
     host.audit()
   })
 
   it('while it goes on: ksmd and three knobs wait, faults do not', async () => {
-    const host = await stage({ frames: 32, index })
+    const host = await makeHost({ frames: 32, index })
     const { mm, at } = guest(host, 'a', [7, 7, 8])
     host.ksm.scan(2)
     const [start, end] = lowerHalf(host)
     const answers: Record<string, unknown> = {}
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point !== 'migration: after swapcache flag clear' || 'run' in answers) return
       answers.run = host.ksm.get('run')
       answers.scan = errnoOf(() => host.ksm.scan(1))
@@ -218,7 +229,7 @@ describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
       pokeByte(mm, at + 2 * PAGE, 9)
     }
     host.offline(start, end)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(answers).toEqual({
       run: 1 | 4,
       scan: 'EBUSY',
@@ -244,7 +255,7 @@ describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
         }),
     }
     const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
-    const host = await stage({ frames: 32, index, clock })
+    const host = await makeHost({ frames: 32, index, clock })
     const { mm, at } = guest(host, 'a', [7, 7])
     host.ksm.start()
     await settle()
@@ -252,11 +263,11 @@ describe.each(INDEX_NAMES)('ksmd and hot-remove, index %s', (index) => {
     await settle()
     const scanned = (): number => host.ksm.counters().pages_scanned
     expect(scanned()).toBe(2)
-    host.memory.ksm.memoryGoingOffline()
+    memoryOf(host).ksm.memoryGoingOffline()
     sleeps.shift()!()
     await settle()
     expect(scanned(), 'it waits').toBe(2)
-    host.memory.ksm.memoryCancelOffline()
+    memoryOf(host).ksm.memoryCancelOffline()
     await settle()
     expect(scanned()).toBeGreaterThan(2)
     await host.ksm.stop()

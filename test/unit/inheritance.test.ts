@@ -1,23 +1,13 @@
 // What a child, and what replaces an mm, have from it.
 
 import { describe, expect, it } from 'vitest'
-import {
-  boot,
-  counted,
-  errnoOf,
-  fill,
-  fullScans,
-  mapFilled,
-  mapMergeable,
-  PAGE,
-  pageOf,
-} from '../support/machine.ts'
+import { addFilled, bootHost, counted, errnoOf, fill, fullScans, PAGE, pageOf } from '../support/world.ts'
 
 describe('fork and replace', () => {
   it('copy a pinned page for the child, which may write it no more than its parent', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm()
-    const at = mapFilled(mm, 1, 7)
+    const at = addFilled(mm, 1, 7, { mergeable: false })
     const pin = mm.pin(at, PAGE)
     mm.mprotect(at, PAGE, 'PROT_READ')
     const child = mm.fork()
@@ -32,15 +22,15 @@ describe('fork and replace', () => {
   })
 
   it('inherit the domain, and refuse another', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm({ name: 'guest', domain: 'a' })
-    const at = mapMergeable(mm, 2, 7)
+    const at = addFilled(mm, 2, 7)
     for (const wrong of ['b', '']) {
       expect(() => mm.fork({ domain: wrong })).toThrow(/`domain`/)
       expect(() => mm.replace({ domain: wrong })).toThrow(RangeError)
     }
-    mapMergeable(host.createMm({ domain: 'b' }), 2, 7)
-    mapMergeable(host.createMm(), 2, 7)
+    addFilled(host.createMm({ domain: 'b' }), 2, 7)
+    addFilled(host.createMm(), 2, 7)
     const child = mm.fork({ domain: 'a' })
     fill(child, at, 2, 7)
     expect(child.replace().domain).toBe('a')

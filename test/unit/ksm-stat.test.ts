@@ -3,8 +3,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/index.ts'
-import { boot, fill, fullScans, mapMergeable, PAGE } from '../support/machine.ts'
 import { random } from '../support/random.ts'
+import { addFilled, bootHost, fill, fullScans, PAGE } from '../support/world.ts'
 
 /** Sums over every mm that Linux could still be asked about, or whose items ksmd has not dropped. */
 function expectSums(host: Host, mms: readonly Mm[]): void {
@@ -21,7 +21,7 @@ function expectSums(host: Host, mms: readonly Mm[]): void {
 
 describe('ksm_stat', () => {
   it('has six lines, in the order and spelling of Linux', async () => {
-    const mm = (await boot()).createMm()
+    const mm = (await bootHost()).createMm()
     expect(Object.entries(mm.ksmStat())).toEqual([
       ['ksm_rmap_items', 0],
       ['ksm_zero_pages', 0],
@@ -33,10 +33,10 @@ describe('ksm_stat', () => {
   })
 
   it('follows a page through its states', async () => {
-    const host = await boot()
+    const host = await bootHost()
     host.ksm.set('use_zero_pages', 1)
     const mm = host.createMm()
-    const at = mapMergeable(mm, 6, 0)
+    const at = addFilled(mm, 6, 0)
     fill(mm, at, 4, 7)
     const lines = (): unknown[] => Object.values(mm.ksmStat()).slice(0, 4)
     expect(lines()).toEqual([0, 0, 0, 0])
@@ -60,7 +60,7 @@ describe('ksm_stat', () => {
   })
 
   it('says whether some range is mergeable now, and whether all are to be', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm()
     const said = (): string[] => [mm.ksmStat().ksm_merge_any, mm.ksmStat().ksm_mergeable]
     const at = mm.mmap(2 * PAGE)
@@ -78,10 +78,10 @@ describe('ksm_stat', () => {
   })
 
   it('counts a page for the mm whose it is', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const [a, b] = [host.createMm(), host.createMm()]
-    mapMergeable(a, 3, 7)
-    mapMergeable(b, 5, 7)
+    addFilled(a, 3, 7)
+    addFilled(b, 5, 7)
     fullScans(host, 2)
     expect([a, b].map((mm) => mm.ksmStat().ksm_merging_pages)).toEqual([3, 5])
     expectSums(host, [a, b])
@@ -91,7 +91,7 @@ describe('ksm_stat', () => {
 describe.each(INDEX_NAMES)('the sums over all mms, index %s', (index) => {
   it.each([1, 2, 3, 4, 5, 6])('hold after every step of a random history, seed %i', async (seed) => {
     const { below, pick, chance } = random(seed)
-    const host = await boot({ index, frames: 512 })
+    const host = await bootHost({ index, frames: 512 })
     host.ksm.set('use_zero_pages', seed % 2)
     host.ksm.set('max_page_sharing', 2 + below(6))
     host.ksm.set('stable_node_chains_prune_millisecs', 0)
@@ -100,7 +100,7 @@ describe.each(INDEX_NAMES)('the sums over all mms, index %s', (index) => {
     const everybody: Mm[] = []
     const spawn = (): void => {
       const mm = host.createMm()
-      mapMergeable(mm, REGION, below(3))
+      addFilled(mm, REGION, below(3))
       everybody.push(mm)
     }
     spawn()

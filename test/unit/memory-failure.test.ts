@@ -3,25 +3,27 @@
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { swapEntryOf } from '../../src/mm/page/pte.ts'
+import { memoryOf, pteOf } from '../support/inside.ts'
 import {
   byteAt,
   contentBytes,
+  counted,
   errnoOf,
+  expectContent,
+  fill,
   guest,
+  makeHost,
   PAGE,
   pokeByte,
-  pteOf,
-  stage,
-  vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 describe('a broken frame', () => {
   it('that is free concerns nobody, and is never handed out', async () => {
-    const host = await stage({ frames: 4 })
+    const host = await makeHost({ frames: 4 })
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     const freed = mm.pfn(at)!
     mm.munmap(at, PAGE)
-    const fresh = host.memory.arena.endPfn - 1
+    const fresh = memoryOf(host).arena.endPfn - 1
     for (const pfn of [freed, fresh]) {
       expect(host.memoryFailure(pfn)).toEqual({ told: [], recovered: 0 })
       expect(host.memoryFailure(pfn), 'twice').toEqual({ told: [], recovered: 0 })
@@ -29,13 +31,13 @@ describe('a broken frame', () => {
     expect(host.frames).toMatchObject({ total: 4, free: 1 })
     host.audit()
     const more = mm.mmap(2 * PAGE)
-    expect(errnoOf(() => mm.write(more, new Uint8Array(2 * PAGE).fill(1)))).toBe('ENOMEM')
+    expect(errnoOf(() => fill(mm, more, 2, 1))).toBe('ENOMEM')
     expect([freed, fresh]).not.toContain(mm.pfn(more))
     host.audit()
   })
 
   it('of one mm: that mm is told where, and every touch fails from then on', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
     const other = guest(host, 'b', [4], { mergeable: false })
     const pfn = mm.pfn(at + PAGE)!
@@ -61,7 +63,7 @@ describe('a broken frame', () => {
   })
 
   it('leaves a mark that moves, is inherited, and goes with the range', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     host.memoryFailure(mm.pfn(at)!)
     const child = mm.fork({ name: 'child' })
@@ -78,7 +80,7 @@ describe('a broken frame', () => {
   })
 
   it('of a family of forks: each is told', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.fork({ name: 'b' }).fork({ name: 'c' })
     const { told } = host.memoryFailure(mm.pfn(at)!)
@@ -88,7 +90,7 @@ describe('a broken frame', () => {
   })
 
   it('of a shared mapping: each mm that maps it is told, and nobody is given it again', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const mm = host.createMm({ name: 'a' })
     const at = mm.mmap(2 * PAGE, { shared: true })
     pokeByte(mm, at, 7)
@@ -112,7 +114,7 @@ describe('a broken frame', () => {
   })
 
   it('that a device holds: unmapped and told, the frame goes out of use with the last reference', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const pin = mm.pin(at, PAGE, { write: true })
     expect(host.memoryFailure(pin.pfns[0]!).told).toHaveLength(1)
@@ -125,7 +127,7 @@ describe('a broken frame', () => {
   })
 
   it('in the swap cache, clean: nobody is told, swap has the content', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const child = mm.fork({ name: 'b' })
@@ -140,7 +142,7 @@ describe('a broken frame', () => {
   })
 
   it('in the swap cache, dirty: those who map it are told, those who have it swapped out find out', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const store = memorySwapStore(4)
     host.swapOn(store)
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
@@ -150,7 +152,7 @@ describe('a broken frame', () => {
     byteAt(mm, at)
     const pfn = mm.pfn(at)!
     device.release()
-    host.memory.frames.setFlag(pfn, 4)
+    memoryOf(host).frames.setFlag(pfn, 4)
     expect(host.frame(pfn).flags).toEqual(expect.arrayContaining(['dirty', 'swapcache']))
     const { told, recovered } = host.memoryFailure(pfn)
     expect({ told, recovered }).toEqual({ told: [{ mm: 'a', address: at }], recovered: 0 })
@@ -166,15 +168,15 @@ describe('a broken frame', () => {
   })
 
   it('has to be a frame', async () => {
-    const host = await stage()
-    for (const pfn of [0, 1, host.memory.arena.endPfn])
+    const host = await makeHost()
+    for (const pfn of [0, 1, memoryOf(host).arena.endPfn])
       expect(() => host.memoryFailure(pfn)).toThrow(RangeError)
   })
 })
 
 describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
   it('all its users are told, forks included, each at its own address', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const a = guest(host, 'a', [7, 7])
     const b = guest(host, 'b', [7])
     host.ksm.scan(2)
@@ -190,10 +192,10 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
       'child+1',
     ])
     expect(errnoOf(() => byteAt(b.mm, b.at))).toBe('EHWPOISON')
-    expect(vector(host), 'lazy').toBe('1/2/0/0')
+    expect(counted(host), 'lazy').toEqual([1, 2, 0, 0])
     host.audit()
     host.ksm.scan(1)
-    expect(vector(host)).toBe('0/0/0/0')
+    expect(counted(host)).toEqual([0, 0, 0, 0])
     host.audit()
     const late = guest(host, 'late', [7, 7])
     host.ksm.scan(2)
@@ -203,7 +205,7 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
   })
 
   it('nobody joins it any more, even while somebody still holds the frame', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     // Registered first, so it is visited while the others' items are still there.
     const late = guest(host, 'late', [1])
     const a = guest(host, 'a', [7, 7])
@@ -216,7 +218,7 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
     expect(host.frame(k).refcount).toBe(1)
     host.ksm.scan(1)
     expect(late.mm.pfn(late.at)).not.toBe(k)
-    expect(vector(host)).toBe('0/0/1/0')
+    expect(counted(host)).toEqual([0, 0, 1, 0])
     held.release()
     host.audit()
   })
@@ -229,11 +231,11 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
     broken: number
     other: number
   }> {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     host.ksm.set('max_page_sharing', 2)
     const { mm, at } = guest(host, 'a', [7, 7, 7, 7, 7])
     host.ksm.scan(2)
-    expect(vector(host)).toBe('2/2/1/0')
+    expect(counted(host)).toEqual([2, 2, 1, 0])
     const broken = mm.pfn(at)!
     const other = [1, 2, 3, 4]
       .map((page) => mm.pfn(at + page * PAGE)!)
@@ -245,7 +247,7 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
     const { host, mm, at, broken, other } = await chained()
     expect(host.memoryFailure(broken, { recover: true })).toEqual({ told: [], recovered: 2 })
     for (let page = 0; page < 5; page++) {
-      expect(mm.read(at + page * PAGE, PAGE)).toEqual(contentBytes(7))
+      expectContent(mm, at + page * PAGE, 7)
       expect(mm.pfn(at + page * PAGE)).not.toBe(broken)
     }
     expect(host.frame(other)).toMatchObject({ mapcount: 4, refcount: 4, mapping: { kind: 'ksm' } })
@@ -298,7 +300,7 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
     expect(mm.pfn(at)).toBe(broken)
     // Swap has what the frame lost.
     expect(host.memoryFailure(broken)).toEqual({ told: [], recovered: 1 })
-    expect(host.memory.swap.references(slot)).toBe(2)
+    expect(memoryOf(host).swap.references(slot)).toBe(2)
     for (let page = 0; page < 5; page++) expect(byteAt(mm, at + page * PAGE)).toBe(7)
     host.audit()
     host.ksm.scan(3)

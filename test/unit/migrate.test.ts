@@ -5,21 +5,22 @@ import { FRAME_LOCKED, PTE_UFFD_WP } from '../../assembly/abi.ts'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { swapEntryOf } from '../../src/mm/page/pte.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
+import { memoryOf, pteOf } from '../support/inside.ts'
 import {
   byteAt,
   contentBytes,
+  counted,
   errnoOf,
+  expectContent,
   guest,
+  makeHost,
   PAGE,
   pokeByte,
-  pteOf,
-  stage,
-  vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 describe('a page of one mm', () => {
   it('keeps its bytes, its owner and its rights; its old frame is free', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7, 8], { mergeable: false })
     mm.mprotect(at + PAGE, PAGE, 'PROT_READ')
     for (const page of [0, 1]) {
@@ -38,7 +39,7 @@ describe('a page of one mm', () => {
       expect(host.frame(moved).flags).toContain('exclusive')
       expect(pteOf(mm, address) & 0xfff).toBe(flags)
       expect(host.frame(pfn)).toMatchObject({ refcount: 0, mapcount: 0, mapping: undefined, flags: [] })
-      expect(mm.read(address, PAGE)).toEqual(contentBytes(7 + page))
+      expectContent(mm, address, 7 + page)
       host.audit()
     }
     expect(host.frames.free).toBe(62)
@@ -48,7 +49,7 @@ describe('a page of one mm', () => {
   })
 
   it('keeps what userfault wrote into its pte', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     let told = 0
     mm.registerUserfault(at, PAGE, {
@@ -66,7 +67,7 @@ describe('a page of one mm', () => {
   })
 
   it('cannot go where there is no room, from nowhere, or to nowhere', async () => {
-    const host = await stage({ frames: 4, numaNodes: 2 })
+    const host = await makeHost({ frames: 4, numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [1, 2, 3, 4], { mergeable: false })
     const pfn = mm.pfn(at)!
     expect(host.frame(pfn).node).toBe(0)
@@ -76,15 +77,15 @@ describe('a page of one mm', () => {
     expect(errnoOf(() => host.migrate(host.frame(pfn + 3).pfn, { node: 0 }))).toBe('EINVAL')
     expect(() => host.migrate(pfn, { node: 2 })).toThrow(RangeError)
     expect(() => host.migrate(0, { node: 0 })).toThrow(RangeError)
-    host.memory.frames.setFlag(pfn, FRAME_LOCKED)
+    memoryOf(host).frames.setFlag(pfn, FRAME_LOCKED)
     expect(errnoOf(() => host.migrate(pfn, { node: 1 }))).toBe('EAGAIN')
-    host.memory.frames.clearFlag(pfn, FRAME_LOCKED)
+    memoryOf(host).frames.clearFlag(pfn, FRAME_LOCKED)
     expect(host.frame(host.migrate(pfn, { node: 1 })).node).toBe(1)
     host.audit()
   })
 
   it('that belongs to a shared mapping does not move', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const mm = host.createMm()
     const at = mm.mmap(PAGE, { shared: true })
     pokeByte(mm, at, 7)
@@ -95,7 +96,7 @@ describe('a page of one mm', () => {
 
 describe('a page of several', () => {
   it('moves for all of a family of forks at once', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const family = [mm, mm.fork({ name: 'b' })]
     family.push(family[1]!.fork({ name: 'c' }), mm.fork({ name: 'd' }))
@@ -108,7 +109,7 @@ describe('a page of several', () => {
   })
 
   it('moves for those that mremap put elsewhere', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7, 8], { mergeable: false })
     const child = mm.fork({ name: 'b' })
     const elsewhere = child.mremap(at + PAGE, PAGE, PAGE, { address: at + 100 * PAGE })
@@ -118,7 +119,7 @@ describe('a page of several', () => {
   })
 
   it('in the swap cache: mapped, swapped out, or both', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const child = mm.fork({ name: 'b' })
@@ -127,7 +128,7 @@ describe('a page of several', () => {
     const moved = host.migrate(mm.pfn(at)!, { node: 1 })
     expect(mm.pfn(at)).toBe(moved)
     expect(host.frame(moved).flags).toContain('swapcache')
-    expect(host.memory.swap.cachedPage(swapEntryOf(pteOf(child, at)))).toBe(moved)
+    expect(memoryOf(host).swap.cachedPage(swapEntryOf(pteOf(child, at)))).toBe(moved)
     host.audit()
     expect(byteAt(child, at)).toBe(7)
     expect(child.pfn(at)).toBe(moved)
@@ -152,11 +153,11 @@ describe.each(INDEX_NAMES)('a merged page, index %s', (index) => {
     b: ReturnType<typeof guest>
     k: number
   }> {
-    const host = await stage({ index, numaNodes: 2 })
+    const host = await makeHost({ index, numaNodes: 2 })
     const a = guest(host, 'a', [7, 7])
     const b = guest(host, 'b', [7])
     host.ksm.scan(2)
-    expect(vector(host)).toBe('1/2/0/0')
+    expect(counted(host)).toEqual([1, 2, 0, 0])
     return { host, a, b, k: a.mm.pfn(a.at)! }
   }
 
@@ -167,19 +168,19 @@ describe.each(INDEX_NAMES)('a merged page, index %s', (index) => {
     for (const pfn of [a.mm.pfn(a.at), a.mm.pfn(a.at + PAGE), b.mm.pfn(b.at), child.pfn(a.at)])
       expect(pfn).toBe(moved)
     expect(host.frame(k)).toMatchObject({ refcount: 0, mapping: undefined })
-    expect(vector(host)).toBe('1/2/0/0')
+    expect(counted(host)).toEqual([1, 2, 0, 0])
     host.audit()
     const late = guest(host, 'late', [7])
     host.ksm.scan(2)
     expect(late.mm.pfn(late.at)).toBe(moved)
-    expect(vector(host)).toBe('1/5/0/0')
+    expect(counted(host)).toEqual([1, 5, 0, 0])
     pokeByte(child, a.at, 9)
     expect(byteAt(a.mm, a.at)).toBe(7)
     host.audit()
   })
 
   it('the rmap selftest: a tree of processes, one of which moves its page', async () => {
-    const host = await stage({ index, numaNodes: 2 })
+    const host = await makeHost({ index, numaNodes: 2 })
     const { mm, at } = guest(host, 'root', [undefined])
     const family = [mm]
     for (let i = 0; i < 12; i++) family.push(family[(i * 5) % family.length]!.fork({ name: `p${i}` }))
@@ -191,7 +192,7 @@ describe.each(INDEX_NAMES)('a merged page, index %s', (index) => {
   })
 
   it('one page moved over another by mremap before they merge', async () => {
-    const host = await stage({ index, numaNodes: 2 })
+    const host = await makeHost({ index, numaNodes: 2 })
     const { mm, at } = guest(host, 'root', [0x77, 0x77], { mergeable: false })
     const family = [mm, mm.fork({ name: 'b' }), mm.fork({ name: 'c' })]
     const worker = family[2]!
@@ -220,12 +221,12 @@ describe.each(INDEX_NAMES)('a merged page, index %s', (index) => {
     a.mm.exit()
     b.mm.exit()
     let errno: string | undefined
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point !== 'scan: between mms' || host.ksm.counters().pages_shared > 0 || errno !== undefined) return
-      errno = errnoOf(() => host.migrate(k, { node: 1 }))
+      errno = errnoOf(() => host.migrate(k, { node: 1 })) ?? 'moved'
     }
     host.ksm.scan(1)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(errno).toBe('EAGAIN')
     expect(byteAt(child, a.at)).toBe(7)
     host.audit()
@@ -243,13 +244,13 @@ describe.each(INDEX_NAMES)('a merged page, index %s', (index) => {
       host.swapOn(memorySwapStore(4))
       const late = guest(host, 'late', [7])
       host.ksm.scan(1)
-      if (inSwapCache) host.memory.swap.addToCache(k)
+      if (inSwapCache) memoryOf(host).swap.addToCache(k)
       const removed: number[] = []
       host.on('ksm_remove_ksm_page', ({ pfn }) => removed.push(pfn))
       let scanned = 0
-      host.memory.race = (point) => {
+      memoryOf(host).race = (point) => {
         if (point !== place) return
-        host.memory.race = undefined
+        memoryOf(host).race = undefined
         scanned = host.ksm.scanPages(10)
       }
       const moved = host.migrate(k, { node: 1 })
@@ -257,11 +258,11 @@ describe.each(INDEX_NAMES)('a merged page, index %s', (index) => {
       expect(removed).toEqual([])
       expect(a.mm.pfn(a.at)).toBe(moved)
       expect(host.frame(k).refcount).toBe(0)
-      expect(late.mm.read(late.at, PAGE)).toEqual(contentBytes(7))
+      expectContent(late.mm, late.at, 7)
       host.audit()
       host.ksm.scan(2)
       expect(late.mm.pfn(late.at)).toBe(moved)
-      expect(vector(host)).toBe('1/3/0/0')
+      expect(counted(host)).toEqual([1, 3, 0, 0])
       host.audit()
     }
   })
@@ -271,10 +272,10 @@ describe('while a page is on its way', () => {
   const POINTS: RacePoint[] = ['migration: after freeze', 'migration: after swapcache flag clear']
 
   it.each(POINTS)('at "%s" whoever touches it has to try again', async (place) => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
-    const errnos: string[] = []
-    host.memory.race = (point) => {
+    const errnos: (string | undefined)[] = []
+    memoryOf(host).race = (point) => {
       if (point !== place) return
       errnos.push(errnoOf(() => byteAt(mm, at)))
       errnos.push(errnoOf(() => pokeByte(mm, at, 1)))
@@ -286,28 +287,28 @@ describe('while a page is on its way', () => {
   })
 
   it.each(POINTS)('at "%s" its mm may exit: nothing is left of it', async (place) => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point !== place) return
-      host.memory.race = undefined
+      memoryOf(host).race = undefined
       mm.exit()
       // For the whole move its anon_vma is held: it must not be brought back to life at the end.
-      expect(host.memory.anonVmas.live).toBe(1)
+      expect(memoryOf(host).anonVmas.live).toBe(1)
     }
     host.migrate(mm.pfn(at)!, { node: 1 })
-    expect(host.memory.anonVmas.live).toBe(0)
+    expect(memoryOf(host).anonVmas.live).toBe(0)
     expect(host.frames.free).toBe(64)
     host.audit()
   })
 
   it.each(POINTS)('at "%s" it may be forked: both find it in its new place, neither alone', async (place) => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const children: (typeof mm)[] = []
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point !== place) return
-      host.memory.race = undefined
+      memoryOf(host).race = undefined
       children.push(mm.fork({ name: 'child' }))
     }
     const moved = host.migrate(mm.pfn(at)!, { node: 1 })
@@ -321,13 +322,13 @@ describe('while a page is on its way', () => {
 
   it.each(POINTS)('at "%s" its range may be discarded or unmerged', async (place) => {
     for (const advice of ['MADV_DONTNEED', 'MADV_UNMERGEABLE'] as const) {
-      const host = await stage({ numaNodes: 2 })
+      const host = await makeHost({ numaNodes: 2 })
       const { mm, at } = guest(host, 'a', [7, 7])
       host.ksm.scan(2)
       let errno: string | undefined
-      host.memory.race = (point) => {
+      memoryOf(host).race = (point) => {
         if (point !== place) return
-        host.memory.race = undefined
+        memoryOf(host).race = undefined
         try {
           mm.madvise(at, PAGE, advice)
         } catch (error) {

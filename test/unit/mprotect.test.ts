@@ -3,17 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { PTE_WRITE } from '../../assembly/abi.ts'
 import { type Mm, memorySwapStore, type NotifierRange } from '../../src/index.ts'
-import {
-  byteAt,
-  contentBytes,
-  errnoOf,
-  guest,
-  PAGE,
-  pokeByte,
-  pteOf,
-  stage,
-  vector,
-} from '../support/stage.ts'
+import { memoryOf, pteOf } from '../support/inside.ts'
+import { byteAt, counted, errnoOf, expectContent, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 const ranges = (mm: Mm): string[] =>
   [...mm.vmas].map(
@@ -22,7 +13,7 @@ const ranges = (mm: Mm): string[] =>
 
 describe('mprotect', () => {
   it('takes rights away and gives them back', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const pfn = mm.pfn(at)
     mm.mprotect(at, PAGE, 'PROT_READ')
@@ -40,7 +31,7 @@ describe('mprotect', () => {
   })
 
   it('by number or by name, and nothing else', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.mprotect(at, PAGE, 1)
     expect(ranges(mm)).toEqual(['0..1:1'])
@@ -50,7 +41,7 @@ describe('mprotect', () => {
   })
 
   it('cuts ranges and joins them again', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2, 3, 4, 5], { mergeable: false })
     mm.mprotect(at + PAGE, 3 * PAGE, 'PROT_READ')
     expect(ranges(mm)).toEqual(['0..1:3', '1..4:1', '4..5:3'])
@@ -63,7 +54,7 @@ describe('mprotect', () => {
   })
 
   it('stops at a hole with ENOMEM; what lies before has changed', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
     mm.munmap(at + PAGE, PAGE)
     expect(errnoOf(() => mm.mprotect(at, 3 * PAGE, 'PROT_READ'))).toBe('ENOMEM')
@@ -74,7 +65,7 @@ describe('mprotect', () => {
   })
 
   it('a page shared by fork stays shared until it is written to', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const child = mm.fork({ name: 'child' })
     mm.mprotect(at, PAGE, 'PROT_NONE')
@@ -86,12 +77,12 @@ describe('mprotect', () => {
   })
 
   it('leaves pages merged, and lets read-only and inaccessible ones merge', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 7, 7])
     mm.mprotect(at, PAGE, 'PROT_READ')
     mm.mprotect(at + PAGE, PAGE, 'PROT_NONE')
     host.ksm.scan(2)
-    expect(vector(host)).toBe('1/2/0/0')
+    expect(counted(host)).toEqual([1, 2, 0, 0])
     host.audit()
     mm.mprotect(at, 3 * PAGE, 'PROT_READ|PROT_WRITE')
     expect(mm.pfn(at)).toBe(mm.pfn(at + PAGE))
@@ -102,7 +93,7 @@ describe('mprotect', () => {
   })
 
   it('a forced write goes where the guest may not write, to a page of its own', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [0x11, 0x11, undefined])
     host.ksm.scan(2)
     for (const prot of ['PROT_READ', 'PROT_NONE']) {
@@ -127,7 +118,7 @@ describe('mprotect', () => {
   })
 
   it('a forced write does not go to a shared mapping that is read-only', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const mm = host.createMm()
     const at = mm.mmap(PAGE, { shared: true })
     pokeByte(mm, at, 7)
@@ -146,7 +137,7 @@ describe('mprotect', () => {
   })
 
   it('knows a swapped-out page from a writable one: its entry stays what it is', async () => {
-    const host = await stage()
+    const host = await makeHost()
     for (let device = 0; device < 8; device++) host.swapOn(memorySwapStore(1))
     const contents = [1, 2, 3, 4, 5, 6, 7, 8]
     const { mm, at } = guest(host, 'a', contents, { mergeable: false })
@@ -161,20 +152,20 @@ describe('mprotect', () => {
   })
 
   it('holds for a page that is on its way elsewhere', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point === 'migration: after freeze') mm.mprotect(at, PAGE, 'PROT_READ')
     }
     host.migrate(mm.pfn(at)!, { node: 1 })
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     host.audit()
     expect(errnoOf(() => pokeByte(mm, at, 1))).toBe('EFAULT')
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
   })
 
   it('tells notifiers of each part', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     mm.mprotect(at, PAGE, 'PROT_READ')
     const open: NotifierRange[] = []

@@ -2,14 +2,15 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/index.ts'
-import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { memoryOf } from '../support/inside.ts'
+import { byteAt, counted, errnoOf, expectContent, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 const contents = (mm: Mm, at: number, pages: number): number[] =>
   Array.from({ length: pages }, (_, page) => byteAt(mm, at + page * PAGE))
 
 describe('a range', () => {
   it('shrinks in place: what is cut off is free at once', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
     expect(mm.mremap(at, 3 * PAGE, PAGE)).toBe(at)
     expect(host.frames.free).toBe(63)
@@ -18,7 +19,7 @@ describe('a range', () => {
   })
 
   it('grows in place where there is room, and joins its neighbour', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     expect(mm.mremap(at, 2 * PAGE, 4 * PAGE)).toBe(at)
     pokeByte(mm, at + 3 * PAGE, 4)
@@ -31,7 +32,7 @@ describe('a range', () => {
   })
 
   it('moves where it has no room to grow, or says so if it may not', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
     expect(errnoOf(() => mm.mremap(at, PAGE, 2 * PAGE, { mayMove: false }))).toBe('ENOMEM')
     const moved = mm.mremap(at, PAGE, 2 * PAGE)
@@ -48,7 +49,7 @@ describe('a range', () => {
       [2, 4],
       [3, 1],
     ] as const) {
-      const host = await stage()
+      const host = await makeHost()
       const { mm, at } = guest(host, 'a', [1, 2, 3, 11, 12, 13, 14], { mergeable: false })
       const target = at + 3 * PAGE
       expect(mm.mremap(at, oldPages * PAGE, newPages * PAGE, { address: target })).toBe(target)
@@ -60,12 +61,12 @@ describe('a range', () => {
       host.audit()
       mm.exit()
       expect(host.frames.free).toBe(64)
-      expect(host.memory.anonVmas.live).toBe(0)
+      expect(memoryOf(host).anonVmas.live).toBe(0)
     }
   })
 
   it('has to be one mapping, page-aligned, and must not overlap its target', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     expect(errnoOf(() => mm.mremap(at, 3 * PAGE, PAGE))).toBe('EFAULT')
     expect(errnoOf(() => mm.mremap(at + 2 * PAGE, PAGE, PAGE))).toBe('EFAULT')
@@ -78,7 +79,7 @@ describe('a range', () => {
   })
 
   it('moves from the middle of a mapping', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
     const moved = mm.mremap(at + PAGE, PAGE, PAGE, { address: at + 64 * PAGE })
     expect(byteAt(mm, moved)).toBe(2)
@@ -90,7 +91,7 @@ describe('a range', () => {
   })
 
   it('takes the pages with it whatever they are: shared by fork, swapped out, untouched', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(8))
     const { mm, at } = guest(host, 'a', [1, 2, undefined, 4], { mergeable: false })
     mm.madvise(at + 3 * PAGE, PAGE, 'MADV_PAGEOUT')
@@ -109,7 +110,7 @@ describe('a range', () => {
   })
 
   it('shared with others stays shared', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const mm = host.createMm({ name: 'a' })
     const at = mm.mmap(2 * PAGE, { shared: true })
     pokeByte(mm, at + PAGE, 2)
@@ -124,7 +125,7 @@ describe('a range', () => {
   })
 
   it('tells notifiers that the old place is no more', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1], { mergeable: false })
     const seen: string[] = []
     mm.registerNotifier({
@@ -137,10 +138,10 @@ describe('a range', () => {
   })
 
   it('out of metadata: nothing has moved', async () => {
-    const host = await stage({ mappings: 64 })
+    const host = await makeHost({ mappings: 64 })
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     const slab: number[] = []
-    const { arena } = host.memory
+    const { arena } = memoryOf(host)
     for (;;) {
       const table = arena.core.slabAlloc(0)
       if (table === 0) break
@@ -156,10 +157,10 @@ describe('a range', () => {
 
 describe.each(INDEX_NAMES)('a merged range, index %s', (index) => {
   async function merged(frames = 64): Promise<{ host: Host; mm: Mm; at: number }> {
-    const host = await stage({ index, frames })
+    const host = await makeHost({ index, frames })
     const { mm, at } = guest(host, 'a', [7, 7, 7])
     host.ksm.scan(2)
-    expect(vector(host)).toBe('1/2/0/0')
+    expect(counted(host)).toEqual([1, 2, 0, 0])
     return { host, mm, at }
   }
 
@@ -170,12 +171,12 @@ describe.each(INDEX_NAMES)('a merged range, index %s', (index) => {
     expect(new Set(pfns).size).toBe(3)
     expect(contents(mm, moved, 3)).toEqual([7, 7, 7])
     expect(mm.ksmStat().ksm_mergeable).toBe('yes')
-    expect(vector(host), 'lazy').toBe('1/2/0/0')
+    expect(counted(host), 'lazy').toEqual([1, 2, 0, 0])
     host.audit()
     host.ksm.scan(1)
     host.audit()
     host.ksm.scan(1)
-    expect(vector(host)).toBe('1/2/0/0')
+    expect(counted(host)).toEqual([1, 2, 0, 0])
     host.audit()
   })
 
@@ -197,12 +198,12 @@ describe.each(INDEX_NAMES)('a merged range, index %s', (index) => {
     expect(mm.pfn(at)).toBe(mm.pfn(at + PAGE))
     expect(host.frame(mm.pfn(at)!).mapcount).toBe(2)
     host.ksm.scan(1)
-    expect(vector(host)).toBe('1/1/0/0')
+    expect(counted(host)).toEqual([1, 1, 0, 0])
     host.audit()
   })
 
   it('zero pages placed by ksmd become ordinary ones', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     host.ksm.set('use_zero_pages', 1)
     const { mm, at } = guest(host, 'a', [0, 0])
     host.ksm.scan(2)
@@ -222,7 +223,7 @@ describe.each(INDEX_NAMES)('a merged range, index %s', (index) => {
     host.audit()
     hog.mm.exit()
     expect(contents(mm, mm.mremap(at, 3 * PAGE, 3 * PAGE, { address: at + 64 * PAGE }), 3)).toEqual([7, 7, 7])
-    expect(mm.read(at + 64 * PAGE, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at + 64 * PAGE, 7)
     host.audit()
   })
 })

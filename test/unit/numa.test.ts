@@ -2,24 +2,25 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
+import { ksmOf, memoryOf, objectsOf } from '../support/inside.ts'
 import {
   addRange,
   byteAt,
   contentBytes,
+  counted,
   errnoOf,
   type Guest,
   guest,
+  makeHost,
   PAGE,
   pokeByte,
-  stage,
-  vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 const nodeOf = (host: Host, { mm, at }: Guest, page = 0): number => host.frame(mm.pfn(at + page * PAGE)!).node
 
 describe('placement', () => {
   it('is where the range wants it, and elsewhere when that node is full', async () => {
-    const host = await stage({ frames: 8, numaNodes: 2 })
+    const host = await makeHost({ frames: 8, numaNodes: 2 })
     const one = guest(host, 'one', [1, 2, 3, 4, 5], { node: 1 })
     expect([0, 1, 2, 3, 4].map((page) => nodeOf(host, one, page))).toEqual([1, 1, 1, 1, 0])
     expect(() => one.mm.mmap(PAGE, { node: 2 })).toThrow(RangeError)
@@ -27,7 +28,7 @@ describe('placement', () => {
   })
 
   it('holds for copies too: of zeros, of a fork, of a merged page', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [undefined, 7, 7], { node: 1 })
     const other = guest(host, 'b', [7], { node: 0 })
     byteAt(mm, at)
@@ -48,7 +49,7 @@ describe('placement', () => {
 
 describe.each(INDEX_NAMES)('frames beyond 2 GiB, index %s', (index) => {
   it('merge, break, fork and swap as others do', async () => {
-    const host = await stage({ index, frames: 2 ** 20 - 40_000, mappings: 4096, numaNodes: 3 })
+    const host = await makeHost({ index, frames: 2 ** 20 - 40_000, mappings: 4096, numaNodes: 3 })
     host.swapOn(memorySwapStore(8))
     const { mm, at } = guest(host, 'a', [7, 7, 8], { node: 2 })
     host.ksm.scan(2)
@@ -70,7 +71,7 @@ describe.each(INDEX_NAMES)('frames beyond 2 GiB, index %s', (index) => {
 
 describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
   async function twoNodes(across: 0 | 1, pages = 10) {
-    const host = await stage({ index, numaNodes: 2, frames: 128 })
+    const host = await makeHost({ index, numaNodes: 2, frames: 128 })
     host.ksm.set('merge_across_nodes', across)
     const mm = host.createMm({ name: 'a' })
     const [zero, one] = [0, 1].map((node) => ({
@@ -83,13 +84,13 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
 
   it('ksm06: 1 merges all, 0 by node, and the switch needs everything unmerged first', async () => {
     const { host, zero, one } = await twoNodes(1)
-    expect(vector(host)).toBe('1/19/0/0')
+    expect(counted(host)).toEqual([1, 19, 0, 0])
     expect(errnoOf(() => host.ksm.set('merge_across_nodes', 0))).toBe('EBUSY')
     host.ksm.set('run', 2)
     host.ksm.set('merge_across_nodes', 0)
     host.ksm.set('run', 1)
     host.ksm.scan(3)
-    expect(vector(host)).toBe('2/18/0/0')
+    expect(counted(host)).toEqual([2, 18, 0, 0])
     expect([nodeOf(host, zero), nodeOf(host, one)]).toEqual([0, 1])
     expect(zero.mm.pfn(zero.at)).not.toBe(one.mm.pfn(one.at))
     host.audit()
@@ -97,26 +98,26 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
     host.ksm.set('merge_across_nodes', 1)
     host.ksm.set('run', 1)
     host.ksm.scan(3)
-    expect(vector(host)).toBe('1/19/0/0')
+    expect(counted(host)).toEqual([1, 19, 0, 0])
     host.audit()
   })
 
   it('0: one page on each of two nodes does not merge', async () => {
     const { host } = await twoNodes(0, 1)
-    expect(vector(host)).toBe('0/0/2/0')
+    expect(counted(host)).toEqual([0, 0, 2, 0])
   })
 
   it('0: a merged page that moves is filed anew, and serves the node where it is', async () => {
     const { host, mm, zero, one } = await twoNodes(0, 2)
-    expect(vector(host)).toBe('2/2/0/0')
+    expect(counted(host)).toEqual([2, 2, 0, 0])
     pokeByte(mm, one.at, 1)
     pokeByte(mm, one.at + PAGE, 2)
     host.ksm.scan(1)
     const moved = host.migrate(mm.pfn(zero.at)!, { node: 1 })
     const late = [0, 1].map((node) => ({ mm, at: addRange(mm, [10], { node }) })) as [Guest, Guest]
-    expect(host.ksm.state.migrateNodes.size).toBe(0)
+    expect(ksmOf(host).migrateNodes.size).toBe(0)
     host.ksm.scan(2)
-    expect(host.ksm.state.migrateNodes.size, 'placed again').toBe(0)
+    expect(ksmOf(host).migrateNodes.size, 'placed again').toBe(0)
     expect(mm.pfn(zero.at)).toBe(moved)
     expect(late[1].mm.pfn(late[1].at), 'the one on node 1 joins').toBe(moved)
     expect(late[0].mm.pfn(late[0].at), 'the one on node 0 does not').not.toBe(moved)
@@ -138,10 +139,10 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
     host.audit()
     host.ksm.scan(2)
     host.audit()
-    expect(vector(host)).toBe('2/2/0/0')
+    expect(counted(host)).toEqual([2, 2, 0, 0])
     mm.munmap(zero.at, 2 * PAGE)
     host.ksm.scan(2)
-    expect(vector(host)).toBe('1/1/0/0')
+    expect(counted(host)).toEqual([1, 1, 0, 0])
     host.audit()
   })
 
@@ -151,7 +152,7 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
     host.migrate(mm.pfn(zero.at)!, { node: 1 })
     for (let scan = 0; scan < 3; scan++) {
       host.ksm.scan(1)
-      expect(host.ksm.state.migrateNodes.size).toBe(1)
+      expect(ksmOf(host).migrateNodes.size).toBe(1)
       expect([byteAt(mm, zero.at), byteAt(mm, one.at)]).toEqual([10, 10])
       host.audit()
     }
@@ -160,12 +161,12 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
     host.on('ksm_remove_ksm_page', ({ pfn }) => removed.push(pfn))
     const pfn = mm.pfn(zero.at)!
     mm.munmap(zero.at, PAGE)
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point === 'scan: after unstable reset') expect(removed).toEqual([pfn])
     }
     host.ksm.scan(1)
-    host.memory.race = undefined
-    expect(host.ksm.state.migrateNodes.size).toBe(0)
+    memoryOf(host).race = undefined
+    expect(ksmOf(host).migrateNodes.size).toBe(0)
     host.audit()
   })
 
@@ -178,11 +179,11 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
     host.ksm.scan(1)
     const moved = host.migrate(mm.pfn(zero.at)!, { node: 1 })
     let aside = 0
-    host.memory.race = (point) => {
-      if (point === 'scan: between pages') aside = Math.max(aside, host.ksm.state.migrateNodes.size)
+    memoryOf(host).race = (point) => {
+      if (point === 'scan: between pages') aside = Math.max(aside, ksmOf(host).migrateNodes.size)
     }
     host.ksm.scan(1)
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(aside).toBe(1)
     expect(mm.pfn(early.at)).not.toBe(moved)
     expect(mm.pfn(early.at), 'the two found each other instead').toBe(mm.pfn(early.at + PAGE))
@@ -195,10 +196,10 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
     mm.munmap(zero.at + PAGE, PAGE)
     host.migrate(mm.pfn(zero.at)!, { node: 1 })
     host.ksm.scan(1)
-    expect(host.ksm.state.migrateNodes.size).toBe(1)
+    expect(ksmOf(host).migrateNodes.size).toBe(1)
     host.ksm.set('run', 2)
-    expect(host.ksm.state.migrateNodes.size).toBe(0)
-    expect(host.memory.arena.objects()).toMatchObject({ stableNodes: 0, rmapItems: 0 })
+    expect(ksmOf(host).migrateNodes.size).toBe(0)
+    expect(objectsOf(host)).toMatchObject({ stableNodes: 0, rmapItems: 0 })
     host.ksm.set('merge_across_nodes', 1)
     host.audit()
   })
@@ -209,8 +210,8 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
       const pfn = mm.pfn(zero.at)!
       if (host.frame(pfn).node !== node) host.migrate(pfn, { node })
       host.ksm.scan(1)
-      expect(vector(host)).toBe('1/3/0/0')
-      expect(host.ksm.state.migrateNodes.size).toBe(0)
+      expect(counted(host)).toEqual([1, 3, 0, 0])
+      expect(ksmOf(host).migrateNodes.size).toBe(0)
       expect(mm.pfn(one.at)).toBe(mm.pfn(zero.at))
       host.audit()
     }

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { FRAME_EXCLUSIVE } from '../../assembly/abi.ts'
 import { COW_POLICIES, memorySwapStore } from '../../src/index.ts'
-import { byteAt, contentBytes, errnoOf, guest, PAGE, pokeByte, stage, vector } from '../support/stage.ts'
+import { memoryOf } from '../support/inside.ts'
+import { byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 describe('a pin', () => {
   it.each([
@@ -14,7 +15,7 @@ describe('a pin', () => {
   ])(
     'for writing $write, for long $longterm: holds every page of the range, until it is released',
     async (options) => {
-      const host = await stage()
+      const host = await makeHost()
       const { mm, at } = guest(host, 'a', [1, 2, undefined], { mergeable: false })
       const pin = mm.pin(at + 100, 2 * PAGE, options)
       expect(pin.longterm).toBe(options.longterm)
@@ -35,7 +36,7 @@ describe('a pin', () => {
   )
 
   it('for writing: the guest sees what the device writes, and the device what the guest writes', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     const pin = mm.pin(at + 10, PAGE, { write: true })
     pin.write(PAGE - 12, Uint8Array.of(5, 6, 7, 8))
@@ -47,7 +48,7 @@ describe('a pin', () => {
   })
 
   it('for reading only cannot be written through', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1], { mergeable: false })
     for (const held of [mm.pin(at, PAGE), mm.get(at, PAGE)]) {
       expect(() => held.write(0, Uint8Array.of(5))).toThrow(RangeError)
@@ -57,7 +58,7 @@ describe('a pin', () => {
   })
 
   it('is all or nothing', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })
     expect(errnoOf(() => mm.pin(at, 3 * PAGE))).toBe('EFAULT')
     mm.mprotect(at + PAGE, PAGE, 'PROT_READ')
@@ -70,15 +71,15 @@ describe('a pin', () => {
   })
 
   it('out of memory: nothing is held', async () => {
-    const host = await stage({ frames: 3 })
+    const host = await makeHost({ frames: 3 })
     const { mm, at } = guest(host, 'a', new Array(5).fill(undefined), { mergeable: false })
     expect(errnoOf(() => mm.pin(at, 5 * PAGE, { write: true }))).toBe('ENOMEM')
-    expect(host.memory.pins.of(mm.pfn(at)!)).toBe(0)
+    expect(memoryOf(host).pins.of(mm.pfn(at)!)).toBe(0)
     host.audit()
   })
 
   it('counts: a frame is pinned until its last pin goes', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1], { mergeable: false })
     const pfn = mm.pfn(at)!
     const pins = [mm.pin(at, 1), mm.pin(at, 1, { write: true }), mm.get(at, 1)]
@@ -87,7 +88,7 @@ describe('a pin', () => {
     expect(host.frame(pfn).flags).toContain('pinned')
     pins[1]!.release()
     expect(host.frame(pfn).flags).not.toContain('pinned')
-    expect(host.memory.pins.of(pfn)).toBe(1)
+    expect(memoryOf(host).pins.of(pfn)).toBe(1)
     pins[2]!.release()
     expect(host.frame(pfn).refcount).toBe(1)
     host.audit()
@@ -96,7 +97,7 @@ describe('a pin', () => {
 
 describe('reading through a pin', () => {
   it("first makes a page the guest's own: merged, shared by fork, or of zeros", async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 7, 8, undefined])
     host.ksm.scan(2)
     const child = mm.fork({ name: 'child' })
@@ -107,7 +108,7 @@ describe('reading through a pin', () => {
     for (const [page, pfn] of pin.pfns.entries()) {
       expect(pfn, `page ${page}`).toBe(mm.pfn(at + page * PAGE))
       expect(pfn, `page ${page}`).not.toBe(before[page])
-      expect(host.memory.frames.hasFlag(pfn, FRAME_EXCLUSIVE)).toBe(true)
+      expect(memoryOf(host).frames.hasFlag(pfn, FRAME_EXCLUSIVE)).toBe(true)
       expect(host.frame(pfn).mapping?.kind).toBe('anon')
     }
     expect(new Set(pin.pfns).size).toBe(4)
@@ -122,7 +123,7 @@ describe('reading through a pin', () => {
   })
 
   it('with a plain reference does not: the frame stays, whosever it is', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 7, undefined])
     host.ksm.scan(2)
     const k = mm.pfn(at)!
@@ -137,7 +138,7 @@ describe('reading through a pin', () => {
   })
 
   it('works where the guest may only read', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 7])
     host.ksm.scan(2)
     mm.mprotect(at, 2 * PAGE, 'PROT_READ')
@@ -149,7 +150,7 @@ describe('reading through a pin', () => {
   })
 
   it.each(COW_POLICIES)('keeps its promise under policy %s when the guest writes', async (cowPolicy) => {
-    const host = await stage({ cowPolicy })
+    const host = await makeHost({ cowPolicy })
     const { mm, at } = guest(host, 'a', [7, 7])
     host.ksm.scan(2)
     const pin = mm.pin(at, PAGE)
@@ -160,7 +161,7 @@ describe('reading through a pin', () => {
   })
 
   it("writing for the device breaks the sharing as the guest's own write would", async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 7])
     host.ksm.scan(2)
     const pin = mm.pin(at, PAGE, { write: true })
@@ -173,22 +174,22 @@ describe('reading through a pin', () => {
 
 describe('a pinned page', () => {
   it.each(['pin', 'get'] as const)('is not merged, and is after the %s is released', async (how) => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 7, 7])
     const held = mm[how](at + PAGE, PAGE, { write: true })
     host.ksm.scan(3)
-    expect(vector(host), 'tried again and again').toBe('1/1/0/1')
+    expect(counted(host), 'tried again and again').toEqual([1, 1, 0, 1])
     expect(mm.pfn(at + PAGE)).toBe(held.pfns[0])
     expect(mm.pfn(at)).toBe(mm.pfn(at + 2 * PAGE))
     held.write(0, contentBytes(7))
     held.release()
     host.ksm.scan(1)
-    expect(vector(host)).toBe('1/2/0/0')
+    expect(counted(host)).toEqual([1, 2, 0, 0])
     host.audit()
   })
 
   it('is not merged with the zero page either', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.ksm.set('use_zero_pages', 1)
     const { mm, at } = guest(host, 'a', [0, 0])
     const pin = mm.pin(at, PAGE, { write: true })
@@ -201,7 +202,7 @@ describe('a pinned page', () => {
   })
 
   it('is not moved, and is as it was after the attempt', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7])
     const pin = mm.pin(at, PAGE, { write: true })
     expect(errnoOf(() => host.migrate(pin.pfns[0]!, { node: 1 }))).toBe('EAGAIN')
@@ -216,7 +217,7 @@ describe('a pinned page', () => {
   })
 
   it('is unmapped all the same, and comes back as it is', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [7])
     const pin = mm.pin(at, PAGE, { write: true })
@@ -232,7 +233,7 @@ describe('a pinned page', () => {
   })
 
   it('is copied for the child at fork: parent and device stay together', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 8])
     const pin = mm.pin(at, PAGE, { write: true })
     const child = mm.fork({ name: 'child' })
@@ -247,7 +248,7 @@ describe('a pinned page', () => {
   })
 
   it('is copied for the child with the rights the range has', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7])
     mm.mprotect(at, PAGE, 'PROT_READ')
     const pin = mm.pin(at, PAGE)
@@ -262,7 +263,7 @@ describe('a pinned page', () => {
   })
 
   it('is copied at fork or nothing is: out of memory leaves the parent as it was', async () => {
-    const host = await stage({ frames: 2 })
+    const host = await makeHost({ frames: 2 })
     const { mm, at } = guest(host, 'a', [7, 8])
     const pin = mm.pin(at + PAGE, PAGE, { write: true })
     expect(errnoOf(() => mm.fork({ name: 'child' }))).toBe('ENOMEM')
@@ -273,7 +274,7 @@ describe('a pinned page', () => {
   })
 
   it('outlives its mapping: the frame is free when the pin goes', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7])
     const pin = mm.pin(at, PAGE, { write: true })
     mm.exit()
@@ -289,7 +290,7 @@ describe('a pinned page', () => {
 
 describe('what cannot be held', () => {
   it('device memory and holes', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const mm = host.createMm()
     const device = mm.mmap(PAGE, { kind: 'pfnmap' })
     expect(errnoOf(() => mm.pin(device, 1))).toBe('EFAULT')
@@ -297,21 +298,21 @@ describe('what cannot be held', () => {
   })
 
   it('a page that is being moved: it is asked for again, then given up', async () => {
-    const host = await stage({ numaNodes: 2 })
+    const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [7])
     let errno: string | undefined
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point === 'migration: after freeze') errno = errnoOf(() => mm.pin(at, 1))
     }
     host.migrate(mm.pfn(at)!, { node: 1 })
-    host.memory.race = undefined
+    memoryOf(host).race = undefined
     expect(errno).toBe('EAGAIN')
     mm.pin(at, 1).release()
     host.audit()
   })
 
   it('shared memory can: both sides see the device', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const mm = host.createMm()
     const at = mm.mmap(PAGE, { shared: true })
     pokeByte(mm, at, 7)

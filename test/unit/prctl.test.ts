@@ -2,7 +2,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES } from '../../src/index.ts'
-import { addRange, byteAt, contentBytes, errnoOf, guest, PAGE, stage, vector } from '../support/stage.ts'
+import { memoryOf } from '../support/inside.ts'
+import { addRange, byteAt, counted, errnoOf, expectContent, guest, makeHost, PAGE } from '../support/world.ts'
 
 const mergeable = (mm: { ksmStat(): { ksm_mergeable: string; ksm_merge_any: string } }): string => {
   const { ksm_mergeable, ksm_merge_any } = mm.ksmStat()
@@ -11,7 +12,7 @@ const mergeable = (mm: { ksmStat(): { ksm_mergeable: string; ksm_merge_any: stri
 
 describe('prctl', () => {
   it('sets, gets, and is silent when nothing changes', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const mm = host.createMm()
     expect(mm.prctl('PR_GET_MEMORY_MERGE')).toBe(0)
     for (const [set, get] of [
@@ -29,7 +30,7 @@ describe('prctl', () => {
   })
 
   it('refuses spare arguments that are not zero, and options it does not have', async () => {
-    const mm = (await stage()).createMm()
+    const mm = (await makeHost()).createMm()
     expect(mm.prctl('PR_SET_MEMORY_MERGE', 1, 0, 0, 0)).toBe(0)
     for (const args of [
       [1, 1],
@@ -45,7 +46,7 @@ describe('prctl', () => {
   })
 
   it('marks every eligible range there is, and every one to come', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const shared = mm.mmap(PAGE, { shared: true })
     const device = mm.mmap(PAGE, { kind: 'pfnmap' })
@@ -53,7 +54,7 @@ describe('prctl', () => {
     expect(mergeable(mm)).toBe('no/no')
     mm.prctl('PR_SET_MEMORY_MERGE', 1)
     expect(mergeable(mm)).toBe('yes/yes')
-    const later = addRange(mm, [7], {}, false)
+    const later = addRange(mm, [7], { mergeable: false })
     const flag = (address: number): boolean => mm.vmas.at(address / PAGE)!.has(16)
     expect([at, shared, device, huge, later].map(flag)).toEqual([true, false, false, false, true])
     host.ksm.scan(2)
@@ -62,7 +63,7 @@ describe('prctl', () => {
   })
 
   it('keeps adjacent maps one range, across the moment of enabling too', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const mm = host.createMm()
     const first = mm.mmap(PAGE)
     mm.prctl('PR_SET_MEMORY_MERGE', 1)
@@ -75,7 +76,7 @@ describe('prctl', () => {
   })
 
   it('registers again an mm that ksmd let go because it had nothing to merge', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const entered: string[] = []
     host.on('ksm_enter', ({ mm }) => entered.push(mm))
     const mm = host.createMm({ name: 'a' })
@@ -84,38 +85,38 @@ describe('prctl', () => {
     expect(mm.mergeable).toBe(false)
     expect(mergeable(mm)).toBe('no/yes')
     host.audit()
-    addRange(mm, [7, 7], {}, false)
+    addRange(mm, [7, 7], { mergeable: false })
     expect(entered).toEqual(['a', 'a'])
     host.ksm.scan(2)
-    expect(vector(host)).toBe('1/1/0/0')
+    expect(counted(host)).toEqual([1, 1, 0, 0])
     host.audit()
   })
 })
 
 describe.each(INDEX_NAMES)('taking it back, index %s', (index) => {
   it('unmerges everything, what madvise marked too', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const { mm, at } = guest(host, 'a', [7, 7])
     mm.prctl('PR_SET_MEMORY_MERGE', 1)
-    const later = addRange(mm, [7, 7], {}, false)
+    const later = addRange(mm, [7, 7], { mergeable: false })
     host.ksm.scan(2)
-    expect(vector(host)).toBe('1/3/0/0')
+    expect(counted(host)).toEqual([1, 3, 0, 0])
     expect(mm.prctl('PR_SET_MEMORY_MERGE', 0)).toBe(0)
     expect(mergeable(mm)).toBe('no/no')
     const pfns = [at, at + PAGE, later, later + PAGE].map((address) => mm.pfn(address))
     expect(new Set(pfns).size).toBe(4)
     host.audit()
     host.ksm.scan(1)
-    expect(vector(host)).toBe('0/0/0/0')
+    expect(counted(host)).toEqual([0, 0, 0, 0])
     expect(mm.mergeable).toBe(false)
     host.audit()
   })
 
   it('out of memory: it all stays enabled', async () => {
-    const host = await stage({ index, frames: 4 })
+    const host = await makeHost({ index, frames: 4 })
     const mm = host.createMm()
     mm.prctl('PR_SET_MEMORY_MERGE', 1)
-    const at = addRange(mm, [7, 7, 7], {}, false)
+    const at = addRange(mm, [7, 7, 7], { mergeable: false })
     host.ksm.scan(2)
     const hog = guest(host, 'hog', [1, 2, 3], { mergeable: false })
     expect(errnoOf(() => mm.prctl('PR_SET_MEMORY_MERGE', 0))).toBe('ENOMEM')
@@ -130,14 +131,14 @@ describe.each(INDEX_NAMES)('taking it back, index %s', (index) => {
   })
 
   it('is for the process, not for its children', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const mm = host.createMm({ name: 'a' })
     mm.prctl('PR_SET_MEMORY_MERGE', 1)
     const child = mm.fork({ name: 'child' })
     expect(child.prctl('PR_GET_MEMORY_MERGE')).toBe(1)
     mm.prctl('PR_SET_MEMORY_MERGE', 0)
     expect(child.prctl('PR_GET_MEMORY_MERGE')).toBe(1)
-    const at = addRange(child, [0xcf, 0xcf], {}, false)
+    const at = addRange(child, [0xcf, 0xcf], { mergeable: false })
     host.ksm.scan(2)
     expect(child.ksmStat().ksm_merging_pages).toBe(2)
     expect(child.pfn(at)).toBe(child.pfn(at + PAGE))
@@ -147,7 +148,7 @@ describe.each(INDEX_NAMES)('taking it back, index %s', (index) => {
 
 describe('replace, as exec does', () => {
   it('begins an empty address space, the old one exits', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 7])
     host.ksm.scan(2)
     const fresh = mm.replace()
@@ -160,13 +161,13 @@ describe('replace, as exec does', () => {
     expect(errnoOf(() => mm.replace())).toBe('ESRCH')
     host.audit()
     host.ksm.scan(1)
-    expect(vector(host)).toBe('0/0/0/0')
+    expect(counted(host)).toEqual([0, 0, 0, 0])
     host.audit()
   })
 
   it('keeps PR_SET_MEMORY_MERGE, even when ksmd is faster than the first mmap', async () => {
     for (const scans of [0, 1, 3]) {
-      const host = await stage()
+      const host = await makeHost()
       const mm = host.createMm({ name: 'a' })
       mm.prctl('PR_SET_MEMORY_MERGE', 1)
       const fresh = mm.fork({ name: 'b' }).replace({ name: 'c' })
@@ -174,25 +175,25 @@ describe('replace, as exec does', () => {
       host.ksm.scan(scans)
       expect(fresh.mergeable).toBe(scans === 0)
       expect(fresh.prctl('PR_GET_MEMORY_MERGE')).toBe(1)
-      const at = addRange(fresh, [0xcf, 0xcf, 0xcf], {}, false)
+      const at = addRange(fresh, [0xcf, 0xcf, 0xcf], { mergeable: false })
       host.ksm.scan(3)
       expect(fresh.ksmStat()).toMatchObject({ ksm_merging_pages: 3, ksm_merge_any: 'yes' })
-      expect(fresh.read(at, PAGE)).toEqual(contentBytes(0xcf))
+      expectContent(fresh, at, 0xcf)
       host.audit()
     }
   })
 
   it('out of memory: the old one lives on', async () => {
-    const host = await stage({ mappings: 16 })
+    const host = await makeHost({ mappings: 16 })
     const { mm, at } = guest(host, 'a', [7])
     const slab: number[] = []
     for (;;) {
-      const table = host.memory.arena.core.slabAlloc(0)
+      const table = memoryOf(host).arena.core.slabAlloc(0)
       if (table === 0) break
       slab.push(table)
     }
     expect(errnoOf(() => mm.replace())).toBe('ENOMEM')
-    for (const table of slab) host.memory.arena.core.slabFree(0, table)
+    for (const table of slab) memoryOf(host).arena.core.slabFree(0, table)
     expect(byteAt(mm, at)).toBe(7)
     host.audit()
   })

@@ -1,14 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import {
-  CACHE_RMAP,
-  HEADER_KEY,
-  LINK_ROOT,
-  TREE_BLACK,
-  TREE_LEFT,
-  TREE_PARENT,
-  TREE_RIGHT,
-} from '../../assembly/abi.ts'
+import { CACHE_RMAP, LINK_ROOT, TREE_BLACK, TREE_LEFT, TREE_PARENT, TREE_RIGHT } from '../../assembly/abi.ts'
 import type { Arena } from '../../src/core/arena.ts'
+import { BareTree } from '../../src/core/bare-tree.ts'
 import { type RbNode, RbTree } from '../model/rbtree.ts'
 import { bareArena } from '../support/arena.ts'
 import { random } from '../support/random.ts'
@@ -149,33 +142,27 @@ describe('the red-black tree', () => {
 describe('search', () => {
   it('ordered by checksum, walks to the node with the key or to where it belongs', async () => {
     const arena = await bareArena({ index: 'hash', frames: 64 })
-    const { core, u32 } = arena
-    const roots = arena.allocRoots()
+    const tree = new BareTree(arena)
     const rnd = random(5)
     const known = new Map<string, number>()
-    const setKey = (high: number, low: number): void => {
-      u32[HEADER_KEY >>> 2] = low
-      u32[(HEADER_KEY + 4) >>> 2] = high
-    }
     for (let i = 0; i < 600; i++) {
       // Few high words, so that trees get deep, and low words that differ in one bit or in the top bit.
-      const [high, low] = [rnd.pick([0, 1, 0x7fffffff, 0x80000000, 0xffffffff]), rnd.below(200) * 0x01000001]
-      setKey(high, low >>> 0)
-      const found = core.search(roots)
-      const name = `${high}:${low >>> 0}`
+      const upper = rnd.pick([0, 1, 0x7fffffff, 0x80000000, 0xffffffff])
+      const low = (rnd.below(200) * 0x01000001) >>> 0
+      const found = tree.search(upper, low)
+      const name = `${upper}:${low}`
       if (known.has(name)) {
         expect(found).toBe(known.get(name))
+        expect(tree.insert(upper, low)).toBe(0)
         continue
       }
       expect(found).toBeLessThan(0)
-      const item = core.slabAlloc(CACHE_RMAP)
-      u32[(item + 16) >>> 2] = low
-      u32[(item + 20) >>> 2] = high
-      core.insert(item, -found)
-      known.set(name, item)
+      known.set(name, tree.insert(upper, low))
     }
     let nodes = 0
-    for (let slot = 0; slot < arena.rootSlots; slot++) nodes += core.checkTree(arena.rootSlot(roots, slot), 1)
+    for (let slot = 0; slot < arena.rootSlots; slot++) {
+      nodes += arena.core.checkTree(arena.rootSlot(tree.roots, slot), 1)
+    }
     expect(nodes).toBe(known.size)
   })
 

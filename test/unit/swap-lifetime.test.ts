@@ -2,40 +2,41 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Host, memorySwapStore } from '../../src/index.ts'
-import { boot, errnoOf, fullScans, holds, mapFilled, mapMergeable, PAGE } from '../support/machine.ts'
+import { memoryOf } from '../support/inside.ts'
+import { addFilled, bootHost, errnoOf, fullScans, holds, PAGE } from '../support/world.ts'
 
 function expectNothingLeft(host: Host): void {
   expect(host.frames.free).toBe(host.frames.total)
-  expect(host.memory.swap.usage.used).toBe(0)
-  expect(host.memory.anonVmas.live).toBe(0)
+  expect(memoryOf(host).swap.usage.used).toBe(0)
+  expect(memoryOf(host).anonVmas.live).toBe(0)
   host.audit()
 }
 
 describe('the swap cache', () => {
   it('lets a page go when the last who had it swapped out unmaps it', async () => {
-    const host = await boot({ frames: 16 })
+    const host = await bootHost({ frames: 16 })
     host.swapOn(memorySwapStore(8))
     const mm = host.createMm()
-    const at = mapFilled(mm, 2, 7)
+    const at = addFilled(mm, 2, 7, { mergeable: false })
     const child = mm.fork()
     for (const page of [0, 1]) expect(host.reclaim(mm.pfn(at + page * PAGE)!)).toBeUndefined()
-    expect(host.memory.swap.usage.used).toBe(2)
+    expect(memoryOf(host).swap.usage.used).toBe(2)
     // One reads it back, which leaves it in the cache for the other; both go away in turn.
     mm.read(at, 2 * PAGE)
     mm.exit()
     host.audit()
     child.munmap(at, PAGE)
     host.audit()
-    expect(host.memory.swap.usage.used).toBe(1)
+    expect(memoryOf(host).swap.usage.used).toBe(1)
     child.exit()
     expectNothingLeft(host)
   })
 
   it('lets a page go that a device held while it was swapped out', async () => {
-    const host = await boot({ frames: 16 })
+    const host = await bootHost({ frames: 16 })
     host.swapOn(memorySwapStore(8))
     const mm = host.createMm()
-    const at = mapFilled(mm, 1, 7)
+    const at = addFilled(mm, 1, 7, { mergeable: false })
     const pin = mm.pin(at, PAGE)
     expect(host.reclaim(mm.pfn(at)!)).toBe('referenced')
     mm.munmap(at, PAGE)
@@ -48,15 +49,15 @@ describe('the swap cache', () => {
 
 describe('a swapped out page', () => {
   it.each([0, 1, 2, 3, 4, 5, 6, 7])('survives mprotect and fork on device %i', async (device) => {
-    const host = await boot({ frames: 32 })
+    const host = await bootHost({ frames: 32 })
     for (let i = 0; i < device; i++) {
       host.swapOn(memorySwapStore(1))
       const sleeper = host.createMm()
-      sleeper.madvise(mapFilled(sleeper, 1, i), PAGE, 'MADV_PAGEOUT')
+      sleeper.madvise(addFilled(sleeper, 1, i, { mergeable: false }), PAGE, 'MADV_PAGEOUT')
     }
     host.swapOn(memorySwapStore(8))
     const mm = host.createMm()
-    const at = mapFilled(mm, 3, 7)
+    const at = addFilled(mm, 3, 7, { mergeable: false })
     mm.madvise(at, 3 * PAGE, 'MADV_PAGEOUT')
     mm.mprotect(at, 3 * PAGE, 'PROT_READ')
     host.audit()
@@ -72,13 +73,13 @@ describe('a swapped out page', () => {
 
 describe('a page that outlives the anon_vma it remembers', () => {
   it('in a device: can be neither moved nor reclaimed, and harms nobody', async () => {
-    const host = await boot({ frames: 16 })
+    const host = await bootHost({ frames: 16 })
     host.swapOn(memorySwapStore(8))
     const mm = host.createMm()
-    const pin = mm.pin(mapFilled(mm, 1, 7), PAGE)
+    const pin = mm.pin(addFilled(mm, 1, 7, { mergeable: false }), PAGE)
     const pfn = pin.pfns[0]!
     mm.exit()
-    expect(host.memory.anonVmas.live).toBe(0)
+    expect(memoryOf(host).anonVmas.live).toBe(0)
     expect(errnoOf(() => host.migrate(pfn, { node: 0 }))).toBe('EAGAIN')
     expect(errnoOf(() => host.offline(pfn, pfn + 1))).toBe('EBUSY')
     expect(host.reclaim(pfn)).toBe('referenced')
@@ -91,11 +92,11 @@ describe('a page that outlives the anon_vma it remembers', () => {
   })
 
   it('in the swap cache: another mm gets its copy', async () => {
-    const host = await boot({ frames: 16 })
+    const host = await bootHost({ frames: 16 })
     host.swapOn(memorySwapStore(8))
     const [a, b] = [host.createMm(), host.createMm()]
-    const atA = mapMergeable(a, 1, 7)
-    const atB = mapMergeable(b, 1, 7)
+    const atA = addFilled(a, 1, 7)
+    const atB = addFilled(b, 1, 7)
     fullScans(host, 2)
     expect(host.reclaim(a.pfn(atA)!)).toBeUndefined()
     host.ksm.scan(1)
@@ -114,18 +115,18 @@ describe('a page that outlives the anon_vma it remembers', () => {
 
 describe('swapOff', () => {
   it('brings everything back, merged, shared and held', async () => {
-    const host = await boot({ frames: 32 })
+    const host = await bootHost({ frames: 32 })
     const store = memorySwapStore(16)
     host.swapOn(store)
     const mm = host.createMm()
-    const at = mapMergeable(mm, 4, 7)
-    const alone = mapFilled(mm, 2, 8)
+    const at = addFilled(mm, 4, 7)
+    const alone = addFilled(mm, 2, 8, { mergeable: false })
     const child = mm.fork()
     fullScans(host, 2)
     const pin = mm.get(at, PAGE)
     for (const pfn of new Set([mm.pfn(at)!, mm.pfn(alone)!, mm.pfn(alone + PAGE)!])) host.reclaim(pfn)
     host.swapOff(store)
-    expect(host.memory.swap.usage).toEqual({ used: 0, total: 0 })
+    expect(memoryOf(host).swap.usage).toEqual({ used: 0, total: 0 })
     for (const each of [mm, child]) {
       expect(holds(each, at, 4, 7)).toBe(true)
       expect(holds(each, alone, 2, 8)).toBe(true)
@@ -138,7 +139,7 @@ describe('swapOff', () => {
   })
 
   it('does not take nothing for a store that was in use once', async () => {
-    const host = await boot({ frames: 8 })
+    const host = await bootHost({ frames: 8 })
     const store = memorySwapStore(8)
     host.swapOn(store)
     host.swapOff(store)
@@ -148,11 +149,11 @@ describe('swapOff', () => {
   })
 
   it('is not kept from it by a broken page', async () => {
-    const host = await boot({ frames: 16 })
+    const host = await bootHost({ frames: 16 })
     const store = memorySwapStore(8)
     host.swapOn(store)
     const mm = host.createMm()
-    const at = mapFilled(mm, 2, 7)
+    const at = addFilled(mm, 2, 7, { mergeable: false })
     const reference = mm.get(at, PAGE, { write: true })
     const pfn = mm.pfn(at)!
     mm.madvise(at, 2 * PAGE, 'MADV_PAGEOUT')

@@ -8,18 +8,19 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { FRAME_DIRTY, FRAME_LOCKED } from '../../assembly/abi.ts'
 import { fileSwapStore, type Host, type Mm, memorySwapStore, type SwapStore } from '../../src/index.ts'
 import { swapEntryOf } from '../../src/mm/page/pte.ts'
+import { memoryOf, pteOf } from '../support/inside.ts'
 import {
   addRange,
   byteAt,
   contentBytes,
+  counted,
   errnoOf,
+  expectContent,
   guest,
+  makeHost,
   PAGE,
   pokeByte,
-  pteOf,
-  stage,
-  vector,
-} from '../support/stage.ts'
+} from '../support/world.ts'
 
 const DIR = mkdtempSync(join(tmpdir(), 'pagefold-swap-'))
 afterAll(() => rmSync(DIR, { recursive: true }))
@@ -33,7 +34,7 @@ const STORES: Record<string, (slots: number) => SwapStore> = {
 
 /** A guest with one page that is in the swap cache and swapped out: somebody held it meanwhile. */
 async function withCachedPage(slots = 8) {
-  const host = await stage()
+  const host = await makeHost()
   const store = memorySwapStore(slots)
   host.swapOn(store)
   const { mm, at } = guest(host, 'a', [7], { mergeable: false })
@@ -72,16 +73,15 @@ describe.each(Object.keys(STORES))('a %s store', (kind) => {
   })
 
   it('serves a whole host: every page out and back', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(make(16))
     const { mm, at } = guest(host, 'a', [1, 2, 3, 4, 5], { mergeable: false })
     mm.madvise(at, 5 * PAGE, 'MADV_PAGEOUT')
     expect(host.frames.free).toBe(64)
-    expect(host.memory.swap.usage).toEqual({ used: 5, total: 16 })
+    expect(memoryOf(host).swap.usage).toEqual({ used: 5, total: 16 })
     host.audit()
-    for (let page = 0; page < 5; page++)
-      expect(mm.read(at + page * PAGE, PAGE)).toEqual(contentBytes(page + 1))
-    expect(host.memory.swap.usage.used).toBe(0)
+    for (let page = 0; page < 5; page++) expectContent(mm, at + page * PAGE, page + 1)
+    expect(memoryOf(host).swap.usage.used).toBe(0)
     host.audit()
     host.close()
   })
@@ -89,7 +89,7 @@ describe.each(Object.keys(STORES))('a %s store', (kind) => {
 
 describe('swapon and swapoff', () => {
   it('refuse what cannot be', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const stores = Array.from({ length: 9 }, () => memorySwapStore(1))
     for (const store of stores.slice(0, 8)) host.swapOn(store)
     expect(errnoOf(() => host.swapOn(stores[8]!))).toBe('EPERM')
@@ -97,19 +97,19 @@ describe('swapon and swapoff', () => {
     expect(errnoOf(() => host.swapOff(stores[8]!))).toBe('EINVAL')
     host.swapOff(stores[3]!)
     host.swapOn(stores[8]!)
-    expect(host.memory.swap.find(stores[8]!)).toBe(3)
+    expect(memoryOf(host).swap.find(stores[8]!)).toBe(3)
     expect(errnoOf(() => host.swapOff(stores[3]!))).toBe('EINVAL')
   })
 
   it('take no store with more slots than a pte can name', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const store: SwapStore = { slots: 2 ** 20 + 1, read() {}, write() {} }
     expect(() => host.swapOn(store)).toThrow(/slots/)
     expect(() => host.swapOn({ ...store, slots: 0 })).toThrow(/slots/)
   })
 
   it('bring everything back and close the store', async () => {
-    const host = await stage()
+    const host = await makeHost()
     let closed = 0
     const store = { ...memorySwapStore(8), close: () => closed++ }
     host.swapOn(store)
@@ -126,12 +126,12 @@ describe('swapon and swapoff', () => {
       }
       expect(each.pfn(at)).toBe(mm.pfn(at))
     }
-    expect(host.memory.swap.usage).toEqual({ used: 0, total: 0 })
+    expect(memoryOf(host).swap.usage).toEqual({ used: 0, total: 0 })
     host.audit()
   })
 
   it('out of memory: it stays in use, and all of it can be had later', async () => {
-    const host = await stage({ frames: 8 })
+    const host = await makeHost({ frames: 8 })
     const store = memorySwapStore(8)
     host.swapOn(store)
     const { mm, at } = guest(host, 'a', [1, 2, 3, 4, 5, 6], { mergeable: false })
@@ -139,7 +139,7 @@ describe('swapon and swapoff', () => {
     const other = guest(host, 'b', [11, 12, 13, 14, 15], { mergeable: false })
     expect(errnoOf(() => host.swapOff(store))).toBe('ENOMEM')
     host.audit()
-    expect(host.memory.swap.find(store)).toBe(0)
+    expect(memoryOf(host).swap.find(store)).toBe(0)
     other.mm.exit()
     guest(host, 'c', [1], { mergeable: false }).mm.exit()
     host.swapOff(store)
@@ -148,7 +148,7 @@ describe('swapon and swapoff', () => {
   })
 
   it('one device of two: pages of the other stay where they are', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const [first, second] = [memorySwapStore(1), memorySwapStore(8)]
     host.swapOn(first)
     host.swapOn(second)
@@ -164,9 +164,9 @@ describe('swapon and swapoff', () => {
 
 describe('the swap map', () => {
   it('counts every pte that names a slot: fork adds, swap-in and unmapping take away', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(8))
-    const { swap } = host.memory
+    const { swap } = memoryOf(host)
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.madvise(at, PAGE, 'MADV_PAGEOUT')
     const entry = swapEntryOf(pteOf(mm, at))
@@ -185,7 +185,7 @@ describe('the swap map', () => {
   })
 
   it('uses slots in turn, and those of the next device when one is full', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(2))
     host.swapOn(memorySwapStore(3))
     const { mm, at } = guest(host, 'a', [1, 2, 3, 4, 5, 6], { mergeable: false })
@@ -215,9 +215,9 @@ describe('the swap cache', () => {
   it('is left by a page that the last process unmaps', async () => {
     for (const end of [(mm: Mm, at: number) => mm.munmap(at, PAGE), (mm: Mm) => mm.exit()]) {
       const { host, mm, at, pfn } = await withCachedPage()
-      expect(host.memory.swap.usage.used).toBe(1)
+      expect(memoryOf(host).swap.usage.used).toBe(1)
       end(mm, at)
-      expect(host.memory.swap.usage.used).toBe(0)
+      expect(memoryOf(host).swap.usage.used).toBe(0)
       expect(host.frame(pfn)).toMatchObject({ refcount: 0, mapping: undefined })
       host.audit()
     }
@@ -229,7 +229,7 @@ describe('the swap cache', () => {
     const device = mm.get(at, 1)
     host.reclaim(pfn)
     mm.exit()
-    expect(host.memory.swap.usage.used).toBe(0)
+    expect(memoryOf(host).swap.usage.used).toBe(0)
     expect(host.frame(pfn).refcount).toBe(1)
     // Nobody's any more: nothing to find through its mapping, nothing to move.
     expect(host.reclaim(pfn)).toBe('referenced')
@@ -237,16 +237,16 @@ describe('the swap cache', () => {
     host.audit()
     device.release()
     expect(host.frames.free).toBe(64)
-    expect(host.memory.swap.usage.used).toBe(0)
+    expect(memoryOf(host).swap.usage.used).toBe(0)
     host.audit()
   })
 
   it('gives up its frame in the end without writing again what did not change', async () => {
     const { host, mm, at, pfn } = await withCachedPage()
-    expect(host.memory.frames.hasFlag(pfn, FRAME_DIRTY)).toBe(false)
+    expect(memoryOf(host).frames.hasFlag(pfn, FRAME_DIRTY)).toBe(false)
     expect(host.reclaim(pfn)).toBeUndefined()
     expect(host.frames.free).toBe(64)
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
   })
 
   it('keeps what a device wrote to an unmapped page', async () => {
@@ -264,7 +264,7 @@ describe('the swap cache', () => {
 
 describe('reclaim', () => {
   it('frees the frame of every process at once, and each finds its bytes again', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(8))
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const child = mm.fork({ name: 'child' })
@@ -276,7 +276,7 @@ describe('reclaim', () => {
   })
 
   it('says why it could not', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     const pfn = mm.pfn(at)!
     expect(host.reclaim(pfn)).toBe('no swap')
@@ -289,9 +289,9 @@ describe('reclaim', () => {
         inner.write(slot, from)
       },
     })
-    host.memory.frames.setFlag(pfn, FRAME_LOCKED)
+    memoryOf(host).frames.setFlag(pfn, FRAME_LOCKED)
     expect(host.reclaim(pfn)).toBe('locked')
-    host.memory.frames.clearFlag(pfn, FRAME_LOCKED)
+    memoryOf(host).frames.clearFlag(pfn, FRAME_LOCKED)
     expect(host.reclaim(pfn)).toBe('cannot write')
     expect(byteAt(mm, at), 'nothing is lost').toBe(7)
     host.audit()
@@ -301,11 +301,11 @@ describe('reclaim', () => {
     device.release()
     expect(host.reclaim(pfn)).toBeUndefined()
     expect(byteAt(mm, at)).toBe(7)
-    expect(errnoOf(() => host.reclaim(host.memory.frames.alloc()))).toBe('EINVAL')
+    expect(errnoOf(() => host.reclaim(memoryOf(host).frames.alloc()))).toBe('EINVAL')
   })
 
   it('leaves a merged page of which a mapping cannot be found', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(4))
     const a = guest(host, 'a', [7, 7])
     host.ksm.scan(2)
@@ -313,15 +313,15 @@ describe('reclaim', () => {
     const child = a.mm.fork({ name: 'child' })
     // The parent's items go before the child is ever visited: nothing leads to the child's mappings.
     a.mm.munmap(a.at, 2 * PAGE)
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point !== 'scan: between mms') return
-      host.memory.race = undefined
+      memoryOf(host).race = undefined
       expect(host.ksm.counters().pages_shared).toBe(0)
       expect(host.reclaim(k)).toBe('still mapped')
       expect(host.frame(k)).toMatchObject({ refcount: 2, mapcount: 2, flags: ['dirty'] })
     }
     host.ksm.scan(1)
-    expect(host.memory.race).toBeUndefined()
+    expect(memoryOf(host).race).toBeUndefined()
     host.audit()
     expect(host.reclaim(k), 'its own items lead there now').toBeUndefined()
     expect([byteAt(child, a.at), byteAt(child, a.at + PAGE)]).toEqual([7, 7])
@@ -329,7 +329,7 @@ describe('reclaim', () => {
   })
 
   it('writes to swap whatever the guest wrote, dirty or not', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     for (let round = 0; round < 4; round++) {
@@ -342,7 +342,7 @@ describe('reclaim', () => {
   })
 
   it('MADV_PAGEOUT leaves alone what others map too', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.fork({ name: 'child' })
@@ -353,18 +353,18 @@ describe('reclaim', () => {
 
 describe('swap-in', () => {
   it("of a page that is one mm's alone makes it writable, and forgets the slot", async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.madvise(at, PAGE, 'MADV_PAGEOUT')
     byteAt(mm, at)
     expect(host.frame(mm.pfn(at)!)).toMatchObject({ refcount: 1, mapcount: 1, flags: ['exclusive', 'dirty'] })
-    expect(host.memory.swap.usage.used).toBe(0)
+    expect(memoryOf(host).swap.usage.used).toBe(0)
     host.audit()
   })
 
   it('out of memory: the fault fails, nothing is lost, and it works when there is memory', async () => {
-    const host = await stage({ frames: 4 })
+    const host = await makeHost({ frames: 4 })
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.madvise(at, PAGE, 'MADV_PAGEOUT')
@@ -377,7 +377,7 @@ describe('swap-in', () => {
   })
 
   it('goes to a read-only range read-only, and to a writable one later', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(4))
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.madvise(at, PAGE, 'MADV_PAGEOUT')
@@ -394,11 +394,11 @@ describe('swap-in', () => {
 
   it("looks again, once it has the lock, whether the page still is that slot's (the race of 2010)", async () => {
     const { host, mm, at, pfn } = await withCachedPage(1)
-    const { frames } = host.memory
+    const { frames } = memoryOf(host)
     const before = pteOf(mm, at)
-    host.memory.race = (point) => {
+    memoryOf(host).race = (point) => {
       if (point !== 'swap-in: after lock') return
-      host.memory.race = undefined
+      memoryOf(host).race = undefined
       // Before we had the lock another thread was faster: the page came back and was replaced by another, which was
       // swapped out to the same slot. The pte looks as if nothing had happened.
       frames.clearFlag(pfn, FRAME_LOCKED)
@@ -423,9 +423,9 @@ describe('swap-in', () => {
     ]) {
       const { host, mm, at } = await withCachedPage()
       let errno: string | undefined
-      host.memory.race = (point) => {
+      memoryOf(host).race = (point) => {
         if (point !== 'swap-in: after lock') return
-        host.memory.race = undefined
+        memoryOf(host).race = undefined
         action(mm, at)
       }
       try {
@@ -434,7 +434,7 @@ describe('swap-in', () => {
         errno = (error as { code?: string }).code
         expect(errno).toBe('EFAULT')
       }
-      expect(host.memory.swap.usage.used).toBe(0)
+      expect(memoryOf(host).swap.usage.used).toBe(0)
       host.audit()
     }
   })
@@ -443,7 +443,7 @@ describe('swap-in', () => {
 describe('a store that loses what it was given', () => {
   /** A and B share a page by fork, and each has one of its own; all are swapped out to a file. */
   async function inFile() {
-    const host = await stage()
+    const host = await makeHost()
     const file = path()
     host.swapOn(fileSwapStore(file, 8))
     const { mm: a, at } = guest(host, 'a', [7, 8, 9], { mergeable: false })
@@ -485,12 +485,12 @@ describe('a store that loses what it was given', () => {
     host.audit()
     b.exit()
     a.exit()
-    expect(host.memory.swap.usage.used).toBe(0)
+    expect(memoryOf(host).swap.usage.used).toBe(0)
     host.audit()
   })
 
   it('a read that fails once may succeed the next time', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const inner = memorySwapStore(4)
     let failures = 1
     host.swapOn({
@@ -503,12 +503,12 @@ describe('a store that loses what it was given', () => {
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.madvise(at, PAGE, 'MADV_PAGEOUT')
     expect(errnoOf(() => byteAt(mm, at))).toBe('EIO')
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
     host.audit()
   })
 
   it('swapoff says EIO, and the store stays in use until the page is given up', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const file = path()
     const store = fileSwapStore(file, 8)
     host.swapOn(store)
@@ -532,7 +532,7 @@ describe('a store that loses what it was given', () => {
     for (const each of [a, b]) each.madvise(at, 3 * PAGE, 'MADV_MERGEABLE')
     const others = guest(host, 'c', [5, 5])
     host.ksm.scan(3)
-    expect(vector(host)).toBe('1/1/0/0')
+    expect(counted(host)).toEqual([1, 1, 0, 0])
     expect(byteAt(others.mm, others.at)).toBe(5)
     host.audit()
   })
@@ -542,7 +542,7 @@ describe('merged pages and swap', () => {
   async function merged(
     mergeable = 2,
   ): Promise<{ host: Host; mm: Mm; at: number; k: number; store: SwapStore }> {
-    const host = await stage()
+    const host = await makeHost()
     const store = memorySwapStore(8)
     host.swapOn(store)
     const { mm, at } = guest(host, 'a', new Array(mergeable).fill(7))
@@ -554,14 +554,14 @@ describe('merged pages and swap', () => {
     const { host, mm, at, k } = await merged(3)
     expect(host.reclaim(k)).toBeUndefined()
     expect(host.frames.free).toBe(64)
-    expect(host.memory.swap.usage.used).toBe(1)
-    expect(vector(host), 'lazy').toBe('1/2/0/0')
+    expect(memoryOf(host).swap.usage.used).toBe(1)
+    expect(counted(host), 'lazy').toEqual([1, 2, 0, 0])
     for (let page = 0; page < 3; page++) expect(byteAt(mm, at + page * PAGE)).toBe(7)
     for (let page = 0; page < 3; page++)
       expect(host.frame(mm.pfn(at + page * PAGE)!).mapping?.kind).toBe('anon')
     host.audit()
     host.ksm.scan(3)
-    expect(vector(host)).toBe('1/2/0/0')
+    expect(counted(host)).toEqual([1, 2, 0, 0])
     host.audit()
   })
 
@@ -586,12 +586,12 @@ describe('merged pages and swap', () => {
     expect(host.reclaim(k)).toBe('referenced')
     held.release()
     host.ksm.set('run', 2)
-    expect(vector(host)).toBe('0/0/0/0')
+    expect(counted(host)).toEqual([0, 0, 0, 0])
     expect([byteAt(mm, at), byteAt(mm, at + PAGE)]).toEqual([7, 7])
     expect(host.vmstat().ksm_swpin_copy).toBe(2)
     expect(mm.pfn(at)).not.toBe(mm.pfn(at + PAGE))
     expect(host.frame(mm.pfn(at)!).mapping?.kind).toBe('anon')
-    expect(host.memory.swap.usage.used).toBe(0)
+    expect(memoryOf(host).swap.usage.used).toBe(0)
     expect(host.frame(k).refcount).toBe(0)
     host.audit()
   })
@@ -608,16 +608,16 @@ describe('merged pages and swap', () => {
   })
 
   it('a page in the swap cache can be merged, and gives up its slot', async () => {
-    const host = await stage()
+    const host = await makeHost()
     host.swapOn(memorySwapStore(8))
     const { mm, at } = guest(host, 'a', [7, 7])
-    host.memory.swap.addToCache(mm.pfn(at)!)
-    host.memory.swap.addToCache(mm.pfn(at + PAGE)!)
+    memoryOf(host).swap.addToCache(mm.pfn(at)!)
+    memoryOf(host).swap.addToCache(mm.pfn(at + PAGE)!)
     host.audit()
     host.ksm.scan(2)
     expect(mm.pfn(at)).toBe(mm.pfn(at + PAGE))
-    expect(vector(host)).toBe('1/1/0/0')
-    expect(host.memory.swap.usage.used, 'that of the page that was replaced').toBe(1)
+    expect(counted(host)).toEqual([1, 1, 0, 0])
+    expect(memoryOf(host).swap.usage.used, 'that of the page that was replaced').toBe(1)
     host.audit()
   })
 

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Host, TraceEvents, TraceName } from '../../src/index.ts'
 import { TRACE_NAMES } from '../../src/mm/watch/tracepoints.ts'
-import { boot, fill, framesOf, fullScans, mapFilled, mapMergeable, PAGE } from '../support/machine.ts'
+import { memoryOf } from '../support/inside.ts'
+import { addFilled, bootHost, fill, framesOf, fullScans, PAGE } from '../support/world.ts'
 
 type Told = { [Name in TraceName]: { readonly name: Name } & TraceEvents[Name] }[TraceName]
 
@@ -16,12 +17,12 @@ function listen(host: Host, names: readonly TraceName[] = TRACE_NAMES): () => To
 
 describe('ksm_start_scan, ksm_stop_scan', () => {
   it('tell the number of the scan and how many items there are, the end before the scan is counted', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const take = listen(host, ['ksm_start_scan', 'ksm_stop_scan'])
     const counts: number[] = []
     host.on('ksm_stop_scan', () => counts.push(host.ksm.counters().full_scans))
     const mm = host.createMm()
-    const at = mapMergeable(mm, 3, 1)
+    const at = addFilled(mm, 3, 1)
     host.ksm.set('run', 1)
     expect(host.ksm.scanPages(2)).toBe(2)
     expect(take()).toEqual([{ name: 'ksm_start_scan', seq: 0, rmap_entries: 0 }])
@@ -37,9 +38,9 @@ describe('ksm_start_scan, ksm_stop_scan', () => {
   })
 
   it('are silent when nobody is registered', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const take = listen(host)
-    mapFilled(host.createMm(), 3, 1)
+    addFilled(host.createMm(), 3, 1, { mergeable: false })
     fullScans(host, 2)
     expect(take()).toEqual([])
   })
@@ -47,15 +48,15 @@ describe('ksm_start_scan, ksm_stop_scan', () => {
 
 describe('ksm_enter, ksm_exit', () => {
   const setUp = async () => {
-    const host = await boot()
+    const host = await bootHost()
     return { host, take: listen(host, ['ksm_enter', 'ksm_exit']) }
   }
 
   it('fire once for an mm, however it is registered', async () => {
     const { host, take } = await setUp()
     const a = host.createMm({ name: 'a' })
-    mapMergeable(a, 1, 1)
-    mapMergeable(a, 1, 1)
+    addFilled(a, 1, 1)
+    addFilled(a, 1, 1)
     a.prctl('PR_SET_MEMORY_MERGE', 1)
     host.createMm({ name: 'b' }).prctl('PR_SET_MEMORY_MERGE', 1)
     expect(take()).toEqual([
@@ -92,12 +93,12 @@ describe('ksm_enter, ksm_exit', () => {
   it('a child that could not be completed was never registered', async () => {
     const { host, take } = await setUp()
     const mm = host.createMm({ name: 'parent' })
-    const at = mapMergeable(mm, 2, 1)
+    const at = addFilled(mm, 2, 1)
     const pin = mm.pin(at, PAGE)
     take()
-    host.memory.frames.failAlloc = () => true
+    memoryOf(host).frames.failAlloc = () => true
     expect(() => mm.fork()).toThrow('ENOMEM')
-    host.memory.frames.failAlloc = undefined
+    memoryOf(host).frames.failAlloc = undefined
     pin.release()
     expect(take()).toEqual([])
     host.audit()
@@ -106,7 +107,7 @@ describe('ksm_enter, ksm_exit', () => {
   it('ksmd dropping an mm is no exit, and it enters anew', async () => {
     const { host, take } = await setUp()
     const mm = host.createMm({ name: 'a' })
-    const at = mapMergeable(mm, 1, 1)
+    const at = addFilled(mm, 1, 1)
     mm.madvise(at, PAGE, 'MADV_UNMERGEABLE')
     fullScans(host, 1)
     mm.madvise(at, PAGE, 'MADV_MERGEABLE')
@@ -116,11 +117,11 @@ describe('ksm_enter, ksm_exit', () => {
 
 describe('ksm_merge_one_page', () => {
   it('fires for zero pages only, with the frame that was given up', async () => {
-    const host = await boot()
+    const host = await bootHost()
     host.ksm.set('use_zero_pages', 1)
     const mm = host.createMm({ name: 'guest' })
-    const at = mapMergeable(mm, 2, 0)
-    mapMergeable(mm, 2, 7)
+    const at = addFilled(mm, 2, 0)
+    addFilled(mm, 2, 7)
     const take = listen(host, ['ksm_merge_one_page'])
     const frames = framesOf(mm, at, 2)
     fullScans(host, 1)
@@ -132,10 +133,10 @@ describe('ksm_merge_one_page', () => {
   })
 
   it('says -14 when the page is held, and the page is then dealt with as any other', async () => {
-    const host = await boot()
+    const host = await bootHost()
     host.ksm.set('use_zero_pages', 1)
     const mm = host.createMm({ name: 'guest' })
-    const at = mapMergeable(mm, 1, 0)
+    const at = addFilled(mm, 1, 0)
     const pin = mm.pin(at, PAGE)
     const take = listen(host, ['ksm_merge_one_page'])
     fullScans(host, 2)
@@ -150,10 +151,10 @@ describe('ksm_merge_one_page', () => {
 
 describe('ksm_merge_with_ksm_page', () => {
   it('fires for the first of a content with ksm_page 0, then for each that joins', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const [a, b] = [host.createMm({ name: 'a' }), host.createMm({ name: 'b' })]
-    const atA = mapMergeable(a, 1, 7)
-    const atB = mapMergeable(b, 2, 7)
+    const atA = addFilled(a, 1, 7)
+    const atB = addFilled(b, 2, 7)
     const [p, q, r] = [a.pfn(atA)!, b.pfn(atB)!, b.pfn(atB + PAGE)!]
     const take = listen(host, ['ksm_merge_with_ksm_page'])
     fullScans(host, 2)
@@ -169,9 +170,9 @@ describe('ksm_merge_with_ksm_page', () => {
   })
 
   it('fires for a forked mapping that joins its own page', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm({ name: 'parent' })
-    const at = mapMergeable(mm, 2, 7)
+    const at = addFilled(mm, 2, 7)
     fullScans(host, 2)
     mm.fork({ name: 'child' })
     const take = listen(host, ['ksm_merge_with_ksm_page'])
@@ -181,9 +182,9 @@ describe('ksm_merge_with_ksm_page', () => {
   })
 
   it('says -14 when it did not come to a merge', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm({ name: 'guest' })
-    const at = mapMergeable(mm, 2, 7)
+    const at = addFilled(mm, 2, 7)
     const pin = mm.pin(at, PAGE)
     const take = listen(host, ['ksm_merge_with_ksm_page', 'ksm_remove_ksm_page'])
     fullScans(host, 2)
@@ -205,9 +206,9 @@ describe('ksm_merge_with_ksm_page', () => {
 
 describe('ksm_remove_ksm_page, ksm_remove_rmap_item', () => {
   const setUp = async (pages: number) => {
-    const host = await boot()
+    const host = await bootHost()
     const mm = host.createMm({ name: 'guest' })
-    const at = mapMergeable(mm, pages, 7)
+    const at = addFilled(mm, pages, 7)
     fullScans(host, 2)
     return {
       host,
@@ -275,11 +276,11 @@ describe('ksm_remove_ksm_page, ksm_remove_rmap_item', () => {
 describe('ksm_advisor', () => {
   it('fires at the end of each full scan while the advisor is on', async () => {
     let now = 0
-    const host = await boot({
+    const host = await bootHost({
       clock: { now: () => now, cpu: () => now / 10, sleep: () => Promise.resolve() },
     })
     const take = listen(host, ['ksm_advisor', 'ksm_stop_scan'])
-    mapMergeable(host.createMm(), 2, 1)
+    addFilled(host.createMm(), 2, 1)
     host.ksm.set('run', 1)
     host.ksm.scan(1)
     expect(take().map(({ name }) => name)).toEqual(['ksm_stop_scan'])
@@ -296,7 +297,7 @@ describe('ksm_advisor', () => {
 
 describe('listeners', () => {
   it('can be many, and be taken off one by one', async () => {
-    const host = await boot()
+    const host = await bootHost()
     const heard: string[] = []
     const [first, second] = [() => heard.push('first'), () => heard.push('second')]
     host.on('ksm_enter', first).on('ksm_enter', second)
@@ -304,9 +305,9 @@ describe('listeners', () => {
     host.off('ksm_enter', first)
     host.createMm().prctl('PR_SET_MEMORY_MERGE', 1)
     expect(heard).toEqual(['first', 'second', 'second'])
-    expect(host.memory.trace.active).toBe(true)
+    expect(memoryOf(host).trace.active).toBe(true)
     host.off('ksm_enter', second)
     host.off('ksm_enter', second)
-    expect(host.memory.trace.active).toBe(false)
+    expect(memoryOf(host).trace.active).toBe(false)
   })
 })

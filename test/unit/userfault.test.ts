@@ -3,17 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { PTE_UFFD_WP } from '../../assembly/abi.ts'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/index.ts'
-import {
-  byteAt,
-  contentBytes,
-  errnoOf,
-  guest,
-  PAGE,
-  pokeByte,
-  pteOf,
-  stage,
-  vector,
-} from '../support/stage.ts'
+import { pteOf } from '../support/inside.ts'
+import { byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 /** A guest whose pages are protected, with a handler that notes where it was told of a write, and then does this. */
 async function protectedGuest(
@@ -22,7 +13,7 @@ async function protectedGuest(
     mm.userfaultWriteProtect(address, PAGE, false),
   prepare?: (host: Host) => void,
 ) {
-  const host = await stage()
+  const host = await makeHost()
   prepare?.(host)
   const { mm, at } = guest(host, 'a', contents, { mergeable: false })
   const told: number[] = []
@@ -136,7 +127,7 @@ describe('a write to a protected page', () => {
 
 describe('protection', () => {
   it('is for ranges that are registered', async () => {
-    const host = await stage()
+    const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 8], { mergeable: false })
     expect(errnoOf(() => mm.userfaultWriteProtect(at, PAGE, true))).toBe('ENOENT')
     const handler = { onWriteProtect: () => {} }
@@ -199,14 +190,14 @@ describe('protection', () => {
 
 describe.each(INDEX_NAMES)('merging, index %s', (index) => {
   it('protected pages merge, and are unmerged without a report, their protection kept', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const { mm, at } = guest(host, 'a', [0xcf, 0xcf, 0xcf])
     const told: number[] = []
     mm.registerUserfault(at, 3 * PAGE, {
       onWriteProtect: ({ address }) => void told.push((address - at) / PAGE),
     })
     host.ksm.scan(2)
-    expect(vector(host)).toBe('1/2/0/0')
+    expect(counted(host)).toEqual([1, 2, 0, 0])
     mm.userfaultWriteProtect(at, 3 * PAGE, true)
     mm.madvise(at, 3 * PAGE, 'MADV_UNMERGEABLE')
     expect(told).toEqual([])
@@ -218,7 +209,7 @@ describe.each(INDEX_NAMES)('merging, index %s', (index) => {
   })
 
   it('a write to a merged and protected page is reported, then copied', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const { mm, at } = guest(host, 'a', [7, 7])
     host.ksm.scan(2)
     const k = mm.pfn(at)
@@ -237,7 +228,7 @@ describe.each(INDEX_NAMES)('merging, index %s', (index) => {
   })
 
   it('pages protected first merge like others; the report comes with the next write', async () => {
-    const host = await stage({ index })
+    const host = await makeHost({ index })
     const { mm, at } = guest(host, 'a', [7, 7])
     let told = 0
     mm.registerUserfault(at, 2 * PAGE, {
@@ -248,7 +239,7 @@ describe.each(INDEX_NAMES)('merging, index %s', (index) => {
     })
     mm.userfaultWriteProtect(at, 2 * PAGE, true)
     host.ksm.scan(2)
-    expect(vector(host)).toBe('1/1/0/0')
+    expect(counted(host)).toEqual([1, 1, 0, 0])
     expect(told).toBe(0)
     for (const page of [1, 0]) pokeByte(mm, at + page * PAGE, 9)
     expect(told).toBe(2)

@@ -5,7 +5,7 @@ import { compare, NotComparable } from '../../../bench/macro/baseline.ts'
 import { bench, Disagreement } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
 import { openSources } from '../../images/index.ts'
-import { CHECKSUM_NAMES, INDEX_NAMES, MAX_WORKERS } from '../../index.ts'
+import { CHECKSUM_NAMES, INDEX_NAMES, MAX_WORKERS, PAGE_SIZE } from '../../index.ts'
 import { type Spread, spread } from '../../lab/index.ts'
 import { type BenchResult, benchReport, expectReportPath, type MetricChange } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
@@ -104,7 +104,7 @@ function describe(result: BenchResult): string {
   )
   const { pages_shared, pages_sharing, pages_unshared } = result.counters
   const threads = result.workers === 0 ? '' : `pagefold with ${plural(result.workers, 'helper thread')}; `
-  const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * 4096)}; ${threads}every peer: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
+  const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * PAGE_SIZE)}; ${threads}every peer: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
   const range = (values: number[]): string => {
     const { min, max } = spread(values)
     return `${min.toFixed(0)}..${max.toFixed(0)}`
@@ -158,7 +158,7 @@ function describeCurve({ pages, curve }: BenchResult): string {
         `${curve.cpu_ms_to_90.toFixed(1)} ms of processor time.`
   return [
     bold(
-      `How pagefold gets there; the best possible saves ${bytes(best.bytes_saved)} of ${bytes(pages * 4096)}`,
+      `How pagefold gets there; the best possible saves ${bytes(best.bytes_saved)} of ${bytes(pages * PAGE_SIZE)}`,
     ),
     table([
       { title: 'scanned', cells: shown.map(([scanned]) => bytes(scanned)) },

@@ -2,7 +2,7 @@
 
 import { hashCosts, resampleCost } from '../../../bench/micro/hash.ts'
 import { openSources } from '../../images/index.ts'
-import { CHECKSUM_NAMES, DEFAULT_SAMPLE_WORDS, INDEX_NAMES } from '../../index.ts'
+import { CHECKSUM_NAMES, DEFAULT_SAMPLE_WORDS, INDEX_NAMES, PAGE_SIZE } from '../../index.ts'
 import {
   CHANGES,
   type ChecksumQuality,
@@ -87,7 +87,7 @@ export async function run(args: string[]): Promise<number> {
 function describe(report: HashReport): string {
   const pages = report.images.reduce((sum, image) => sum + image.pages, 0)
   return [
-    bold(`${plural(report.images.length, 'image')}, ${plural(pages, 'page')}, ${bytes(pages * 4096)}`),
+    bold(`${plural(report.images.length, 'image')}, ${plural(pages, 'page')}, ${bytes(pages * PAGE_SIZE)}`),
     describeCosts(report),
     describeCollisions(report.sets, report.checksums),
     describeMissed(report.checksums),

@@ -10,6 +10,7 @@ import {
   KNOB_NAMES,
   type KnobName,
   MAX_WORKERS,
+  PAGE_SIZE,
   parseKnob,
   type StrategyOptions,
 } from '../../index.ts'
@@ -180,7 +181,7 @@ function describe(result: MergeResult): string {
 
 function describeImages({ images, pages, index, checksum }: MergeResult): string {
   const lines = images.map((image) => `  ${image.source} (${image.format}, ${plural(image.pages, 'page')})`)
-  const total = `${plural(pages, 'page')}, ${bytes(pages * 4096)}; index ${index}, checksum ${checksum}`
+  const total = `${plural(pages, 'page')}, ${bytes(pages * PAGE_SIZE)}; index ${index}, checksum ${checksum}`
   return [bold(`${plural(images.length, 'image')}, ${total}`), ...lines].join('\n')
 }
 
@@ -202,8 +203,8 @@ function scanTable(rows: readonly ScanRow[]): string {
 
 function summarise(result: MergeResult): string {
   const { sharing, metadata, pages } = result
-  const total = pages * 4096
-  const saved = (frames: number): string => `${bytes(frames * 4096)} (${percent(frames, pages)})`
+  const total = pages * PAGE_SIZE
+  const saved = (frames: number): string => `${bytes(frames * PAGE_SIZE)} (${percent(frames, pages)})`
   const parts = [
     `Merging saves ${bold(bytes(result.bytes_saved))} of ${bytes(total)} (${percent(result.bytes_saved, total)}):`,
     `  ${saved(sharing.zero)} are pages of zeros,`,

@@ -1,5 +1,6 @@
 // pagefold synth: write synthetic guests and the truth about them.
 
+import { PAGE_SIZE } from '../../index.ts'
 import {
   isSynthParameter,
   type MomentTruth,
@@ -113,10 +114,10 @@ function describe({ preset, images, pages, seed, moments }: SynthTruth, dir: str
     title,
     cells: moments.map(cell),
   })
-  const size = bytes(images * pages * 4096)
+  const size = bytes(images * pages * PAGE_SIZE)
   const files = plural(images * moments.length, 'image')
   const saved = (moment: MomentTruth, frames: number): string =>
-    `${bytes(frames * 4096)} ${percent(frames, moment.pages).padStart(6)}`
+    `${bytes(frames * PAGE_SIZE)} ${percent(frames, moment.pages).padStart(6)}`
   return [
     bold(`${preset}, seed ${seed}: ${plural(images, 'image')} of ${plural(pages, 'page')}, ${size} a moment`),
     table([

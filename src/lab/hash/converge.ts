@@ -1,13 +1,13 @@
 // A strategy's whole day: the same images merged until there is nothing left to merge, timed; and once more with every
 // search and comparison counted.
 
-import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { Host } from '../../host.ts'
+import type { Host } from '../../host.ts'
 import type { Image } from '../../image.ts'
-import { stillClock, systemClock } from '../../ksm/clock.ts'
-import type { Mm } from '../../mm/mm.ts'
+import { systemClock } from '../../ksm/clock.ts'
 import type { StrategyOptions } from '../../options.ts'
 import { median } from '../median.ts'
+import { hostFor, loadGuest } from '../merge/host.ts'
+import type { MergedRange } from '../merge/sharing.ts'
 import { countingCore, type SearchCounts } from './counting-core.ts'
 
 /** What it takes to merge everything mergeable with one strategy. Only the times depend on the machine. */
@@ -41,23 +41,16 @@ export async function converge(
   rounds: number,
 ): Promise<Convergence> {
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
-  const host = await Host.create({
-    frames: pages + 1,
-    mappings: pages + 1024,
-    clock: stillClock,
-    ...strategy,
-  })
+  const host = await hostFor(pages, strategy)
   try {
-    host.ksm.set('smart_scan', 0)
-    host.ksm.set('run', 1)
     const times: { elapsed: number; cpu: number }[] = []
     for (let round = 0; round <= rounds; round++) {
-      const mms = load(host, images)
+      const guests = images.map((image) => loadGuest(host, image))
       const [started, cpu] = [systemClock.now(), systemClock.cpu()]
       host.ksm.scan(2)
       // The first is the compiler's.
       if (round > 0) times.push({ elapsed: systemClock.now() - started, cpu: systemClock.cpu() - cpu })
-      clear(host, mms)
+      clear(host, guests)
     }
     const { counts, merged, metadata } = countOnce(host, images)
     const [elapsed_ms, cpu_ms] = [median(times.map((t) => t.elapsed)), median(times.map((t) => t.cpu))]
@@ -78,17 +71,9 @@ export async function converge(
   }
 }
 
-function load(host: Host, images: readonly Image[]): Mm[] {
-  return images.map((image) => {
-    const { mm, address } = host.loadImage(image)
-    mm.madvise(address, image.pages * PAGE_SIZE, 'MADV_MERGEABLE')
-    return mm
-  })
-}
-
 /** Ends the guests; the scan drops what is left of them in the trees. */
-function clear(host: Host, mms: readonly Mm[]): void {
-  for (const mm of mms) mm.exit()
+function clear(host: Host, guests: readonly MergedRange[]): void {
+  for (const { mm } of guests) mm.exit()
   host.ksm.scan(1)
 }
 
@@ -97,12 +82,12 @@ function countOnce(
   images: readonly Image[],
 ): { counts: SearchCounts; merged: number; metadata: number } {
   const { core, counts } = countingCore(host.memory.arena)
-  const mms = load(host, images)
+  const guests = images.map((image) => loadGuest(host, image))
   host.ksm.state.core = core
   host.ksm.scan(2)
   host.ksm.state.core = host.memory.arena.core
   const { pages_sharing, ksm_zero_pages } = host.ksm.counters()
   const metadata = host.metadata().total
-  clear(host, mms)
+  clear(host, guests)
   return { counts, merged: pages_sharing + ksm_zero_pages, metadata }
 }

@@ -1,6 +1,7 @@
 // Families of pages to try checksums on: what memory is full of, and what somebody would prepare who wants to do harm.
 // Every family is made from a seed, and no two of its pages are equal.
 
+import { WORDS_PER_PAGE } from '../../../assembly/abi.ts'
 import { sampleOrder } from '../../core/strategy.ts'
 import { XXH3_SECRET } from '../../core/xxh3-secret.ts'
 import { DEFAULT_SAMPLE_WORDS } from '../../options.ts'
@@ -14,8 +15,6 @@ export type Prepared = (typeof PREPARED)[number]
 
 /** A page as words, written in place; it holds what the page before left in it. */
 type Fill = (words: Uint32Array, page: number) => void
-
-const WORDS = 1024
 
 /** What writes page after page of a family. */
 export function familyPages(family: Family, seed: number): Fill {
@@ -41,8 +40,8 @@ export function familyPages(family: Family, seed: number): Fill {
 function nearDuplicates(seed: number): Fill {
   return (words, page) => {
     fillRandom(words, seed, 0)
-    const at = (page * 0x3a5) % WORDS
-    words[at] = (words[at]! + 1 + Math.floor(page / WORDS)) >>> 0
+    const at = (page * 0x3a5) % WORDS_PER_PAGE
+    words[at] = (words[at]! + 1 + Math.floor(page / WORDS_PER_PAGE)) >>> 0
   }
 }
 
@@ -50,7 +49,7 @@ function nearDuplicates(seed: number): Fill {
 function pointers(seed: number): Fill {
   return (words, page) => {
     const next = generator(seed, page + 1)
-    for (let at = 0; at < WORDS; at += 2) {
+    for (let at = 0; at < WORDS_PER_PAGE; at += 2) {
       const dice = next()
       words[at] = (dice & 0x00ffffc0) | ((dice >>> 28) << 26)
       words[at + 1] = dice >>> 30 === 0 ? 0x5555 : 0x7f3c

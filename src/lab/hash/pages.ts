@@ -1,8 +1,8 @@
 // Pages to try checksums on, in an arena of their own: no host, no mms. Equal ones among them are left out.
 
-import { HEADER_KEY, WORDS_PER_PAGE } from '../../../assembly/abi.ts'
+import { WORDS_PER_PAGE } from '../../../assembly/abi.ts'
 import { Arena } from '../../core/arena.ts'
-import { writeStrategy } from '../../core/strategy.ts'
+import { hasher } from '../../core/hasher.ts'
 import type { Image } from '../../image.ts'
 import { expectStrategy, type StrategyOptions } from '../../options.ts'
 import { type Family, familyPages } from './families.ts'
@@ -61,16 +61,14 @@ export class Pages {
 
   /** Puts another strategy in force. There is nothing in this arena's trees that it could disagree with. */
   use(strategy: StrategyOptions): void {
-    writeStrategy(this.arena.memory.buffer, expectStrategy(strategy))
+    this.arena.useChecksum(expectStrategy(strategy))
   }
 
   /** A function that hashes one page by its number, with the strategy in force, and returns the low 32 bits. */
   hasher(): (page: number) => number {
-    const { core, firstPfn, u32 } = this.arena
-    return (page) => {
-      core.checksum(firstPfn + page, HEADER_KEY)
-      return u32[HEADER_KEY >>> 2]!
-    }
+    const { firstPfn } = this.arena
+    const hash = hasher(this.arena)
+    return (page) => hash(firstPfn + page)
   }
 }
 

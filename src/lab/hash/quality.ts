@@ -1,6 +1,6 @@
 // How good checksums are at their two trades: telling pages apart, for an index, and noticing change, for KSM.
 
-import { PAGE_SIZE } from '../../../assembly/abi.ts'
+import { PAGE_SIZE, WORDS_PER_PAGE } from '../../../assembly/abi.ts'
 import type { ChecksumName, StrategyOptions } from '../../options.ts'
 import type { Pages } from './pages.ts'
 
@@ -66,7 +66,9 @@ export function expectedMiss(checksum: ChecksumName, sampleWords: number, change
   if (checksum !== 'sampled') return 0
   const changed = { bit: 1, word: 1, line: 16, half: 512 }[change]
   let share = 1
-  for (let word = 0; word < changed; word++) share *= Math.max(0, 1024 - sampleWords - word) / (1024 - word)
+  for (let word = 0; word < changed; word++) {
+    share *= Math.max(0, WORDS_PER_PAGE - sampleWords - word) / (WORDS_PER_PAGE - word)
+  }
   return share
 }
 

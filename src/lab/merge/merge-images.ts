@@ -2,27 +2,20 @@
 // `pagefold scan` does, without its face.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { expectInteger, expectOptions, PagefoldError } from '../../errors.ts'
-import { Host, type MetadataStats } from '../../host.ts'
-import { MAX_WORKERS } from '../../host-options.ts'
+import { expectOptions, PagefoldError } from '../../errors.ts'
+import type { Host, MetadataStats } from '../../host.ts'
 import type { Image, ImageFormat } from '../../image.ts'
 import { stillClock, systemClock } from '../../ksm/clock.ts'
 import type { Counters } from '../../ksm/stats.ts'
-import type { GuestsPolicy, KnobName } from '../../ksm/tunables.ts'
-import type { Mm } from '../../mm/mm.ts'
-import {
-  type ChecksumName,
-  chosenStrategy,
-  type IndexName,
-  STRATEGY_OPTIONS,
-  type StrategyOptions,
-} from '../../options.ts'
-import { sameBytes } from '../../platform.ts'
+import type { KnobName } from '../../ksm/tunables.ts'
+import { type ChecksumName, type IndexName, STRATEGY_OPTIONS } from '../../options.ts'
+import { hostFor, type ImageHostOptions, loadGuest } from './host.ts'
 import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
+import { writeMoment } from './write-moment.ts'
 
 /** What `mergeImages` merges, and how. Only `images` must be given. */
-export interface MergeOptions extends StrategyOptions {
-  /** One guest each, scanned in this order. They are read once and stay open. */
+export interface MergeOptions extends Omit<ImageHostOptions, 'clock'> {
+  /** One guest each, scanned in this order. They stay open. */
   readonly images: readonly Image[]
   /** The same images at a later moment: after the first scans only pages that differ are written. */
   readonly later?: readonly Image[]
@@ -30,12 +23,6 @@ export interface MergeOptions extends StrategyOptions {
   readonly scans?: number
   /** Full scans after `later`. Default: until one changes no counter. */
   readonly scansAfter?: number
-  /** Knobs to write before the first scan. `smart_scan` is 0 unless given: the input holds still. */
-  readonly knobs?: Partial<Record<KnobName, number | string>>
-  /** `still`: what would take two scans to merge is merged in one. Default: `running`, as Linux. */
-  readonly guests?: GuestsPolicy
-  /** Threads that take checksums ahead of the scan. Default: 0. */
-  readonly workers?: number
   /** Called now and then while images are read and written, and before each scan. */
   readonly onProgress?: (event: MergeProgress) => void
   /** Called after the last scan, while all is still in place: each image a range of an mm, in the order given. */
@@ -104,66 +91,31 @@ const REPORTED_KNOBS = ['max_page_sharing', 'use_zero_pages', 'smart_scan', 'mer
 /** Settles or never will: a knob can make a scan change counters for ever. */
 const MAX_SCANS = 1000
 
-/** Pages read and compared at a time when a later moment is written. */
-const CHUNK_PAGES = 1024
-
-interface Guest {
-  readonly image: Image
-  readonly mm: Mm
-  readonly address: number
-}
-
 /**
  * Merges images and says what came of it. Throws PagefoldError: EINVAL for what does not fit together, ENOMEM; TypeError
  * or RangeError for a strategy there is not.
  */
 export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
   expectOptions('mergeImages', options, MERGE_OPTIONS)
-  const { images } = options
-  const later = options.later ?? []
+  const { images, later = [], scans, scansAfter, onProgress, inspect, ...hostOptions } = options
   expectSameShape(images, later)
-  chosenStrategy(options)
-  expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
-  const host = await createHost(pages, options)
+  const host = await hostFor(pages, { ...hostOptions, clock: stillClock })
   try {
-    applyKnobs(host, options.knobs ?? {})
-    const guests = loadGuests(host, images, pages, options.onProgress)
+    const guests = loadGuests(host, images, pages, onProgress)
     const rows: ScanRow[] = []
-    const scan = (count: number | undefined): void => scanAndRecord(host, count, rows, options.onProgress)
-    scan(options.scans)
+    const scan = (count: number | undefined): void => scanAndRecord(host, count, rows, onProgress)
+    scan(scans)
     let written: number | undefined
     if (later.length > 0) {
-      written = writeMoment(guests, later, pages, options.onProgress)
-      scan(options.scansAfter)
+      written = writeMoment(guests, later, (done) => onProgress?.({ stage: 'write', done, of: pages }))
+      scan(scansAfter)
     }
-    options.inspect?.(host, rangesOf(guests))
+    inspect?.(host, guests)
     return resultOf(host, guests, options, rows, written)
   } finally {
     host.close()
   }
-}
-
-async function createHost(pages: number, options: MergeOptions): Promise<Host> {
-  // Every page has a frame of its own at first; breaking a merge takes the new frame before it gives up the old.
-  const capacity = { frames: pages + 1, mappings: pages + 1024 }
-  const { index, checksum, checksumBits, seed, sampleWords, guests, workers } = options
-  const chosen = { index, checksum, checksumBits, seed, sampleWords, guests, workers }
-  const strategy = Object.fromEntries(Object.entries(chosen).filter(([, value]) => value !== undefined))
-  try {
-    return await Host.create({ ...capacity, ...strategy, clock: stillClock })
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause
-    throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds (${cause.message})`, {
-      cause,
-    })
-  }
-}
-
-function applyKnobs(host: Host, knobs: Partial<Record<KnobName, number | string>>): void {
-  host.ksm.set('smart_scan', 0)
-  for (const [name, value] of Object.entries(knobs)) host.ksm.set(name as KnobName, value)
-  host.ksm.set('run', 1)
 }
 
 function loadGuests(
@@ -171,14 +123,13 @@ function loadGuests(
   images: readonly Image[],
   of: number,
   onProgress: MergeOptions['onProgress'],
-): Guest[] {
+): MergedRange[] {
   let before = 0
   return images.map((image) => {
     const report = (done: number): void => onProgress?.({ stage: 'load', done: before + done, of })
-    const { mm, address } = host.loadImage(image, { onProgress: report })
-    mm.madvise(address, image.pages * PAGE_SIZE, 'MADV_MERGEABLE')
+    const guest = loadGuest(host, image, report)
     before += image.pages
-    return { image, mm, address }
+    return guest
   })
 }
 
@@ -220,38 +171,9 @@ function recorded(host: Host): Omit<Counters, 'pages_scanned' | 'full_scans'> {
   }
 }
 
-/** Writes what a later moment has different, page by page; returns how many pages that were. */
-function writeMoment(
-  guests: readonly Guest[],
-  later: readonly Image[],
-  of: number,
-  onProgress: MergeOptions['onProgress'],
-): number {
-  const chunk = new Uint8Array(CHUNK_PAGES * PAGE_SIZE)
-  let written = 0
-  let done = 0
-  for (const [i, { mm, address, image }] of guests.entries()) {
-    for (let first = 0; first < image.pages; first += CHUNK_PAGES) {
-      const count = Math.min(CHUNK_PAGES, image.pages - first)
-      later[i]!.read(first, count, chunk.subarray(0, count * PAGE_SIZE))
-      const start = address + first * PAGE_SIZE
-      const present = mm.read(start, count * PAGE_SIZE)
-      for (let at = 0; at < count * PAGE_SIZE; at += PAGE_SIZE) {
-        const page = chunk.subarray(at, at + PAGE_SIZE)
-        if (sameBytes(page, present.subarray(at, at + PAGE_SIZE))) continue
-        mm.write(start + at, page)
-        written++
-      }
-      onProgress?.({ stage: 'write', done: done + first + count, of })
-    }
-    done += image.pages
-  }
-  return written
-}
-
 function resultOf(
   host: Host,
-  guests: readonly Guest[],
+  guests: readonly MergedRange[],
   options: MergeOptions,
   rows: readonly ScanRow[],
   written: number | undefined,
@@ -261,8 +183,8 @@ function resultOf(
   const metadata = host.metadata()
   const knobs = [...new Set([...REPORTED_KNOBS, ...Object.keys(options.knobs ?? {})])] as KnobName[]
   return {
-    pages: guests.reduce((sum, { image }) => sum + image.pages, 0),
-    images: guests.map(({ image: { source, format, pages } }) => ({ source, format, pages })),
+    pages: guests.reduce((sum, { pages }) => sum + pages, 0),
+    images: options.images.map(({ source, format, pages }) => ({ source, format, pages })),
     knobs: Object.fromEntries(knobs.map((name) => [name, host.ksm.get(name)])),
     index: host.index,
     checksum: host.checksum,
@@ -272,12 +194,8 @@ function resultOf(
     metadata_bytes: metadata.total,
     metadata,
     profit_after_own_metadata: bytes_saved - metadata.total,
-    sharing: sharingOf(rangesOf(guests)),
+    sharing: sharingOf(guests),
   }
-}
-
-function rangesOf(guests: readonly Guest[]): MergedRange[] {
-  return guests.map(({ mm, address, image }) => ({ mm, address, pages: image.pages }))
 }
 
 function expectSameShape(images: readonly Image[], later: readonly Image[]): void {

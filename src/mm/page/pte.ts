@@ -33,6 +33,10 @@ export interface SwapEntry {
   readonly slot: number
 }
 
+/** A swap entry has room for so many devices, and for so many slots of each. */
+export const MAX_SWAP_DEVICES = PTE_DEVICE_MASK + 1
+export const MAX_SWAP_SLOTS = 2 ** (32 - PAGE_SHIFT)
+
 /** Nothing is mapped. Linux: pte_none() */
 export const EMPTY_PTE = 0
 /** Linux: make_hwpoison_entry() */

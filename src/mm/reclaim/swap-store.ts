@@ -3,9 +3,7 @@
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { expectInteger } from '../../errors.ts'
 import { files } from '../../platform.ts'
-
-/** What a pte has room for. */
-export const MAX_SLOTS = 2 ** 20
+import { MAX_SWAP_SLOTS } from '../page/pte.ts'
 
 /** Pages by slot. `read` and `write` throw if they cannot; a page read must be what was written there last. */
 export interface SwapStore {
@@ -21,7 +19,7 @@ export interface SwapStore {
 
 /** A store in memory of its own, outside the arena. */
 export function memorySwapStore(slots: number): SwapStore {
-  expectInteger('slots', slots, 1, MAX_SLOTS)
+  expectInteger('slots', slots, 1, MAX_SWAP_SLOTS)
   const pages = new Map<number, Uint8Array>()
   return {
     slots,
@@ -41,7 +39,7 @@ export function memorySwapStore(slots: number): SwapStore {
 
 /** A store in a file, which is made or overwritten. Throws ENOTSUP where there are no files. */
 export function fileSwapStore(path: string, slots: number): SwapStore {
-  expectInteger('slots', slots, 1, MAX_SLOTS)
+  expectInteger('slots', slots, 1, MAX_SWAP_SLOTS)
   const { fs } = files('fileSwapStore')
   const fd = fs.openSync(path, 'w+')
   return {

@@ -8,14 +8,8 @@ import type { Arena } from '../../core/arena.ts'
 import { expectInteger, expectObject, outside, PagefoldError } from '../../errors.ts'
 import type { FrameBytes } from '../page/bytes.ts'
 import type { Frames } from '../page/frames.ts'
-import type { SwapEntry } from '../page/pte.ts'
+import { MAX_SWAP_DEVICES, MAX_SWAP_SLOTS, type SwapEntry } from '../page/pte.ts'
 import type { SwapStore } from './swap-store.ts'
-
-/** A pte has three bits for the device. */
-const MAX_DEVICES = 8
-
-/** And twenty for the slot. */
-const MAX_SLOTS = 2 ** 20
 
 interface SwapDevice {
   readonly store: SwapStore
@@ -49,10 +43,12 @@ export class Swap {
   /** Puts a store to use. Throws TypeError, RangeError; EPERM if there are eight already. Linux: swapon */
   add(store: SwapStore): number {
     expectObject('store', store, ['read', 'write'])
-    expectInteger('slots', store.slots, 1, MAX_SLOTS)
-    const free = Array.from({ length: MAX_DEVICES }, (_, i) => i).find((i) => this.devices[i] === undefined)
+    expectInteger('slots', store.slots, 1, MAX_SWAP_SLOTS)
+    const free = Array.from({ length: MAX_SWAP_DEVICES }, (_, i) => i).find(
+      (i) => this.devices[i] === undefined,
+    )
     if (free === undefined)
-      throw new PagefoldError('EPERM', `swapOn: there are ${MAX_DEVICES} stores already`)
+      throw new PagefoldError('EPERM', `swapOn: there are ${MAX_SWAP_DEVICES} stores already`)
     this.devices[free] = {
       store,
       counts: new Array<number>(store.slots).fill(0),

@@ -1,8 +1,7 @@
 // The map unpacked: what became of each page, who belongs with it, and where it lies. The inverse of packPageMap.
 
+import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import type { PageMap } from '../section.ts'
-
-export const PAGE_SIZE = 4096
 
 /** A page by its place: which image, and which page of it. */
 export interface Place {

@@ -1,6 +1,7 @@
 // What a reader types to find a page: an address in hexadecimal, or the number of a page.
 
-import { PAGE_SIZE, type Pages } from './page-map.ts'
+import { PAGE_SIZE } from '../../../assembly/abi.ts'
+import type { Pages } from './page-map.ts'
 import { hex, plural } from './units.ts'
 
 /** Finds the page of an image that `text` names; a string says why there is none. */

@@ -1,0 +1,80 @@
+// A host made for memory images, and an image taken into it: what everything here that merges some begins with.
+
+import { PAGE_SIZE } from '../../../assembly/abi.ts'
+import { expectInteger, expectOneOf, expectOptions, PagefoldError } from '../../errors.ts'
+import { Host } from '../../host.ts'
+import { MAX_WORKERS } from '../../host-options.ts'
+import type { Image } from '../../image.ts'
+import { type Clock, stillClock } from '../../ksm/clock.ts'
+import { GUESTS_POLICIES, type GuestsPolicy, type KnobName } from '../../ksm/tunables.ts'
+import { chosenStrategy, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
+import type { MergedRange } from './sharing.ts'
+
+/** How `hostFor` makes its host. */
+export interface ImageHostOptions extends StrategyOptions {
+  /** `still`: what would take two scans to merge is merged in one. Default: `running`, as Linux. */
+  readonly guests?: GuestsPolicy
+  /** Threads that take checksums ahead of the scan. Default: 0. */
+  readonly workers?: number
+  /** Knobs to write before ksmd is let run. `smart_scan` is 0 unless given: images hold still. */
+  readonly knobs?: Partial<Record<KnobName, number | string>>
+  /** Default: one that stands still, so that what comes out does not depend on the speed of the machine. */
+  readonly clock?: Clock
+}
+
+const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
+  guests: true,
+  workers: true,
+  knobs: true,
+  clock: true,
+  ...STRATEGY_OPTIONS,
+}
+
+/**
+ * Makes a host with room for `pages` pages of images, its ksmd running and told nothing else than `options`; the caller
+ * closes it. Throws PagefoldError: ENOMEM for more pages than an arena holds, EINVAL or ERANGE for a knob; TypeError or
+ * RangeError for a strategy there is not.
+ */
+export async function hostFor(pages: number, options: ImageHostOptions = {}): Promise<Host> {
+  const { index, checksum, checksumBits, seed, sampleWords, guests, workers } = options
+  expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
+  expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
+  chosenStrategy(options)
+  expectOneOf('guests', guests ?? 'running', GUESTS_POLICIES)
+  expectInteger('workers', workers ?? 0, 0, MAX_WORKERS)
+  const given = { index, checksum, checksumBits, seed, sampleWords, guests, workers }
+  const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  // Every page has a frame of its own at first; breaking a merge takes the new frame before it gives up the old.
+  const capacity = { frames: pages + 1, mappings: pages + 1024 }
+  const host = await create({ ...capacity, ...chosen, clock: options.clock ?? stillClock }, pages)
+  try {
+    host.ksm.set('smart_scan', 0)
+    for (const [name, value] of Object.entries(options.knobs ?? {})) host.ksm.set(name as KnobName, value)
+    host.ksm.set('run', 1)
+    return host
+  } catch (error) {
+    host.close()
+    throw error
+  }
+}
+
+async function create(options: Parameters<typeof Host.create>[0], pages: number): Promise<Host> {
+  try {
+    return await Host.create(options)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds (${cause.message})`, {
+      cause,
+    })
+  }
+}
+
+/**
+ * Takes an image into a host as a guest of its own, in one mapping that may be merged; `onProgress` hears how many pages
+ * are in. The image may be closed afterwards. Throws PagefoldError: ENOMEM, EIO.
+ */
+export function loadGuest(host: Host, image: Image, onProgress?: (pages: number) => void): MergedRange {
+  const { mm, address } = host.loadImage(image, onProgress === undefined ? {} : { onProgress })
+  mm.madvise(address, image.pages * PAGE_SIZE, 'MADV_MERGEABLE')
+  return { mm, address, pages: image.pages }
+}

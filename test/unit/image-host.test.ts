@@ -1,0 +1,94 @@
+// The host for images, an image taken into it, and a later moment written over it.
+
+import { describe, expect, it } from 'vitest'
+import { type Image, PagefoldError } from '../../src/index.ts'
+import { hostFor, loadGuest, mergeImages } from '../../src/lab/index.ts'
+import { writeMoment } from '../../src/lab/merge/write-moment.ts'
+
+const PAGE = 4096
+
+/** An image that is these bytes. */
+function imageOf(bytes: Uint8Array): Image {
+  return {
+    source: 'bytes',
+    format: 'raw',
+    pages: bytes.length / PAGE,
+    notes: [],
+    addressOf: (page) => page * PAGE,
+    read: (first, count, into) => into.set(bytes.subarray(first * PAGE, (first + count) * PAGE)),
+    close() {},
+  }
+}
+
+/** Pages 1, 1, 2, 3, 3, 4 and so on. */
+function twins(pages: number): Uint8Array {
+  return Uint8Array.from({ length: pages * PAGE }, (_, at) => 1 + (((2 * Math.floor(at / PAGE)) / 3) % 250))
+}
+
+describe('a host for images', () => {
+  it('holds as many pages as were asked for, and one to break a merge with', async () => {
+    const host = await hostFor(6)
+    expect(host.frames.free).toBe(7)
+    const heard: number[] = []
+    const guest = loadGuest(host, imageOf(twins(6)), (pages) => heard.push(pages))
+    expect(guest.pages).toBe(6)
+    expect(heard.at(-1)).toBe(6)
+    expect(host.ksm.get('smart_scan')).toBe(0)
+    host.ksm.scan(2)
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 2, pages_sharing: 2, pages_unshared: 2 })
+    host.audit()
+    host.close()
+  })
+
+  it('takes the strategy, the knobs and the policy it is told', async () => {
+    const knobs = { smart_scan: 1, max_page_sharing: 7 }
+    const host = await hostFor(4, { index: 'content', checksum: 'xxh64', guests: 'still', knobs })
+    expect(host).toMatchObject({ index: 'content', checksum: 'xxh64' })
+    expect(host.policy.guests).toBe('still')
+    expect(host.ksm.get('smart_scan')).toBe(1)
+    expect(host.ksm.get('max_page_sharing')).toBe(7)
+    host.close()
+  })
+
+  it('says what is too large, and what is merely wrong', async () => {
+    await expect(hostFor(2 ** 21)).rejects.toMatchObject({ code: 'ENOMEM' })
+    await expect(hostFor(4, { knobs: { max_page_sharing: 1 } })).rejects.toBeInstanceOf(PagefoldError)
+    for (const wrong of [{ guests: 'asleep' }, { workers: -1 }, { checksum: 'md5' }, { checksumBits: 65 }]) {
+      const made = hostFor(4, wrong as never)
+      await expect(made, JSON.stringify(wrong)).rejects.toBeInstanceOf(RangeError)
+    }
+    await expect(hostFor(-1)).rejects.toThrow(/`pages`/)
+  })
+})
+
+describe('a later moment', () => {
+  it('is written where it differs, be it in a single bit, and nowhere else', async () => {
+    const before = twins(2100)
+    const after = before.slice()
+    // At the beginning and the end of a page, of a chunk, of all.
+    for (const at of [0, 3 * PAGE - 1, 1023 * PAGE, 1024 * PAGE + 2048, 2100 * PAGE - 1]) after[at]! ^= 1
+    const [first, later] = [before, after].map((bytes) => imageOf(bytes)) as [Image, Image]
+    const host = await hostFor(2100)
+    const guest = loadGuest(host, first)
+    host.ksm.scan(2)
+    const heard: number[] = []
+    expect(writeMoment([guest], [later], (pages) => heard.push(pages))).toBe(5)
+    expect(heard).toEqual([1024, 2048, 2100])
+    expect(Buffer.compare(guest.mm.read(guest.address, after.length), after)).toBe(0)
+    expect(writeMoment([guest], [later], () => {})).toBe(0)
+    host.audit()
+    host.close()
+  })
+
+  it('is told of with pages of all images together', async () => {
+    const images = [imageOf(twins(3)), imageOf(twins(5))]
+    const told: unknown[] = []
+    const result = await mergeImages({ images, later: images, onProgress: (event) => told.push(event) })
+    expect(result.pages_written).toBe(0)
+    const writes = told.filter((event) => (event as { stage: string }).stage === 'write')
+    expect(writes).toEqual([
+      { stage: 'write', done: 3, of: 8 },
+      { stage: 'write', done: 8, of: 8 },
+    ])
+  })
+})

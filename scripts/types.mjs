@@ -2,8 +2,8 @@
 // dist/types, with the names of files as any resolver finds them.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
+import { doors } from './doors.mjs'
 
-const DOORS = ['src/index.d.ts', 'src/images/index.d.ts', 'src/lab/index.d.ts', 'src/report/index.d.ts']
 const RELATIVE = /((?:from |import\()['"])(\.[^'"]+)\.ts(['"])/g
 
 export function shipTypes(root) {
@@ -20,5 +20,5 @@ export function shipTypes(root) {
     mkdirSync(dirname(place), { recursive: true })
     writeFileSync(place, text.replace(RELATIVE, '$1$2.js$3'))
   }
-  for (const door of DOORS) ship(join(from, door))
+  for (const { source } of doors()) ship(join(from, source.replace(/\.ts$/, '.d.ts')))
 }

@@ -25,6 +25,7 @@ export type Errno =
 
 /** The world said no. `code` is the errno name; the message says what, where, and what to do. */
 export class PagefoldError extends Error {
+  /** Tells it apart where `instanceof` does not reach: in another realm, in another copy of this package. */
   override readonly name = 'PagefoldError'
   /** What programs go by; the message begins with it. */
   readonly code: Errno

@@ -51,6 +51,7 @@ export {
   expectStrategy,
   INDEX_NAMES,
   type IndexName,
+  type Strategy,
   type StrategyOptions,
 } from './options.ts'
 export { VERSION } from './version.ts'

@@ -19,6 +19,8 @@ import {
 import type { ArenaStrategy } from './core/strategy.ts'
 import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
+export type { ArenaStrategy as Strategy } from './core/strategy.ts'
+
 /** Page checksums, by name. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
 export const CHECKSUM_NAMES = [
   'xxh64',

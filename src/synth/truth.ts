@@ -34,6 +34,7 @@ export const SYNTH_VERSION = 1
 /** Linux's default of max_page_sharing. */
 export const DEFAULT_LIMITS: readonly number[] = [256]
 
+/** Which synthetic guests `synthTruth` makes and counts, and over how many moments. */
 export interface TruthOptions extends SynthOptions {
   /** How many moments, from 0. Default: 1. */
   readonly moments?: number

@@ -15,6 +15,7 @@ import {
 
 export const TRUTH_FILE = 'truth.json'
 
+/** What `writeSynth` writes, and where. */
 export interface WriteOptions extends TruthOptions {
   /** Made if it is not there. */
   readonly dir: string

@@ -19,11 +19,15 @@ import {
 import type { ArenaStrategy } from './core/strategy.ts'
 import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
+export type { ArenaStrategy as Strategy } from './core/strategy.ts'
+
 /** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
 export const INDEXES = { content: INDEX_CONTENT, hash: INDEX_HASH } as const
 
+/** The name of an order of the trees. */
 export type IndexName = keyof typeof INDEXES
 
+/** All of them. */
 export const INDEX_NAMES = Object.keys(INDEXES) as IndexName[]
 
 /** What is to be known about a checksum. */
@@ -51,7 +55,9 @@ const CHECKSUMS = {
   none: { number: CHECKSUM_NONE, bits: 0, seeded: false, whole: false },
 } as const satisfies Record<string, ChecksumTraits & { readonly number: number }>
 
+/** The name of a page checksum. `sampled` reads a few words of a page, `none` nothing: every page seems unchanged. */
 export type ChecksumName = keyof typeof CHECKSUMS
+/** All of them. */
 export const CHECKSUM_NAMES = Object.keys(CHECKSUMS) as ChecksumName[]
 
 /** What is to be known about each. */
@@ -59,7 +65,9 @@ export const CHECKSUM_TRAITS = Object.fromEntries(
   Object.entries(CHECKSUMS).map(([name, { number: _, ...traits }]) => [name, traits]),
 ) as Readonly<Record<ChecksumName, ChecksumTraits>>
 
+/** What a host has if nothing is said. */
 export const DEFAULT_INDEX: IndexName = 'hash'
+/** What a host has if nothing is said. */
 export const DEFAULT_CHECKSUM: ChecksumName = 'xxh3'
 /** As UKSM begins: 256 bytes of a page. */
 export const DEFAULT_SAMPLE_WORDS = 64

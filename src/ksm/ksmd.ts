@@ -28,6 +28,7 @@ import {
 } from './tunables.ts'
 import { removeAllStableNodes, unmergeAndRemoveAllRmapItems } from './unmerge.ts'
 
+/** ksmd of one host, at `host.ksm`: its knobs, its counters, and the scan, asked for or on its own. */
 export class Ksm {
   /** @internal */
   readonly state: KsmState

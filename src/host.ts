@@ -95,7 +95,12 @@ export class Host {
    * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start; for `wasm` ENOENT or EIO
    * if it cannot be fetched, EUCLEAN if it is another version's or no core at all.
    */
-  static async create(options: HostOptions): Promise<Host> {
+  static create(options: HostOptions): Promise<Host> {
+    return Host.withCore(options, ({ core }) => core)
+  }
+
+  /** The same, and the scan calls these functions in place of the core's: a laboratory counts with them. @internal */
+  static async withCore(options: HostOptions, coreFor: (arena: Arena) => Arena['core']): Promise<Host> {
     const { frames, mappings, numaNodes, index, checksum, strategy, policy, clock, wasm } =
       expectHostOptions(options)
     const still = policy.guests === 'still'
@@ -104,7 +109,7 @@ export class Host {
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
     const helpers = new Helpers(arena, policy.workers)
-    const ksm = new Ksm(memory, { ...policy, clock }, helpers)
+    const ksm = new Ksm(memory, { ...policy, clock }, helpers, coreFor(arena))
     await helpers.start()
     return new Host(memory, ksm, policy, index, checksum)
   }

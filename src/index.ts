@@ -47,6 +47,8 @@ export {
   CHECKSUM_TRAITS,
   type ChecksumName,
   type ChecksumTraits,
+  DEFAULT_CHECKSUM,
+  DEFAULT_INDEX,
   DEFAULT_SAMPLE_WORDS,
   expectStrategy,
   INDEX_NAMES,

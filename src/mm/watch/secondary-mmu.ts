@@ -68,7 +68,7 @@ export class SecondaryMmu implements Notifier {
 
   /** Ranges that have begun and not ended. */
   get openRanges(): readonly NotifierRange[] {
-    return this.look(() => this.active)
+    return this.look(() => [...this.active])
   }
 
   /** Called by the mm: forgets the range. */

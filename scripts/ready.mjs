@@ -14,6 +14,7 @@ const sources = [
   'src',
   'bench',
   'scripts/build.mjs',
+  'scripts/doors.mjs',
   'scripts/embed.mjs',
   'scripts/tool.mjs',
   'scripts/types.mjs',

@@ -1,6 +1,7 @@
 // What is behind a door is told where it is written down: every exported name, and every public member of an exported class,
-// has a comment for readers, which the API reference is made from. Read as text, as the house formats it: a declaration stands
-// at the beginning of a line, a member two spaces in, and a comment for readers ends on the line above.
+// has a comment for readers, which the API reference is made from; and no type goes by a value that stays inside. Read as
+// text, as the house formats it: a declaration stands at the beginning of a line, a member two spaces in, and a comment for
+// readers ends on the line above.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -56,8 +57,16 @@ function silentMembers(text: string, at: number): string[] {
   return silent.map(([, name]) => name!).filter((name, i, all) => all[i - 1] !== name)
 }
 
+/** The values that the type declared at `at` is made from. */
+function valuesNamed(text: string, at: number): string[] {
+  const [declaration] = text.slice(at).split(/\n(?=\n|\/|export)/, 1)
+  if (!declaration!.startsWith('export type')) return []
+  return [...declaration!.matchAll(/\btypeof (?!globalThis)(\w+)/g)].map(([, value]) => value!)
+}
+
 describe.each(DOORS)('$name', ({ source }) => {
   const names = exportsOf(source)
+  const told = names.map((name) => declarationOf(source, name).name)
 
   it('exports something', () => {
     expect(names.length).toBeGreaterThan(3)
@@ -70,6 +79,9 @@ describe.each(DOORS)('$name', ({ source }) => {
     expect(hasComment(text, at), `${file}: a comment above ${there}`).toBe(true)
     if (text.slice(at).startsWith('export class')) {
       expect(silentMembers(text, at), `${file}: members of ${there} without a comment`).toEqual([])
+    }
+    for (const value of valuesNamed(text, at)) {
+      expect(told, `${file}: ${there} goes by ${value}, which the door does not export`).toContain(value)
     }
   })
 })

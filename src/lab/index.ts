@@ -14,15 +14,13 @@ export {
 export type { PageClass } from '../synth/plan.ts'
 export { PRESETS as SYNTH_PRESETS, type SynthPreset } from '../synth/presets.ts'
 export {
-  type ImageTruth,
-  type MomentTruth,
   type Sink,
   type SurveyHooks,
   SYNTH_VERSION,
-  type SynthTruth,
   synthTruth,
   type TruthOptions,
 } from '../synth/truth.ts'
+export type { ImageTruth, MomentTruth, SynthTruth } from '../synth/truth-json.ts'
 export { type WriteOptions, writeSynth } from '../synth/write.ts'
 export {
   type ChecksumQuality,

@@ -6,12 +6,12 @@ import { type Files, files } from '../platform.ts'
 import {
   type Sink,
   type SurveyHooks,
-  type SynthTruth,
   surveyOf,
   synthTruth,
   TRUTH_OPTIONS,
   type TruthOptions,
 } from './truth.ts'
+import type { SynthTruth } from './truth-json.ts'
 
 export const TRUTH_FILE = 'truth.json'
 

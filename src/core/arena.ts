@@ -31,6 +31,7 @@ import {
   TABLE_BYTES,
 } from '../../assembly/abi.ts'
 import { expectInteger, PagefoldError } from '../errors.ts'
+import { sharingRefused } from '../platform.ts'
 import { RESULT, readKey } from './key.ts'
 import { type ArenaStrategy, writeStrategy } from './strategy.ts'
 import { type Core, compileCore, instantiateCore } from './wasm.ts'
@@ -255,6 +256,8 @@ function reserve(wasmPages: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages, shared: true })
   } catch (cause) {
+    const refused = sharingRefused()
+    if (refused !== undefined) throw refused
     throw new PagefoldError('ENOMEM', `cannot reserve an arena of ${(wasmPages * WASM_PAGE) / 2 ** 20} MiB`, {
       cause,
     })

@@ -35,6 +35,7 @@ import type { ChecksumName, IndexName } from './options.ts'
 
 /** Physical memory, in frames. */
 export interface FrameCounts {
+  /** Frames that nobody has. Those that are broken or offline are not among them. */
   readonly free: number
   /** Broken ones included, offline ones not. */
   readonly total: number
@@ -42,19 +43,29 @@ export interface FrameCounts {
 
 /** Metadata in use, in bytes: everything pagefold keeps beside the frames themselves. */
 export interface MetadataStats extends ArenaMetadata {
+  /** The sum of the others. */
   readonly total: number
 }
 
+/** How `loadImage` makes its mm. */
 export interface LoadOptions extends MmOptions {
   /** Called now and then with how many pages have been read. */
   readonly onProgress?: (pages: number) => void
 }
 
+/**
+ * A simulated machine: physical memory, the mms on it, and a ksmd. Made by `Host.create`, ended by `close`. A host in
+ * which an invariant is broken, or whose core has trapped, refuses with EUCLEAN whatever would change it; what only
+ * looks still answers.
+ */
 export class Host {
   /** Knobs, counters, and the scan. */
   readonly ksm: Ksm
+  /** The order of the trees, as chosen when the host was made. */
   readonly index: IndexName
+  /** The page checksum, as chosen when the host was made. */
   readonly checksum: ChecksumName
+  /** The other choices that the host was made with, defaults filled in. */
   readonly policy: HostPolicy
   /** @internal */
   readonly memory: Memory
@@ -73,7 +84,10 @@ export class Host {
     this.policy = policy
     this.index = index
     this.checksum = checksum
-    this.counts = live({ free: () => memory.frames.free, total: () => memory.frames.total })
+    this.counts = live({
+      free: () => this.look(() => this.memory.frames.free),
+      total: () => this.look(() => this.memory.frames.total),
+    })
   }
 
   /**
@@ -135,7 +149,7 @@ export class Host {
 
   /** Capacity, in frames: figures that are always of now. */
   get frames(): FrameCounts {
-    return this.look(() => this.counts)
+    return this.counts
   }
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
@@ -268,6 +282,7 @@ export class Host {
     return this
   }
 
+  /** Stops calling `listener` at that tracepoint; one that was not called is no error. */
   off<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): this {
     this.look(() => this.memory.trace.off(name, listener))
     return this

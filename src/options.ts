@@ -19,28 +19,15 @@ import {
 import type { ArenaStrategy } from './core/strategy.ts'
 import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
-/** Page checksums. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
-export const CHECKSUMS = {
-  xxh64: CHECKSUM_XXH64,
-  xxh3: CHECKSUM_XXH3,
-  xxh32: CHECKSUM_XXH32,
-  crc32c: CHECKSUM_CRC32C,
-  jhash2: CHECKSUM_JHASH2,
-  murmur3: CHECKSUM_MURMUR3,
-  rapidhash: CHECKSUM_RAPIDHASH,
-  fnv1a: CHECKSUM_FNV1A,
-  superfast: CHECKSUM_SUPERFAST,
-  sampled: CHECKSUM_SAMPLED,
-  none: CHECKSUM_NONE,
-} as const
+export type { ArenaStrategy as Strategy } from './core/strategy.ts'
 
 /** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
 export const INDEXES = { content: INDEX_CONTENT, hash: INDEX_HASH } as const
 
-export type ChecksumName = keyof typeof CHECKSUMS
+/** The name of an order of the trees. */
 export type IndexName = keyof typeof INDEXES
 
-export const CHECKSUM_NAMES = Object.keys(CHECKSUMS) as ChecksumName[]
+/** All of them. */
 export const INDEX_NAMES = Object.keys(INDEXES) as IndexName[]
 
 /** What is to be known about a checksum. */
@@ -53,21 +40,34 @@ export interface ChecksumTraits {
   readonly whole: boolean
 }
 
-export const CHECKSUM_TRAITS: Readonly<Record<ChecksumName, ChecksumTraits>> = {
-  xxh64: { bits: 64, seeded: true, whole: true },
-  xxh3: { bits: 64, seeded: true, whole: true },
-  xxh32: { bits: 32, seeded: true, whole: true },
-  crc32c: { bits: 32, seeded: false, whole: true },
-  jhash2: { bits: 32, seeded: true, whole: true },
-  murmur3: { bits: 64, seeded: true, whole: true },
-  rapidhash: { bits: 64, seeded: true, whole: true },
-  fnv1a: { bits: 64, seeded: false, whole: true },
-  superfast: { bits: 32, seeded: false, whole: true },
-  sampled: { bits: 64, seeded: true, whole: false },
-  none: { bits: 0, seeded: false, whole: false },
-}
+/** Page checksums. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
+const CHECKSUMS = {
+  xxh64: { number: CHECKSUM_XXH64, bits: 64, seeded: true, whole: true },
+  xxh3: { number: CHECKSUM_XXH3, bits: 64, seeded: true, whole: true },
+  xxh32: { number: CHECKSUM_XXH32, bits: 32, seeded: true, whole: true },
+  crc32c: { number: CHECKSUM_CRC32C, bits: 32, seeded: false, whole: true },
+  jhash2: { number: CHECKSUM_JHASH2, bits: 32, seeded: true, whole: true },
+  murmur3: { number: CHECKSUM_MURMUR3, bits: 64, seeded: true, whole: true },
+  rapidhash: { number: CHECKSUM_RAPIDHASH, bits: 64, seeded: true, whole: true },
+  fnv1a: { number: CHECKSUM_FNV1A, bits: 64, seeded: false, whole: true },
+  superfast: { number: CHECKSUM_SUPERFAST, bits: 32, seeded: false, whole: true },
+  sampled: { number: CHECKSUM_SAMPLED, bits: 64, seeded: true, whole: false },
+  none: { number: CHECKSUM_NONE, bits: 0, seeded: false, whole: false },
+} as const satisfies Record<string, ChecksumTraits & { readonly number: number }>
 
+/** The name of a page checksum. `sampled` reads a few words of a page, `none` nothing: every page seems unchanged. */
+export type ChecksumName = keyof typeof CHECKSUMS
+/** All of them. */
+export const CHECKSUM_NAMES = Object.keys(CHECKSUMS) as ChecksumName[]
+
+/** What is to be known about each. */
+export const CHECKSUM_TRAITS = Object.fromEntries(
+  Object.entries(CHECKSUMS).map(([name, { number: _, ...traits }]) => [name, traits]),
+) as Readonly<Record<ChecksumName, ChecksumTraits>>
+
+/** What a host has if nothing is said. */
 export const DEFAULT_INDEX: IndexName = 'hash'
+/** What a host has if nothing is said. */
 export const DEFAULT_CHECKSUM: ChecksumName = 'xxh3'
 /** As UKSM begins: 256 bytes of a page. */
 export const DEFAULT_SAMPLE_WORDS = 64
@@ -106,7 +106,7 @@ export function expectStrategy(options: StrategyOptions): ArenaStrategy {
 export function chosenStrategy(options: StrategyOptions): ArenaStrategy {
   const index = expectOneOf('index', options.index ?? DEFAULT_INDEX, INDEX_NAMES)
   const checksum = expectOneOf('checksum', options.checksum ?? DEFAULT_CHECKSUM, CHECKSUM_NAMES)
-  const { bits, seeded, whole } = CHECKSUM_TRAITS[checksum]
+  const { number, bits, seeded, whole } = CHECKSUMS[checksum]
   const checksumBits = Math.min(bits, expectInteger('checksumBits', options.checksumBits ?? 64, 1, 64))
   if (options.seed !== undefined && !seeded) {
     const able = CHECKSUM_NAMES.filter((name) => CHECKSUM_TRAITS[name].seeded).join(', ')
@@ -116,7 +116,7 @@ export function chosenStrategy(options: StrategyOptions): ArenaStrategy {
     throw new RangeError(`Expected no \`sampleWords\`: they are for checksum sampled, got ${checksum}`)
   return {
     index: INDEXES[index],
-    checksum: CHECKSUMS[checksum],
+    checksum: number,
     checksumBits,
     seed: expectSeed(options.seed ?? 0),
     sampleWords: expectInteger('sampleWords', options.sampleWords ?? DEFAULT_SAMPLE_WORDS, 1, WORDS_PER_PAGE),

@@ -50,10 +50,15 @@ export interface ArenaPlan extends ArenaStrategy {
 
 /** Bytes of metadata in use. */
 export interface ArenaMetadata {
+  /** The descriptors of all frames, reserved when the host is made. */
   frameTable: number
+  /** Page tables of all mms. */
   pageTables: number
+  /** One item for each page that ksmd keeps in view. */
   rmapItems: number
+  /** Nodes of merged pages, and of their chains. */
   stableNodes: number
+  /** Root slots of the trees, a block for each domain and NUMA node. */
   roots: number
 }
 

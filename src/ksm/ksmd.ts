@@ -28,6 +28,7 @@ import {
 } from './tunables.ts'
 import { removeAllStableNodes, unmergeAndRemoveAllRmapItems } from './unmerge.ts'
 
+/** ksmd of one host, at `host.ksm`: its knobs, its counters, and the scan, asked for or on its own. */
 export class Ksm {
   /** @internal */
   readonly state: KsmState
@@ -35,6 +36,7 @@ export class Ksm {
   readonly batch: Batch
   private readonly daemon: Daemon
 
+  /** @internal */
   constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
     const state = new KsmState(memory, options)
     this.state = state

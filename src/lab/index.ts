@@ -7,9 +7,11 @@ export { type SynthImageOptions, synthImage, synthImages } from '../synth/images
 export {
   isParameter as isSynthParameter,
   PARAMETERS as SYNTH_PARAMETERS,
+  type Parameter as SynthParameter,
   parseParameter as parseSynthParameter,
   type SynthParameters,
 } from '../synth/parameters.ts'
+export type { PageClass } from '../synth/plan.ts'
 export { PRESETS as SYNTH_PRESETS, type SynthPreset } from '../synth/presets.ts'
 export {
   type ImageTruth,

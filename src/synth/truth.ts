@@ -34,6 +34,7 @@ export const SYNTH_VERSION = 1
 /** Linux's default of max_page_sharing. */
 export const DEFAULT_LIMITS: readonly number[] = [256]
 
+/** Which synthetic guests `synthTruth` makes and counts, and over how many moments. */
 export interface TruthOptions extends SynthOptions {
   /** How many moments, from 0. Default: 1. */
   readonly moments?: number
@@ -47,51 +48,73 @@ export const TRUTH_OPTIONS: Readonly<Record<keyof TruthOptions, true>> = {
   maxPageSharing: true,
 }
 
+/** What is true of synthetic guests: what `synthTruth` counts, and truth.json holds. */
 export interface SynthTruth {
+  /** SYNTH_VERSION of the maker. */
   readonly synth_version: number
+  /** VERSION of the maker. */
   readonly pagefold_version: string
+  /** The name of the preset. */
   readonly preset: string
   /** Pages an image. */
   readonly pages: number
   readonly images: number
+  /** The seed. */
   readonly seed: number
+  /** All parameters, defaults filled in. */
   readonly parameters: SynthParameters
+  /** Bytes in a page. */
   readonly page_size: number
   /** What the letters in `layout` stand for. */
   readonly classes: typeof CLASSES
+  /** One a moment, from 0. */
   readonly moments: readonly MomentTruth[]
 }
 
+/** What is true of all images at one moment. */
 export interface MomentTruth {
+  /** Its number, from 0. */
   readonly moment: number
   /** Pages of all images. */
   readonly pages: number
-  /** Pages that are not as they were a moment before; how many of them had an equal page then. Absent at moment 0. */
+  /** Pages that are not as they were a moment before. Absent at moment 0. */
   readonly pages_written?: number
+  /** Of these, those that had an equal page then. */
   readonly shared_pages_written?: number
   /** Writes that left a page as it was. They are in no image. */
   readonly pages_rewritten_same?: number
   /** Different contents, zeros among them, told apart by SHA-256. */
   readonly contents: number
-  /** Of these, other than zeros: with a single page, with several, and the most pages one has. */
+  /** Of these, other than zeros, those of a single page. */
   readonly unique_contents: number
+  /** Those of several pages. */
   readonly shared_contents: number
+  /** The most pages that one has. */
   readonly most_sharers: number
+  /** Pages of zeros. */
   readonly zero_pages: number
+  /** What merging everything would save, by who shares with whom. */
   readonly sharing: SharingTruth
+  /** The most that merging could save. */
   readonly best: BestResult
   /** What ksmd counts when it has converged on this moment alone. */
   readonly ksmd: readonly ExpectedKsmd[]
   /** The same when it had converged on the moments before, one after the other. Not for limits that a content with other
    * pages than at moment 0 exceeds: there Linux's result depends on when it prunes its chains. Absent at moment 0. */
   readonly ksmd_after_moments_before?: readonly ExpectedKsmd[]
+  /** How many pages there are of each class; classes without a page are left out. */
   readonly pages_by_class: Readonly<Partial<Record<PageClass, number>>>
+  /** One an image. */
   readonly files: readonly ImageTruth[]
 }
 
+/** What is true of one image at one moment. */
 export interface ImageTruth {
+  /** What `writeSynth` calls its file. */
   readonly file: string
+  /** Its number, from 0. */
   readonly image: number
+  /** Of all its bytes, in hexadecimal. */
   readonly sha256: string
   /** Classes of the pages in order, run by run: the number of pages and the class's letter. */
   readonly layout: string
@@ -99,13 +122,19 @@ export interface ImageTruth {
 
 /** Bytes on their way: where images go beside being counted. */
 export interface Sink {
+  /** An image begins; `file` is what `writeSynth` would call it. */
   begin(file: string): void
+  /** The next bytes of it. They are not the sink's to keep: the array is used again. */
   write(bytes: Uint8Array): void
+  /** The image is complete. */
   end(): void
 }
 
+/** What `synthTruth` gives beside what it returns. */
 export interface SurveyHooks {
+  /** Gets the bytes of every image. */
   readonly sink?: Sink
+  /** Called now and then, with how many pages of how many have been made, over all moments. */
   readonly onProgress?: (donePages: number, ofPages: number) => void
 }
 

@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { openImage } from '../../src/images/index.ts'
+import { formatOf, HEAD_BYTES, RAW } from '../../src/images/formats.ts'
+import { FORMAT_NAMES, openImage } from '../../src/images/index.ts'
 import { type Image, PagefoldError } from '../../src/index.ts'
 import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 
@@ -161,5 +162,16 @@ describe('what is no image', () => {
     expect(refusal(file('a', Buffer.from('KDUMP   more')))).toContain('kdump')
     expect(refusal(file('a', Buffer.from('makedumpfile')))).toContain('makedumpfile -R')
     expect(refusal(file('a', Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0])))).toContain('zstd')
+  })
+})
+
+describe('the table of formats', () => {
+  it('tells each by its beginning, and takes what it does not know for raw', () => {
+    expect(FORMAT_NAMES).toEqual(['raw', 'ELF64 core', 'LiME'])
+    expect(formatOf('\x7fELF and so on')).toMatchObject({ format: 'elf' })
+    expect(formatOf('EMiL')).toMatchObject({ format: 'lime' })
+    expect(formatOf('makedumpfile')).toMatchObject({ advice: expect.stringContaining('-R') })
+    for (const head of ['', '\x7fEL', ' EMiL', 'elf']) expect(formatOf(head)).toBe(RAW)
+    expect(HEAD_BYTES).toBe('makedumpfile'.length)
   })
 })

@@ -5,18 +5,55 @@ import { compare, NotComparable } from '../../../bench/macro/baseline.ts'
 import { bench, Disagreement } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
 import { openSources } from '../../images/index.ts'
-import { CHECKSUM_NAMES, INDEX_NAMES, MAX_WORKERS, PAGE_SIZE } from '../../index.ts'
+import { DEFAULT_CHECKSUM, DEFAULT_INDEX, PAGE_SIZE } from '../../index.ts'
 import { type Spread, spread } from '../../lab/index.ts'
-import { type BenchResult, benchReport, expectReportPath, type MetricChange } from '../../report/index.ts'
+import { type BenchResult, benchReport, type MetricChange } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
+import {
+  checksum,
+  given,
+  index,
+  integer,
+  json,
+  optionLines,
+  parse,
+  report,
+  value,
+  workers,
+} from '../options.ts'
 import { Progress } from '../progress.ts'
 import { saveReport } from '../save-report.ts'
-import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
+import { UsageError } from '../usage.ts'
 
 const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold')
 const STILL = 'pagefold-still'
 const DEFAULT_TRIALS = 5
 const DEFAULT_SOURCE = 'synth:demo,pages=16384'
+
+const OPTIONS = {
+  peers: value(
+    'NAME,NAME',
+    `${OTHERS.join(', ')} (default: all); one that is not available says why`,
+    readPeers,
+  ),
+  trials: value(
+    'N',
+    `trials a peer, of which the medians are shown (default: ${DEFAULT_TRIALS})`,
+    integer(1),
+  ),
+  index: index("pagefold's"),
+  checksum: checksum("pagefold's"),
+  workers: workers("threads that take checksums ahead of pagefold's scan (default: 0, as ksmd has)"),
+  baseline: value(
+    'FILE',
+    `compare with an earlier run's --json: what changed beyond noise. Times are compared as multiples
+of a peer's in the same run; slower means every trial slower than every earlier one, and the
+medians more than 2 % apart. Exit 1 if something is`,
+    (path) => ({ path, result: readBaseline(path) }),
+  ),
+  report: report('peers side by side, curves, tables'),
+  json: json(),
+}
 
 export const help = `usage: pagefold bench [SOURCE...] [options]
 
@@ -26,41 +63,18 @@ ${STILL} is pagefold told that the guests hold still, and must merge the same in
 convergence curve: what it has saved after how many bytes scanned and how much processor time, against the best possible.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
-  --peers NAME,NAME     ${OTHERS.join(', ')} (default: all); one that is not available says why
-  --trials N            trials a peer, of which the medians are shown (default: ${DEFAULT_TRIALS})
-  --index NAME          pagefold's: ${INDEX_NAMES.join(', ')} (default: hash)
-  --checksum NAME       pagefold's: ${CHECKSUM_NAMES.join(', ')} (default: xxh3)
-  --workers N           threads that take checksums ahead of pagefold's scan (default: 0, as ksmd has)
-  --baseline FILE       compare with an earlier run's --json: what changed beyond noise. Times are compared as multiples
-                        of a peer's in the same run; slower means every trial slower than every earlier one, and the
-                        medians more than 2 % apart. Exit 1 if something is
-  --report FILE         also write a page to look at: peers side by side, curves, tables; one file, opens offline
-  --json                print one JSON object instead of text
-  --help                this text`
-
-const OPTIONS = {
-  peers: { type: 'string' },
-  trials: { type: 'string' },
-  index: { type: 'string' },
-  checksum: { type: 'string' },
-  workers: { type: 'string' },
-  baseline: { type: 'string' },
-  report: { type: 'string' },
-  json: { type: 'boolean' },
-} as const
+${optionLines(OPTIONS)}`
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse({ args, options: OPTIONS, allowPositionals: true, strict: true })
-  const peers = values.peers?.split(',').filter((name) => name !== '')
-  const unknown = peers?.find((name) => !OTHERS.includes(name) && name !== 'pagefold')
-  if (unknown !== undefined)
-    throw new UsageError(`--peers: no peer "${unknown}"; there are: ${OTHERS.join(', ')}`)
-  const trials = expectNumber('--trials', values.trials, 1) ?? DEFAULT_TRIALS
-  const index = expectName('--index', values.index, INDEX_NAMES) ?? 'hash'
-  const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES) ?? 'xxh3'
-  const workers = expectNumber('--workers', values.workers, 0, MAX_WORKERS)
-  const baseline = values.baseline === undefined ? undefined : readBaseline(values.baseline)
-  if (values.report !== undefined) expectReportPath(values.report)
+  const { values, positionals } = parse(OPTIONS, args)
+  const {
+    peers,
+    trials = DEFAULT_TRIALS,
+    index = DEFAULT_INDEX,
+    checksum = DEFAULT_CHECKSUM,
+    workers,
+    baseline,
+  } = values
   const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
   const progress = new Progress()
   try {
@@ -69,12 +83,11 @@ export async function run(args: string[]): Promise<number> {
       trials,
       index,
       checksum,
-      ...(peers === undefined ? {} : { peers }),
-      ...(workers === undefined ? {} : { workers }),
+      ...given({ peers, workers }),
       onProgress: (done, of, peer) => progress.show(`${peer.padEnd(14)}`, done, of),
     })
     progress.clear()
-    const changes = baseline === undefined ? undefined : compare(baseline, result)
+    const changes = baseline === undefined ? undefined : compare(baseline.result, result)
     if (values.json) console.log(JSON.stringify(changes === undefined ? result : { ...result, changes }))
     else
       console.log(
@@ -83,8 +96,7 @@ export async function run(args: string[]): Promise<number> {
     if (values.report !== undefined) saveReport(values.report, benchReport(result, changes), values.json)
     return changes?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
   } catch (error) {
-    if (error instanceof NotComparable)
-      throw new UsageError(`--baseline ${values.baseline}: ${error.message}`)
+    if (error instanceof NotComparable) throw new UsageError(`--baseline ${baseline?.path}: ${error.message}`)
     if (!(error instanceof Disagreement)) throw error
     progress.clear()
     console.error(`pagefold: ${error.message}`)
@@ -188,6 +200,13 @@ function describeChanges(changes: readonly MetricChange[]): string {
       { title: 'verdict', cells: changes.map(({ verdict }) => verdict) },
     ]),
   ].join('\n')
+}
+
+function readPeers(text: string, option: string): readonly string[] {
+  const peers = text.split(',').filter((name) => name !== '')
+  const unknown = peers.find((name) => !OTHERS.includes(name) && name !== 'pagefold')
+  if (unknown === undefined) return peers
+  throw new UsageError(`${option}: no peer "${unknown}"; there are: ${OTHERS.join(', ')}`)
 }
 
 function readBaseline(path: string): BenchResult {

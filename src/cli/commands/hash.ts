@@ -12,22 +12,30 @@ import {
   type StrategyResult,
   WIDTHS,
 } from '../../lab/index.ts'
-import {
-  expectReportPath,
-  type HashReport,
-  hashReport,
-  type Timing,
-  USER_CHECKSUM,
-} from '../../report/index.ts'
+import { type HashReport, hashReport, type Timing, USER_CHECKSUM } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
+import { flag, integer, json, optionLines, parse, report, someOf, value } from '../options.ts'
 import { Progress } from '../progress.ts'
 import { saveReport } from '../save-report.ts'
-import { expectNames, expectNumber, parse, UsageError } from '../usage.ts'
+import { UsageError } from '../usage.ts'
 
 const DEFAULT_SOURCE = 'synth:demo'
 /** Seconds a timing takes, pages of a family, rounds of a merge. */
 const QUICK = { seconds: 0.1, pages: 4096, rounds: 3 }
 const THOROUGH = { seconds: 1, pages: 49_152, rounds: 9 }
+
+const OPTIONS = {
+  checksum: value('NAME,NAME', `of ${CHECKSUM_NAMES.join(', ')} (default: all)`, someOf(CHECKSUM_NAMES)),
+  index: value('NAME,NAME', `of ${INDEX_NAMES.join(', ')} (default: all)`, someOf(INDEX_NAMES)),
+  'sample-words': value(
+    'N',
+    `words that the checksum sampled reads of a page (default: ${DEFAULT_SAMPLE_WORDS})`,
+    readSampleWords,
+  ),
+  thorough: flag('more pages and longer measurements: minutes instead of seconds'),
+  report: report('all of it as bars and tables'),
+  json: json(),
+}
 
 export const help = `usage: pagefold hash [SOURCE...] [options]
 
@@ -36,30 +44,12 @@ a checksum confuses, beside what an ideal one would by chance; which changes it 
 goes with it. Only figures of one run compare.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
-  --checksum NAME,NAME  of ${CHECKSUM_NAMES.join(', ')} (default: all)
-  --index NAME,NAME     of ${INDEX_NAMES.join(', ')} (default: all)
-  --sample-words N      words that the checksum sampled reads of a page (default: ${DEFAULT_SAMPLE_WORDS})
-  --thorough            more pages and longer measurements: minutes instead of seconds
-  --report FILE         also write a page to look at: all of it as bars and tables; one file, opens offline
-  --json                print one JSON object instead of text
-  --help                this text`
-
-const OPTIONS = {
-  checksum: { type: 'string' },
-  index: { type: 'string' },
-  'sample-words': { type: 'string' },
-  thorough: { type: 'boolean' },
-  report: { type: 'string' },
-  json: { type: 'boolean' },
-} as const
+${optionLines(OPTIONS)}`
 
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse({ args, options: OPTIONS, allowPositionals: true, strict: true })
-  const checksums = expectNames('--checksum', values.checksum, CHECKSUM_NAMES)
-  const indexes = expectNames('--index', values.index, INDEX_NAMES)
-  const sampleWords = expectNumber('--sample-words', values['sample-words'], 1) ?? DEFAULT_SAMPLE_WORDS
-  if (sampleWords > 1024) throw new UsageError(`--sample-words takes at most 1024, got ${sampleWords}`)
-  if (values.report !== undefined) expectReportPath(values.report)
+  const { values, positionals } = parse(OPTIONS, args)
+  const { checksum: checksums = CHECKSUM_NAMES, index: indexes = INDEX_NAMES } = values
+  const sampleWords = values['sample-words'] ?? DEFAULT_SAMPLE_WORDS
   const { seconds, ...size } = values.thorough ? THOROUGH : QUICK
   const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
   const progress = new Progress()
@@ -75,13 +65,19 @@ export async function run(args: string[]): Promise<number> {
     const comparison = await compareHashes({ images, checksums, indexes, sampleWords, ...size, onProgress })
     progress.clear()
     const sources = images.map(({ source, pages }) => ({ source, pages }))
-    const report: HashReport = { images: sources, sample_words: sampleWords, costs, resample, ...comparison }
-    console.log(values.json ? JSON.stringify(report) : describe(report))
-    if (values.report !== undefined) saveReport(values.report, hashReport(report), values.json)
+    const result: HashReport = { images: sources, sample_words: sampleWords, costs, resample, ...comparison }
+    console.log(values.json ? JSON.stringify(result) : describe(result))
+    if (values.report !== undefined) saveReport(values.report, hashReport(result), values.json)
     return 0
   } finally {
     for (const image of images) image.close()
   }
+}
+
+function readSampleWords(text: string, option: string): number {
+  const words = integer(1)(text, option)
+  if (words * 4 <= PAGE_SIZE) return words
+  throw new UsageError(`${option} takes at most ${PAGE_SIZE / 4}, got ${words}`)
 }
 
 function describe(report: HashReport): string {

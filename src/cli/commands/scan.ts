@@ -1,15 +1,12 @@
 // pagefold scan: merge memory images as ksmd would, and say what came of it.
 
-import { openSources } from '../../images/index.ts'
+import { FORMAT_NAMES, openSources } from '../../images/index.ts'
 import {
-  CHECKSUM_NAMES,
   expectStrategy,
   GUESTS_POLICIES,
-  INDEX_NAMES,
   isKnob,
   KNOB_NAMES,
   type KnobName,
-  MAX_WORKERS,
   PAGE_SIZE,
   parseKnob,
   type StrategyOptions,
@@ -22,65 +19,66 @@ import {
   pageStates,
   type ScanRow,
 } from '../../lab/index.ts'
-import { expectReportPath, mergeReport } from '../../report/index.ts'
-import { bold, bytes, type Column, count, percent, plural, table } from '../format.ts'
+import { mergeReport } from '../../report/index.ts'
+import { bold, bytes, type Column, count, listed, percent, plural, table } from '../format.ts'
+import {
+  checksum,
+  flag,
+  type Given,
+  given,
+  index,
+  integer,
+  json,
+  oneOf,
+  optionLines,
+  parse,
+  report,
+  value,
+  values,
+  workers,
+} from '../options.ts'
 import { Progress } from '../progress.ts'
 import { saveReport } from '../save-report.ts'
-import { expectName, expectNumber, parse, UsageError } from '../usage.ts'
+import { UsageError } from '../usage.ts'
+
+const OPTIONS = {
+  then: flag(
+    'the same sources at a later moment: only pages that differ are written, then scanning goes on',
+    'SOURCE...',
+  ),
+  scans: value('N', 'full scans (default: until one changes no counter)', integer(1)),
+  'scans-after': value('N', 'full scans after --then (default: until one changes no counter)', integer(1)),
+  knob: values('NAME=VALUE', 'a knob under /sys/kernel/mm/ksm (repeatable); smart_scan is 0 unless given'),
+  index: index('order of the trees'),
+  checksum: checksum('page checksum'),
+  report: report('a map of memory, curves, tables'),
+  'checksum-bits': value('N', 'keep only so many bits of it, 1..64', integer(1)),
+  seed: value('N', 'key of the checksum: a number, or random (default: 0, as Linux)', readSeed),
+  guests: value(
+    'NAME',
+    `${GUESTS_POLICIES.join(', ')} (default: running, as Linux): still ones merge in one scan, not two`,
+    oneOf(GUESTS_POLICIES),
+  ),
+  workers: workers('threads that take checksums ahead of the scan (default: 0): the same result sooner'),
+  json: json(),
+}
 
 export const help = `usage: pagefold scan SOURCE... [--then SOURCE...] [options]
 
 Merges the pages of one or more memory images as Linux's ksmd would, and prints what it counts after every full scan.
 Each SOURCE is one address space with one mergeable mapping, in the order given.
 
-SOURCE is a file (raw, ELF64 core or LiME, recognised by content) or synthetic memory, synth:PRESET[,key=value...].
+SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by content) or synthetic memory, synth:PRESET[,key=value...].
 
-  --then SOURCE...      the same sources at a later moment: only pages that differ are written, then scanning goes on
-  --scans N             full scans (default: until one changes no counter)
-  --scans-after N       full scans after --then (default: until one changes no counter)
-  --knob NAME=VALUE     a knob under /sys/kernel/mm/ksm (repeatable); smart_scan is 0 unless given
-  --index NAME          order of the trees: ${INDEX_NAMES.join(', ')} (default: hash)
-  --checksum NAME       page checksum: ${CHECKSUM_NAMES.join(', ')} (default: xxh3)
-  --report FILE         also write a page to look at: a map of memory, curves, tables; one file, opens offline
-  --checksum-bits N     keep only so many bits of it, 1..64
-  --seed N              key of the checksum: a number, or random (default: 0, as Linux)
-  --guests NAME         ${GUESTS_POLICIES.join(', ')} (default: running, as Linux): still ones merge in one scan, not two
-  --workers N           threads that take checksums ahead of the scan (default: 0): the same result sooner
-  --json                print one JSON object instead of text
-  --help                this text`
-
-const OPTIONS = {
-  then: { type: 'boolean' },
-  scans: { type: 'string' },
-  'scans-after': { type: 'string' },
-  knob: { type: 'string', multiple: true },
-  index: { type: 'string' },
-  checksum: { type: 'string' },
-  report: { type: 'string' },
-  'checksum-bits': { type: 'string' },
-  seed: { type: 'string' },
-  guests: { type: 'string' },
-  workers: { type: 'string' },
-  json: { type: 'boolean' },
-} as const
+${optionLines(OPTIONS)}`
 
 export async function run(args: string[]): Promise<number> {
-  const { values, tokens } = parse({
-    args,
-    options: OPTIONS,
-    allowPositionals: true,
-    strict: true,
-    tokens: true,
-  })
+  const { values, tokens } = parse(OPTIONS, args)
   const { sources, later } = splitAtThen(tokens)
-  const scans = expectNumber('--scans', values.scans, 1)
-  const scansAfter = expectNumber('--scans-after', values['scans-after'], 1)
+  const { scans, guests, workers, report } = values
+  const scansAfter = values['scans-after']
   const strategy = strategyOf(values)
-  const guests = expectName('--guests', values.guests, GUESTS_POLICIES)
-  const workers = expectNumber('--workers', values.workers, 0, MAX_WORKERS)
   const knobs = parseKnobs(values.knob ?? [])
-  const { report } = values
-  if (report !== undefined) expectReportPath(report)
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
   if (scansAfter !== undefined && !values.then)
@@ -99,11 +97,8 @@ export async function run(args: string[]): Promise<number> {
     images,
     later: laterImages,
     knobs,
-    ...(scans === undefined ? {} : { scans }),
-    ...(scansAfter === undefined ? {} : { scansAfter }),
     ...strategy,
-    ...(guests === undefined ? {} : { guests }),
-    ...(workers === undefined ? {} : { workers }),
+    ...given({ scans, scansAfter, guests, workers }),
     onProgress: (event) => showProgress(progress, event),
     ...(report === undefined ? {} : { inspect }),
   })
@@ -116,12 +111,8 @@ export async function run(args: string[]): Promise<number> {
   return 0
 }
 
-type Tokens = ReturnType<
-  typeof parse<{ options: typeof OPTIONS; tokens: true; allowPositionals: true }>
->['tokens']
-
 /** What stands before --then, and what behind it. */
-function splitAtThen(tokens: Tokens): { sources: string[]; later: string[] } {
+function splitAtThen(tokens: Given<typeof OPTIONS>['tokens']): { sources: string[]; later: string[] } {
   const sources: string[] = []
   const later: string[] = []
   let target = sources
@@ -132,19 +123,13 @@ function splitAtThen(tokens: Tokens): { sources: string[]; later: string[] } {
   return { sources, later }
 }
 
-function strategyOf(
-  values: Partial<Record<'index' | 'checksum' | 'checksum-bits' | 'seed', string>>,
-): StrategyOptions {
-  const index = expectName('--index', values.index, INDEX_NAMES)
-  const checksum = expectName('--checksum', values.checksum, CHECKSUM_NAMES)
-  const checksumBits = expectNumber('--checksum-bits', values['checksum-bits'], 1)
-  const seed = values.seed === 'random' ? 'random' : expectNumber('--seed', values.seed, 0)
-  const strategy: StrategyOptions = {
-    ...(index === undefined ? {} : { index }),
-    ...(checksum === undefined ? {} : { checksum }),
-    ...(checksumBits === undefined ? {} : { checksumBits }),
-    ...(seed === undefined ? {} : { seed }),
-  }
+function readSeed(text: string, option: string): number | 'random' {
+  return text === 'random' ? text : integer(0)(text, option)
+}
+
+function strategyOf(values: Given<typeof OPTIONS>['values']): StrategyOptions {
+  const { index, checksum, seed } = values
+  const strategy = given({ index, checksum, checksumBits: values['checksum-bits'], seed })
   try {
     expectStrategy(strategy)
   } catch (error) {

@@ -12,8 +12,9 @@ import {
   writeSynth,
 } from '../../lab/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
+import { flag, given, integer, json, optionLines, parse, value, values } from '../options.ts'
 import { Progress } from '../progress.ts'
-import { expectNumber, parse, UsageError } from '../usage.ts'
+import { UsageError } from '../usage.ts'
 
 const PRESET_LINES = Object.entries(SYNTH_PRESETS).map(
   ([name, { summary, images, pages }]) => `  ${name.padEnd(18)} ${summary} (${images} x ${pages} pages)`,
@@ -22,22 +23,29 @@ const PARAMETER_LINES = Object.entries(SYNTH_PARAMETERS).map(
   ([name, { standard, help }]) => `  ${name.padEnd(14)} ${help} (${standard})`,
 )
 
+const OPTIONS = {
+  out: value('DIR', 'made if it is not there'),
+  pages: value('N', 'pages an image', integer(1)),
+  images: value('N', 'images', integer(1)),
+  seed: value('N', 'default: 1', integer(0)),
+  moments: value('N', 'moments, from t0 (default: 1)', integer(1)),
+  param: values('KEY=VALUE', 'a parameter of the preset (repeatable)'),
+  'max-page-sharing': values(
+    'N',
+    'say also what ksmd counts under this limit (repeatable; default: 256)',
+    integer(2),
+  ),
+  force: flag('overwrite what an earlier run left in DIR'),
+  json: json("truth.json's object, without the layout of images,"),
+}
+
 export const help = `usage: pagefold synth PRESET --out DIR [options]
 
 Writes raw images of synthetic guests, DIR/image-I.tT.raw for image I at moment T, and DIR/truth.json: what the best
 possible merging saves at each moment, and what ksmd counts when it has converged. Every page is hashed on its way, and
 pages that were meant to be unequal and are not are an error. The same preset, parameters and seed give the same bytes.
 
-  --out DIR               made if it is not there
-  --pages N               pages an image
-  --images N              images
-  --seed N                default: 1
-  --moments N             moments, from t0 (default: 1)
-  --param KEY=VALUE       a parameter of the preset (repeatable)
-  --max-page-sharing N    say also what ksmd counts under this limit (repeatable; default: 256)
-  --force                 overwrite what an earlier run left in DIR
-  --json                  print truth.json's object, without the layout of images, instead of text
-  --help                  this text
+${optionLines(OPTIONS, 26)}
 
 Presets:
 ${PRESET_LINES.join('\n')}
@@ -47,40 +55,20 @@ ${PARAMETER_LINES.join('\n')}
 
 The same guests as a SOURCE, without files: synth:PRESET[,pages=N][,images=N][,seed=N][,image=I][,moment=T][,KEY=VALUE...]`
 
-const OPTIONS = {
-  out: { type: 'string' },
-  pages: { type: 'string' },
-  images: { type: 'string' },
-  seed: { type: 'string' },
-  moments: { type: 'string' },
-  param: { type: 'string', multiple: true },
-  'max-page-sharing': { type: 'string', multiple: true },
-  force: { type: 'boolean' },
-  json: { type: 'boolean' },
-} as const
-
 export async function run(args: string[]): Promise<number> {
-  const { values, positionals } = parse({ args, options: OPTIONS, allowPositionals: true, strict: true })
+  const { values, positionals } = parse(OPTIONS, args)
   const [preset, ...rest] = positionals
   if (preset === undefined) throw new UsageError('no PRESET given; see pagefold synth --help')
   if (rest.length > 0) throw new UsageError(`one PRESET at a time, got also "${rest[0]}"`)
   if (values.out === undefined) throw new UsageError('--out DIR is missing: where to write the images')
-  const pages = expectNumber('--pages', values.pages, 1)
-  const images = expectNumber('--images', values.images, 1)
-  const seed = expectNumber('--seed', values.seed, 0)
-  const moments = expectNumber('--moments', values.moments, 1)
-  const limits = values['max-page-sharing']?.map((text) => expectNumber('--max-page-sharing', text, 2)!)
+  const { pages, images, seed, moments, 'max-page-sharing': maxPageSharing } = values
   const progress = new Progress()
   const truth = writeSynth({
     preset,
     dir: values.out,
     parameters: parseParameters(values.param ?? []),
     force: values.force === true,
-    ...(pages === undefined ? {} : { pages }),
-    ...(images === undefined ? {} : { images }),
-    ...(seed === undefined ? {} : { seed }),
-    ...(moments === undefined ? {} : { moments }),
-    ...(limits === undefined ? {} : { maxPageSharing: limits }),
+    ...given({ pages, images, seed, moments, maxPageSharing }),
     onProgress: (done, of) => progress.show('writing ', done, of),
   })
   progress.clear()

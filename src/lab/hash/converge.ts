@@ -10,20 +10,27 @@ import { hostFor, loadGuest } from '../merge/host.ts'
 import type { MergedRange } from '../merge/sharing.ts'
 import { countingCore, type SearchCounts } from './counting-core.ts'
 
+/** What it takes to merge everything mergeable with one strategy. Only the times depend on the machine. */
 export interface Convergence {
-  /** Medians over the rounds: the two full scans after which everything mergeable is merged. */
+  /** Time for the two full scans after which everything mergeable is merged; median over the rounds. */
   readonly elapsed_ms: number
+  /** Processor time for them. */
   readonly cpu_ms: number
+  /** Time for them, per page of all images. */
   readonly ns_per_page: number
   /** Frames saved, zero pages included. The same for every strategy. */
   readonly pages_merged: number
+  /** Pages merged per second of processor time. */
   readonly merged_per_cpu_second: number
   /** Everything pagefold keeps beside the frames. */
   readonly metadata_bytes_per_page: number
+  /** Times a tree was searched for a page. */
   readonly searches: number
   /** Tree nodes passed, per search. */
   readonly probes_per_search: number
+  /** Pages compared, on the way down a tree and before merging. */
   readonly comparisons: number
+  /** Of these, those that found the pages different. */
   readonly failed_comparisons: number
 }
 

@@ -10,6 +10,7 @@ import { GUESTS_POLICIES, type GuestsPolicy, type KnobName } from '../../ksm/tun
 import { chosenStrategy, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
 import type { MergedRange } from './sharing.ts'
 
+/** How `hostFor` makes its host. */
 export interface ImageHostOptions extends StrategyOptions {
   /** `still`: what would take two scans to merge is merged in one. Default: `running`, as Linux. */
   readonly guests?: GuestsPolicy

@@ -1,5 +1,5 @@
-// Builds everything under dist/: the core (release and debug) and the maker of synthetic pages with asc, the types with tsc,
-// the page of reports and the code with rolldown.
+// Builds everything under dist/: the core (release and debug) and the maker of synthetic pages with asc, the page of reports
+// and the code with rolldown, which embeds all three, the types with tsc.
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
@@ -7,7 +7,12 @@ import { createHash } from 'node:crypto'
 import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { rolldown } from 'rolldown'
+import { embed } from './embed.mjs'
 import { root, runNode, toolPath } from './tool.mjs'
+import { shipTypes } from './types.mjs'
+
+/** Packages that go into the code: whoever installs pagefold installs nothing else. */
+const BUNDLED = ['fflate']
 
 const clean = process.argv.includes('--clean')
 if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
@@ -16,21 +21,26 @@ run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'release')
 run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'debug')
 run('assemblyscript', 'asc', 'assembly/synth.ts', '--target', 'synth')
 run('typescript', 'tsc', '-p', 'tsconfig.build.json')
+shipTypes(root)
 await page()
 await bundle()
+licences()
 chmodSync(join(root, 'dist/main.js'), 0o755)
 
 async function bundle() {
   const bundled = await rolldown({
     input: {
       index: join(root, 'src/index.ts'),
+      images: join(root, 'src/images/index.ts'),
+      lab: join(root, 'src/lab/index.ts'),
+      report: join(root, 'src/report/index.ts'),
       main: join(root, 'src/cli/main.ts'),
       bench: join(root, 'bench/index.ts'),
       trial: join(root, 'bench/macro/trial.ts'),
-      helper: join(root, 'src/core/helper.ts'),
     },
+    plugins: [embed()],
     platform: 'node',
-    external: (id) => !id.startsWith('.') && !isAbsolute(id),
+    external: (id) => !BUNDLED.includes(id) && /^[^./]/.test(id) && !isAbsolute(id),
     optimization: { inlineConst: true },
   })
   await bundled.write({
@@ -40,6 +50,15 @@ async function bundle() {
     entryFileNames: '[name].js',
     chunkFileNames: '[name].js',
   })
+}
+
+/** Of what is bundled: their licences want to be named wherever they go. */
+function licences() {
+  const texts = ['fflate', 'uplot'].map(
+    (name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8').trim()}\n`,
+  )
+  const head = 'pagefold has these in it, fflate in the code and uPlot in the page of reports.\n'
+  writeFileSync(join(root, 'dist/LICENSES'), [head, ...texts].join('\n'))
 }
 
 /** One file that needs no other: src/report/write-report.ts puts the figures in. */

@@ -3,16 +3,18 @@ import { rmSync } from 'node:fs'
 import { isAbsolute, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { rolldown } from 'rolldown'
+import { embed } from './embed.mjs'
 import { root } from './tool.mjs'
 
 const file = join(root, 'dist/run-histories.js')
 const bundled = await rolldown({
   input: join(root, 'test/conformance/run-histories.ts'),
+  plugins: [embed()],
   platform: 'node',
-  external: (id) => !id.startsWith('.') && !isAbsolute(id),
+  external: (id) => /^[^./]/.test(id) && !isAbsolute(id),
   optimization: { inlineConst: true },
 })
-// Beside the core, which it loads.
+// Where its own imports of packages are found.
 await bundled.write({ file, format: 'esm', codeSplitting: false })
 try {
   const { main } = await import(pathToFileURL(file).href)

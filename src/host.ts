@@ -3,32 +3,25 @@
 
 import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, PAGE_SIZE } from '../assembly/abi.ts'
 import { audit } from './audit.ts'
-import { Arena, type ArenaMetadata, MAX_MAPPINGS } from './core/arena.ts'
+import { Arena, type ArenaMetadata } from './core/arena.ts'
 import { Helpers } from './core/helpers.ts'
 import {
   type Errno,
   expectBoolean,
   expectInteger,
   expectObject,
-  expectOneOf,
   expectOptions,
   outside,
   PagefoldError,
 } from './errors.ts'
+import { expectHostOptions, type HostOptions, type HostPolicy } from './host-options.ts'
 import type { Image } from './image.ts'
-import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
+import { INSPECT, type InspectArguments, live, shown } from './inspect.ts'
 import { Ksm } from './ksm/ksmd.ts'
-import {
-  GUESTS_POLICIES,
-  type GuestsPolicy,
-  SMART_SCAN_POLICIES,
-  type SmartScanPolicy,
-} from './ksm/tunables.ts'
 import { exitMm } from './mm/calls/exit.ts'
 import { populate } from './mm/calls/populate.ts'
 import { Mm } from './mm/mm.ts'
 import { vpnOf } from './mm/model/address.ts'
-import { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
 import { Memory } from './mm/model/memory.ts'
 import { expectMmOptions, type MmOptions } from './mm/model/mm-struct.ts'
 import { describeFrame, type FrameInfo } from './mm/page/frame-info.ts'
@@ -38,49 +31,7 @@ import { migratePage } from './mm/reclaim/migrate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/reclaim/swap-out.ts'
 import type { SwapStore } from './mm/reclaim/swap-store.ts'
 import type { TraceEvents, TraceName } from './mm/watch/tracepoints.ts'
-import {
-  type ChecksumName,
-  DEFAULT_CHECKSUM,
-  DEFAULT_INDEX,
-  expectStrategy,
-  type IndexName,
-  type StrategyOptions,
-} from './options.ts'
-
-export interface HostOptions extends StrategyOptions {
-  /** Page frames of 4096 bytes, for guests. Untouched ones cost nothing. */
-  readonly frames: number
-  /** Page mappings there must be room for, over all mms. Default: four a frame. */
-  readonly mappings?: number
-  /** NUMA nodes the frames are spread over. Default: 1. */
-  readonly numaNodes?: number
-  /** Time, as ksmd sees it. Default: the machine's. */
-  readonly clock?: Clock
-  /** When a write may go to a page that was shared (mm/fault/cow.ts). Default: `anon_exclusive`, as Linux since 5.18. */
-  readonly cowPolicy?: CowPolicy
-  /** Turn a merged page with a single mapping back into an ordinary one when it is written to. Default: false. */
-  readonly reuseKsm?: boolean
-  /** What smart_scan=1 means (ksm/smart-scan.ts). Default: `linux`. */
-  readonly smartScan?: SmartScanPolicy
-  /**
-   * `running`: a page must keep still from one scan to the next before it is searched for, as Linux has it. `still`: the
-   * guests are stopped, so that the first scan merges what would take two. Default: `running`.
-   */
-  readonly guests?: GuestsPolicy
-  /** May mms with a `domain` use the zero page that all share (under use_zero_pages)? Default: false. */
-  readonly zeroPagesAcrossDomains?: boolean
-  /**
-   * Threads beside the caller's that take checksums of the pages a scan is about to visit. What is merged and counted
-   * does not depend on them, only the time (and, when metadata runs out, how far a scan comes). They work in batches of
-   * 512 pages and more, and end with `close`. More of them than idle processors slow the scan down. Default: 0.
-   */
-  readonly workers?: number
-}
-
-/** The choices a host was made with that are no knobs of Linux. */
-export type HostPolicy = Required<
-  Pick<HostOptions, 'cowPolicy' | 'guests' | 'reuseKsm' | 'smartScan' | 'workers' | 'zeroPagesAcrossDomains'>
->
+import type { ChecksumName, IndexName } from './options.ts'
 
 /** Physical memory, in frames. */
 export interface FrameCounts {
@@ -99,10 +50,6 @@ export interface LoadOptions extends MmOptions {
   readonly onProgress?: (pages: number) => void
 }
 
-const MAX_NUMA_NODES = 16
-/** Most helper threads that a host takes. */
-export const MAX_WORKERS = 64
-
 export class Host {
   /** Knobs, counters, and the scan. */
   readonly ksm: Ksm
@@ -111,6 +58,7 @@ export class Host {
   readonly policy: HostPolicy
   /** @internal */
   readonly memory: Memory
+  private readonly counts: FrameCounts
   private open = true
 
   private constructor(
@@ -125,30 +73,26 @@ export class Host {
     this.policy = policy
     this.index = index
     this.checksum = checksum
+    this.counts = live({ free: () => memory.frames.free, total: () => memory.frames.total })
   }
 
   /**
    * Makes a host. Its arena is reserved whole and never grows. Throws TypeError or RangeError for options it does not
-   * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start.
+   * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start; for `wasm` ENOENT or EIO
+   * if it cannot be fetched, EUCLEAN if it is another version's or no core at all.
    */
   static async create(options: HostOptions): Promise<Host> {
-    if (typeof options !== 'object' || options === null) {
-      throw new TypeError('Expected `options` to be an object with at least `frames`')
-    }
-    const frames = expectInteger('frames', options.frames, 1, 2 ** 20)
-    const mappings = expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAX_MAPPINGS)
-    const numaNodes = expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES))
-    const strategy = expectStrategy(options)
-    const policy = expectPolicy(options)
+    const { frames, mappings, numaNodes, index, checksum, strategy, policy, clock, wasm } =
+      expectHostOptions(options)
     const still = policy.guests === 'still'
-    const memory = new Memory(await Arena.create({ frames, mappings, ...strategy, still }), numaNodes)
+    const arena = await Arena.create({ frames, mappings, ...strategy, still }, wasm)
+    const memory = new Memory(arena, numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
-    const helpers = new Helpers(memory.arena, policy.workers)
-    const clock = expectClock(options.clock ?? systemClock)
+    const helpers = new Helpers(arena, policy.workers)
     const ksm = new Ksm(memory, { ...policy, clock }, helpers)
     await helpers.start()
-    return new Host(memory, ksm, policy, options.index ?? DEFAULT_INDEX, options.checksum ?? DEFAULT_CHECKSUM)
+    return new Host(memory, ksm, policy, index, checksum)
   }
 
   /** Makes an empty address space. Throws ENOMEM, EAGAIN. */
@@ -189,9 +133,9 @@ export class Host {
     })
   }
 
-  /** Capacity, in frames. */
+  /** Capacity, in frames: figures that are always of now. */
   get frames(): FrameCounts {
-    return this.look(() => this.memory.frames)
+    return this.look(() => this.counts)
   }
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
@@ -366,6 +310,13 @@ export class Host {
     expectInteger('end', end, start + 1, this.memory.arena.endPfn)
   }
 
+  /** What console.log shows. @internal */
+  [INSPECT](...context: InspectArguments): string {
+    const { index, checksum, policy, counts } = this
+    const mms = [...this.memory.mms()].map(({ name }) => name)
+    return shown('Host', () => ({ frames: counts, mms, index, checksum, policy }), context)
+  }
+
   /** What every call goes through that changes something. */
   private enter<Result>(work: () => Result): Result {
     const { gate } = this.memory
@@ -385,20 +336,4 @@ const CANNOT_MOVE: Partial<Record<Errno, string>> = {
   EINVAL: "it is nobody's anonymous page",
   EAGAIN: 'somebody holds it; try again',
   ENOMEM: 'the node has no free frame',
-}
-
-function expectPolicy(options: HostOptions): HostPolicy {
-  return {
-    cowPolicy: expectOneOf('cowPolicy', options.cowPolicy ?? 'anon_exclusive', COW_POLICIES),
-    reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
-    guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
-    smartScan: expectOneOf('smartScan', options.smartScan ?? 'linux', SMART_SCAN_POLICIES),
-    workers: expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS),
-    zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
-  }
-}
-
-/** Four a frame, as long as that leaves most of a 4 GiB arena to frames. */
-function defaultMappings(frames: number): number {
-  return Math.min(4 * frames + 4096, Math.max(frames + 4096, 2 ** 21))
 }

@@ -17,7 +17,7 @@ import {
   WORDS_PER_PAGE,
 } from '../assembly/abi.ts'
 import type { ArenaStrategy } from './core/strategy.ts'
-import { expectInteger, expectOneOf } from './errors.ts'
+import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
 /** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
 export const INDEXES = { content: INDEX_CONTENT, hash: INDEX_HASH } as const
@@ -81,8 +81,21 @@ export interface StrategyOptions {
   readonly sampleWords?: number
 }
 
-/** Checks the choice of a strategy and puts it in the arena's terms. Throws TypeError or RangeError. */
+export const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
+  index: true,
+  checksum: true,
+  checksumBits: true,
+  seed: true,
+  sampleWords: true,
+}
+
+/** Checks the choice of a strategy. Throws TypeError or RangeError. */
 export function expectStrategy(options: StrategyOptions): ArenaStrategy {
+  return chosenStrategy(expectOptions('expectStrategy', options, STRATEGY_OPTIONS))
+}
+
+/** The same for options among which there are others. */
+export function chosenStrategy(options: StrategyOptions): ArenaStrategy {
   const index = expectOneOf('index', options.index ?? DEFAULT_INDEX, INDEX_NAMES)
   const checksum = expectOneOf('checksum', options.checksum ?? DEFAULT_CHECKSUM, CHECKSUM_NAMES)
   const { number, bits, seeded, whole } = CHECKSUMS[checksum]

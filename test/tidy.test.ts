@@ -22,54 +22,82 @@ const sources = (folder: string): string[] =>
 /** What each room may import from, beside itself. Arrows point one way. */
 const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/errors': [],
+  'src/base64': [],
   'src/image': [],
-  'src/options': ['assembly', 'src/core', 'src/errors'],
+  'src/inspect': [],
   'src/version': [],
-  'src/core': ['assembly', 'src/errors'],
-  'src/mm': ['assembly', 'src/core', 'src/errors'],
-  'src/ksm': ['assembly', 'src/core', 'src/errors', 'src/mm'],
+  'src/platform': ['src/errors'],
+  'src/options': ['assembly', 'src/core', 'src/errors'],
+  'src/core': ['assembly', 'dist', 'src/base64', 'src/errors', 'src/platform'],
+  'src/mm': ['assembly', 'src/core', 'src/errors', 'src/inspect', 'src/platform'],
+  'src/ksm': ['assembly', 'src/core', 'src/errors', 'src/inspect', 'src/mm', 'src/platform'],
   'src/audit': ['assembly', 'src/core', 'src/ksm', 'src/mm'],
   'src/host': [
     'assembly',
     'src/audit',
     'src/core',
     'src/errors',
+    'src/host-options',
     'src/image',
+    'src/inspect',
     'src/ksm',
     'src/mm',
     'src/options',
   ],
-  'src/synth': ['assembly', 'src/core', 'src/errors', 'src/image', 'src/version'],
+  'src/host-options': ['assembly', 'src/core', 'src/errors', 'src/ksm', 'src/mm', 'src/options'],
+  'src/index': [
+    'assembly',
+    'src/errors',
+    'src/host',
+    'src/host-options',
+    'src/image',
+    'src/ksm',
+    'src/mm',
+    'src/options',
+    'src/version',
+  ],
+  'src/synth': ['assembly', 'dist', 'src/base64', 'src/errors', 'src/image', 'src/platform', 'src/version'],
   'src/images': ['assembly', 'src/errors', 'src/image', 'src/synth'],
   'src/lab': [
     'assembly',
     'src/core',
     'src/errors',
     'src/host',
+    'src/host-options',
     'src/image',
     'src/ksm',
     'src/mm',
     'src/options',
+    'src/platform',
     'src/synth',
     'src/version',
   ],
-  'src/report': ['assembly', 'bench', 'src/errors', 'src/image', 'src/index', 'src/lab'],
-  'src/index': [
+  'src/report': [
     'assembly',
+    'dist',
+    'src/base64',
     'src/errors',
-    'src/host',
     'src/image',
-    'src/images',
-    'src/ksm',
     'src/lab',
-    'src/mm',
     'src/options',
-    'src/report',
-    'src/synth',
-    'src/version',
+    'src/platform',
   ],
-  'src/cli': ['bench', 'src/errors', 'src/index', 'src/report'],
+  'src/cli': ['bench', 'src/images', 'src/index', 'src/lab', 'src/report'],
 }
+
+/** What users import: everything else is behind one of these. */
+const DOORS = ['src/index.ts', 'src/images/index.ts', 'src/lab/index.ts', 'src/report/index.ts']
+/** All of them run where there is no Node, but the one that opens files. */
+const EVERYWHERE = DOORS.filter((door) => door !== 'src/images/index.ts')
+/** Packages that are built into the code. */
+const BUNDLED = ['fflate']
+/** Measure pieces that no door shows. */
+const BEHIND_THE_DOORS = [
+  'bench/macro/memory.ts',
+  'bench/micro/groups.ts',
+  'bench/micro/hash.ts',
+  'bench/micro/memory.ts',
+]
 
 /** `src/mm/fault/fault.ts` is in the room `src/mm`, `src/host.ts` is a room of its own. */
 function roomOf(name: string): string {
@@ -103,6 +131,43 @@ describe('the rooms', () => {
         const other = roomOf(target)
         if (other !== room) expect(allowed, `${name} imports ${target}`).toContain(other)
       }
+    },
+  )
+
+  it.each([...sources('src/cli'), ...sources('bench')])(
+    '%s uses the doors and nothing behind them',
+    (name) => {
+      const behind = importsOf(name, true).filter(
+        (target) => target.startsWith('src/') && !target.startsWith('src/cli/') && !DOORS.includes(target),
+      )
+      if (BEHIND_THE_DOORS.includes(name)) expect(behind, `${name} need not be an exception`).not.toEqual([])
+      else expect(behind).toEqual([])
+    },
+  )
+
+  it.each(EVERYWHERE)(
+    'behind %s run everywhere: nothing of a platform is imported or taken for granted',
+    (door) => {
+      const seen = new Set<string>()
+      const visit = (name: string): void => {
+        if (seen.has(name) || !name.endsWith('.ts')) return
+        seen.add(name)
+        const code = read(name).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+        for (const [, from] of code.matchAll(
+          /^(?:import|export)\s(?!type\s)(?:[^'"]*?from )?'([^.'][^']*)'/gm,
+        )) {
+          expect(BUNDLED, `${name} imports ${from}`).toContain(from)
+        }
+        expect(code, `${name} imports at run time`).not.toMatch(/(?<!typeof )\bimport\(|\brequire\(/)
+        if (name !== 'src/platform.ts') {
+          expect(code, `${name} takes for granted what src/platform.ts may give`).not.toMatch(
+            /(?<!typeof )\b(process|Buffer)\.(?!ts\b)|import\.meta/,
+          )
+        }
+        for (const target of importsOf(name, false)) visit(target)
+      }
+      visit(door)
+      expect(seen.size).toBeGreaterThan(10)
     },
   )
 

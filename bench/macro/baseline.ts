@@ -2,8 +2,8 @@
 // machine was another or in another mood; so each of pagefold's trials is divided by a peer's trial next to it, where
 // both runs have that peer.
 
-import { type Spread, spread } from '../../src/lab/median.ts'
-import type { BenchResult, PeerResult } from './bench.ts'
+import { type Spread, spread } from '../../src/lab/index.ts'
+import type { BenchResult, MetricChange, PeerResult } from '../../src/report/index.ts'
 
 /** Medians closer than this are the same, however steady the machine. */
 const NEGLIGIBLE = 0.02
@@ -12,23 +12,11 @@ const ENOUGH_TRIALS = 3
 /** Peers to divide by, the steadiest first. */
 const YARDSTICKS = ['native-inline', 'native', 'js', 'linux'] as const
 
-export interface Change {
-  readonly metric: string
-  /** What the times were divided by; null if the runs have no peer in common. */
-  readonly over: string | null
-  readonly before: Spread
-  readonly after: Spread
-  /** Of the medians: 0.1 is ten per cent more time. */
-  readonly change: number
-  /** `slower` and `faster`: all trials of one run are beyond all of the other. */
-  readonly verdict: 'same' | 'slower' | 'faster' | 'too few trials'
-}
-
 /** The two runs have not measured the same thing. */
 export class NotComparable extends Error {}
 
 /** Compares two results. Throws NotComparable unless both merged the same pages of the same images. */
-export function compare(before: BenchResult, after: BenchResult): Change[] {
+export function compare(before: BenchResult, after: BenchResult): MetricChange[] {
   for (const name of ['pages', 'input_digest', 'digest', 'index', 'checksum'] as const) {
     if (before[name] === after[name]) continue
     throw new NotComparable(`the baseline has ${name} ${before[name]}, this run ${after[name]}`)
@@ -52,7 +40,7 @@ function changeOf(
   over: string | null,
   before: readonly number[],
   after: readonly number[],
-): Change {
+): MetricChange {
   const [old, now] = [spread(before), spread(after)]
   const change =
     old.median === 0 ? (now.median === 0 ? 0 : Number.POSITIVE_INFINITY) : now.median / old.median - 1
@@ -72,7 +60,7 @@ function verdictOf(
   change: number,
   before: readonly number[],
   after: readonly number[],
-): Change['verdict'] {
+): MetricChange['verdict'] {
   if (Math.min(before.length, after.length) < ENOUGH_TRIALS) return 'too few trials'
   if (Math.abs(change) <= NEGLIGIBLE) return 'same'
   if (now.min > old.max) return 'slower'

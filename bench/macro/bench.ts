@@ -7,24 +7,16 @@ import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  type BestPossible,
-  bestPossible,
-  type ChecksumName,
-  type Image,
-  type IndexName,
-  PAGE_SIZE,
-} from '../../src/index.ts'
-import { median, type Spread, spread } from '../../src/lab/median.ts'
+import { type ChecksumName, type Image, type IndexName, PAGE_SIZE } from '../../src/index.ts'
+import { type BestPossible, bestPossible, median, type Spread, spread } from '../../src/lab/index.ts'
+import type { BenchResult, PeerResult, StillResult } from '../../src/report/index.ts'
 import { PEERS } from '../peers/index.ts'
 import { linux } from '../peers/linux.ts'
 import { pagefoldStill } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
-import { type CurvePoint, type CurveResult, type CurveTrial, curveResult } from './curve.ts'
-import { type Machine, theseVersions, thisMachine, type Versions } from './machine.ts'
+import { type CurveTrial, curveResult } from './curve.ts'
+import { theseVersions, thisMachine } from './machine.ts'
 import type { TrialReport } from './trial.ts'
-
-export { type Spread, spread } from '../../src/lab/median.ts'
 
 const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
 const CHUNK_PAGES = 4096
@@ -40,50 +32,6 @@ export interface BenchOptions {
   /** Trials a peer. */
   readonly trials: number
   readonly onProgress?: (done: number, of: number, peer: string) => void
-}
-
-export interface PeerResult {
-  /** Medians over the trials, per page of input. */
-  readonly converge_ns_per_page: number
-  readonly rescan_ns_per_page: number
-  readonly samples: readonly { readonly converge_ns_per_page: number; readonly rescan_ns_per_page: number }[]
-}
-
-export interface BenchResult {
-  readonly pages: number
-  readonly sources: readonly string[]
-  readonly machine: Machine
-  readonly versions: Versions
-  readonly index: IndexName
-  readonly checksum: ChecksumName
-  /** Threads that hashed ahead of pagefold's scan; every other peer has one thread. */
-  readonly workers: number
-  /** SHA-256 of the images, one after the other. */
-  readonly input_digest: string
-  /** Of who shares with whom: the same for every peer, or the bench fails. */
-  readonly digest: string
-  readonly counters: TrialReport['counters']
-  readonly peers: Readonly<Record<string, PeerResult | { readonly unavailable: string }>>
-  /** Time to converge over pagefold's. */
-  readonly ratios: Readonly<Record<string, number>>
-  /** What one scan of guests that hold still comes to; absent if `pagefold-still` was not among the peers. */
-  readonly still?: StillResult
-  /** How pagefold gets there. */
-  readonly curve: CurveResult
-}
-
-/** pagefold told that the guests hold still, after it has read each page once. */
-export interface StillResult {
-  readonly scanned_bytes: number
-  readonly bytes_saved: number
-  /** Share of what no merging of pages can surpass; 1 where there is nothing to save. */
-  readonly of_best: number
-  /** ksmd's time until it has merged the same over this one's, trial by trial; null without ksmd. */
-  readonly linux_over: Spread | null
-  /** The same in processor time on both sides: ksmd's is known in no other, so on a busy machine only this is fair. */
-  readonly linux_over_cpu: Spread | null
-  /** The curve, of one run. */
-  readonly points: readonly CurvePoint[]
 }
 
 /** Two peers merged differently: the one thing a bench must not shrug at. */

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { median } from '../../src/lab/median.ts'
+import { median } from '../../src/lab/index.ts'
 import { buildNative, LINKED } from '../peers/native.ts'
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))

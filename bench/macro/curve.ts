@@ -1,8 +1,9 @@
 // The convergence curve: what a scan has saved after so many bytes and so much processor time. One figure for the end says
 // nothing about how soon it came.
 
-import { type BestPossible, type GuestsPolicy, type MetadataStats, PAGE_SIZE } from '../../src/index.ts'
-import { median } from '../../src/lab/median.ts'
+import { type GuestsPolicy, type MetadataStats, PAGE_SIZE } from '../../src/index.ts'
+import { type BestPossible, median } from '../../src/lab/index.ts'
+import type { CurveFigures, CurvePoint, CurveResult } from '../../src/report/index.ts'
 import { loadedHost } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
 
@@ -10,9 +11,6 @@ import type { Task } from '../peers/peer.ts'
 const RESOLUTION = 50
 /** Two scans merge, the third shows what a scan costs that finds nothing. */
 const SCANS = 3
-
-/** `[bytes scanned, processor time in ms, bytes saved]`, all since the beginning. */
-export type CurvePoint = readonly [number, number, number]
 
 /** One run of the curve. */
 export interface CurveTrial {
@@ -44,15 +42,6 @@ export async function runCurve(task: Task, policy: GuestsPolicy): Promise<CurveT
   return { points, bytes_saved: points.at(-1)![2], metadata: host.metadata(), rescan_cpu_ms: cpu - converged }
 }
 
-/** What a curve comes to. */
-export interface CurveFigures {
-  /** Until nine tenths of the best possible are saved; null if they never are. */
-  readonly scanned_bytes_to_90: number | null
-  readonly cpu_ms_to_90: number | null
-  /** Mean share of the best possible that was saved, over three full scans: 1 would be everything before the first. */
-  readonly area: number
-}
-
 /** Reads the figures off a curve. `best` is the best possible, `horizon` three full scans, in bytes. */
 export function figuresOf(points: readonly CurvePoint[], best: number, horizon: number): CurveFigures {
   const reached = points.find(([, , saved]) => best > 0 && saved >= 0.9 * best)
@@ -70,23 +59,6 @@ export function figuresOf(points: readonly CurvePoint[], best: number, horizon: 
     cpu_ms_to_90: reached?.[1] ?? null,
     area: best === 0 ? 0 : area / (best * Math.max(horizon, scanned)),
   }
-}
-
-/** All runs of the curve. */
-export interface CurveResult {
-  /** What no merging of pages can surpass. */
-  readonly best: BestPossible
-  readonly bytes_saved: number
-  readonly metadata_bytes: number
-  /** Bytes saved less pagefold's own records. */
-  readonly net_profit: number
-  /** Medians of the runs. */
-  readonly scanned_bytes_to_90: number | null
-  readonly cpu_ms_to_90: number | null
-  readonly area: number
-  /** Processor time of a full scan that finds nothing. */
-  readonly rescan_cpu_ms: number
-  readonly samples: readonly (CurveFigures & Pick<CurveTrial, 'rescan_cpu_ms' | 'points'>)[]
 }
 
 /** Puts the runs together. They scan the same pages in the same order, so only their times differ. */

@@ -2,19 +2,7 @@
 
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os'
 import { VERSION } from '../../src/index.ts'
-
-export interface Machine {
-  readonly processor: string
-  readonly cores: number
-  readonly memory_bytes: number
-  readonly kernel: string
-}
-
-export interface Versions {
-  readonly pagefold: string
-  readonly node: string
-  readonly v8: string
-}
+import type { Machine, Versions } from '../../src/report/index.ts'
 
 export function thisMachine(): Machine {
   return {

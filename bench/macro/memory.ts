@@ -6,10 +6,9 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '../../src/index.ts'
+import { CHECKSUM_NAMES, type ChecksumName, systemClock } from '../../src/index.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
-import { median } from '../../src/lab/median.ts'
-import { CHECKSUM_NAMES, type ChecksumName } from '../../src/options.ts'
+import { median } from '../../src/lab/index.ts'
 import { buildC } from '../peers/native.ts'
 
 /** 128 MiB: more than any cache here holds. */

@@ -2,8 +2,9 @@
 // convergence curve, `trial curve-still` for that of guests that hold still. Prints what came of it as JSON.
 
 import { createHash } from 'node:crypto'
+import type { MergeCounters } from '../../src/report/index.ts'
 import { PEERS } from '../peers/index.ts'
-import type { MergeCounters, Task } from '../peers/peer.ts'
+import type { Task } from '../peers/peer.ts'
 import { runCurve } from './curve.ts'
 
 /** A trial as it travels between processes. */

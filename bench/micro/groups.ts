@@ -6,7 +6,7 @@ import { Arena } from '../../src/core/arena.ts'
 import { BareTree } from '../../src/core/bare-tree.ts'
 import { FrameTable } from '../../src/core/frame-table.ts'
 import { hasher } from '../../src/core/hasher.ts'
-import { CHECKSUM_NAMES, type ChecksumName, expectStrategy } from '../../src/options.ts'
+import { CHECKSUM_NAMES, type ChecksumName, expectStrategy } from '../../src/index.ts'
 import { guestMemory } from './memory.ts'
 import type { MicroCase, MicroGroup } from './suite.ts'
 

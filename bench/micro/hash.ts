@@ -3,25 +3,14 @@
 
 import { PAGE_SIZE, WORDS_PER_PAGE } from '../../assembly/abi.ts'
 import { resampler } from '../../src/core/hasher.ts'
+import type { ChecksumName } from '../../src/index.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { strategyOf } from '../../src/lab/hash/traits.ts'
-import type { ChecksumName } from '../../src/options.ts'
+import { type HashCost, type Timing, USER_CHECKSUM } from '../../src/report/index.ts'
 import { xxhashWasm } from '../peers/xxhash-wasm.ts'
 import { type MicroCase, type MicroResult, runGroup } from './suite.ts'
 
-/** What a JavaScript user does today, beside our own. */
-export const USER_CHECKSUM = 'xxhash-wasm'
-
 const COLD_PAGES = 16_384
-
-/** As Benchmark.js reckons it: nanoseconds a page, relative margin of error in percent, samples taken. */
-export type Timing = Pick<MicroResult, 'ns' | 'rme' | 'samples'>
-
-export interface HashCost {
-  readonly checksum: ChecksumName | typeof USER_CHECKSUM
-  readonly hot: Timing
-  readonly cold: Timing
-}
 
 export interface HashCostOptions {
   readonly checksums: readonly ChecksumName[]

@@ -1,7 +1,7 @@
 // The Linux peer: the machine's own ksmd, on the very frames of an arena.
 
-import { Arena } from '../../src/core/arena.ts'
-import { expectStrategy, openRawImage } from '../../src/index.ts'
+import { openRawImage } from '../../src/images/index.ts'
+import { Host } from '../../src/index.ts'
 import { fullScan, ksmdUnavailable, physicalFrames, readCounter, whileMergeable, withKsmd } from './ksmd.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
@@ -11,7 +11,7 @@ export const linux: Peer = {
   unavailable: ksmdUnavailable,
 
   async run({ images, pages, maxPageSharing }: Task): Promise<Trial> {
-    const arena = await Arena.create({ frames: pages, mappings: pages, ...expectStrategy({}) })
+    const { arena } = (await Host.create({ frames: pages, mappings: pages })).memory
     const memory = arena.pages(arena.firstPfn, pages)
     let at = 0
     for (const path of images) {

@@ -6,7 +6,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { canonical, type MergeCounters, type Peer, type Task, type Trial } from './peer.ts'
+import type { MergeCounters } from '../../src/report/index.ts'
+import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
 const FLAGS = ['-O3', '-march=native', '-std=gnu11']
 

@@ -3,16 +3,9 @@
 // `npm run bench:cold`.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import {
-  type GuestsPolicy,
-  type Host,
-  hostFor,
-  loadGuest,
-  type MergedRange,
-  openRawImage,
-  openSource,
-  systemClock,
-} from '../../src/index.ts'
+import { openRawImage, openSource } from '../../src/images/index.ts'
+import { type GuestsPolicy, type Host, systemClock } from '../../src/index.ts'
+import { hostFor, loadGuest, type MergedRange } from '../../src/lab/index.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
 const WARM_UP = 'synth:demo,pages=2048'

@@ -2,6 +2,7 @@
 // process of its own, once a trial.
 
 import type { ChecksumName, IndexName } from '../../src/index.ts'
+import type { MergeCounters } from '../../src/report/index.ts'
 
 /** What every peer reports of one trial. */
 export interface Trial {
@@ -14,13 +15,6 @@ export interface Trial {
   /** For each page, over all images in order, the first page whose frame it shares. */
   readonly places: Uint32Array
   readonly counters: MergeCounters
-}
-
-export interface MergeCounters {
-  readonly pages_shared: number
-  readonly pages_sharing: number
-  readonly pages_unshared: number
-  readonly pages_volatile: number
 }
 
 /** What all peers are told: raw images and Linux's default limit on sharing. */

@@ -1,9 +1,11 @@
 // Numbers and tables for people.
 
-import { createColors } from 'picocolors'
+import { styleText } from 'node:util'
 
 /** Colours only where a person looks: not in a pipe, not in a build log, not where NO_COLOR asks for none. */
-export const { bold } = createColors(process.stdout.isTTY === true && !process.env.NO_COLOR)
+export function bold(text: string): string {
+  return process.stdout.isTTY === true && !process.env.NO_COLOR ? styleText('bold', text) : text
+}
 
 export interface Column {
   readonly title: string

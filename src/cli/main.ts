@@ -2,7 +2,7 @@
 // The command line: finds the command, and turns what goes wrong into one line and an exit code. 0: done. 1: a check
 // that was asked for did not hold. 2: bad usage or bad input.
 
-import { PagefoldError } from '../errors.ts'
+import { PagefoldError } from '../index.ts'
 import { UsageError } from './usage.ts'
 
 interface Command {

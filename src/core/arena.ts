@@ -33,7 +33,7 @@ import {
 import { expectInteger, PagefoldError } from '../errors.ts'
 import { KEY, lowHalf, upperHalf, writeKey } from './key.ts'
 import { type ArenaStrategy, writeStrategy } from './strategy.ts'
-import { type Core, instantiateCore } from './wasm.ts'
+import { type Core, compileCore, instantiateCore } from './wasm.ts'
 
 const WASM_PAGE = 65_536
 const MAX_ARENA_PAGES = 2 ** 32 / PAGE_SIZE
@@ -59,6 +59,7 @@ export interface ArenaMetadata {
 
 export class Arena {
   readonly memory: WebAssembly.Memory
+  readonly module: WebAssembly.Module
   readonly core: Core
   readonly u8: Uint8Array
   readonly u16: Uint16Array
@@ -76,12 +77,14 @@ export class Arena {
 
   private constructor(
     memory: WebAssembly.Memory,
+    module: WebAssembly.Module,
     core: Core,
     plan: ArenaPlan,
     firstPfn: number,
     endPfn: number,
   ) {
     this.memory = memory
+    this.module = module
     this.core = core
     this.u8 = new Uint8Array(memory.buffer)
     this.u16 = new Uint16Array(memory.buffer)
@@ -94,8 +97,11 @@ export class Arena {
     this.rootSlots = 2 ** rootBits(plan)
   }
 
-  /** Reserves and lays out an arena. Untouched frames cost no memory. Throws RangeError, ENOMEM. */
-  static async create(plan: ArenaPlan): Promise<Arena> {
+  /**
+   * Reserves and lays out an arena. Untouched frames cost no memory. `wasm`: another binary of the core than the one that
+   * is embedded. Throws RangeError, ENOMEM, and what compileCore does.
+   */
+  static async create(plan: ArenaPlan, wasm?: object): Promise<Arena> {
     expectInteger('frames', plan.frames, 1, MAX_ARENA_PAGES)
     expectInteger('mappings', plan.mappings, 1, MAX_MAPPINGS)
     const { arenaPages, firstPfn, zoneStart } = layOut(plan)
@@ -107,8 +113,10 @@ export class Arena {
       )
     }
     const wasmPages = (arenaPages * PAGE_SIZE) / WASM_PAGE
+    const module = await compileCore(wasm)
     const memory = reserve(wasmPages)
-    const arena = new Arena(memory, await instantiateCore(memory), plan, firstPfn, arenaPages)
+    const core = await instantiateCore(module, memory)
+    const arena = new Arena(memory, module, core, plan, firstPfn, arenaPages)
     arena.writeHeader(plan, zoneStart)
     return arena
   }

@@ -1,7 +1,6 @@
 // Helper threads: they take checksums of pages that the scan is about to visit, so that it finds them done. What is
 // merged, and what is counted, is the same with any number of them, as long as there is metadata; assembly/helper.ts says why.
 
-import type { Worker } from 'node:worker_threads'
 import {
   HEADER_HELPERS,
   HELPERS_ASLEEP,
@@ -14,8 +13,10 @@ import {
   HELPERS_UNSTABLE,
 } from '../../assembly/abi.ts'
 import { PagefoldError } from '../errors.ts'
+import { startThread } from '../platform.ts'
 import type { Arena } from './arena.ts'
-import { besideCore } from './wasm.ts'
+import type { HelperData } from './helper.ts'
+import program from './helper.ts?program'
 
 const STATE = (HEADER_HELPERS + HELPERS_STATE) / 4
 const BELL = (HEADER_HELPERS + HELPERS_BELL) / 4
@@ -26,26 +27,19 @@ const UNSTABLE = (HEADER_HELPERS + HELPERS_UNSTABLE) / 4
 export class Helpers {
   readonly count: number
   private readonly words: Int32Array
-  private readonly memory: WebAssembly.Memory
+  private readonly data: HelperData
   private closed = false
 
-  constructor({ memory, i32 }: Arena, count: number) {
-    this.memory = memory
+  constructor({ memory, module, i32 }: Arena, count: number) {
+    this.data = { module, memory }
     this.words = i32
     this.count = count
   }
 
   /** Starts them, asleep. They keep no process alive. Throws EAGAIN if one does not start. */
   async start(): Promise<void> {
-    if (this.count === 0) return
-    const { Worker } = await import('node:worker_threads')
     try {
-      for (let started = 0; started < this.count; started++) {
-        // Not with the flags of the process: some are for its main program alone, and refused.
-        const worker = new Worker(besideCore('./helper.js'), { workerData: this.memory, execArgv: [] })
-        worker.unref()
-        await becomesReady(worker)
-      }
+      for (let started = 0; started < this.count; started++) await startThread(program, this.data)
     } catch (cause) {
       this.close()
       const why = (cause as Error).message
@@ -96,25 +90,4 @@ export class Helpers {
     Atomics.add(this.words, BELL, 1)
     Atomics.notify(this.words, BELL)
   }
-}
-
-/** What a helper thread does with its life: sleeps until it is called, hashes until it may sleep, ends when told to. */
-export function help(memory: WebAssembly.Memory, hashAhead: (from: number) => number): void {
-  const words = new Int32Array(memory.buffer)
-  let at = 0
-  for (;;) {
-    const bell = Atomics.load(words, BELL)
-    const state = Atomics.load(words, STATE)
-    if (state === HELPERS_CLOSING) return
-    // Not at all if somebody has rung since the bell was read.
-    if (state === HELPERS_ASLEEP) Atomics.wait(words, BELL, bell)
-    else at = hashAhead(at)
-  }
-}
-
-function becomesReady(worker: Worker): Promise<void> {
-  return new Promise((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })
 }

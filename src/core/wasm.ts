@@ -1,7 +1,10 @@
-// Loads the core and shakes hands with it. The only file that knows where the binary lies and what it exports.
+// Loads the core and shakes hands with it. The only file that knows where the binary is from and what it exports.
 
 import { ABI_VERSION } from '../../assembly/abi.ts'
+import core from '../../dist/core.wasm'
+import { fromBase64 } from '../base64.ts'
 import { PagefoldError } from '../errors.ts'
+import { files } from '../platform.ts'
 
 /** The core's functions: integers in, integers out. What each does is said where it is defined, in assembly/. */
 export interface Core {
@@ -61,49 +64,71 @@ const EXPORTS: Readonly<Record<keyof Core, true>> = {
   checkTree: true,
 }
 
-const modules = new Map<string, Promise<WebAssembly.Module>>()
+/** The one that is embedded, compiled once: it is stateless, so it serves every host of the process. */
+let embedded: Promise<WebAssembly.Module> | undefined
 
 /**
- * Instantiates the core on a shared memory. The module is stateless, so any number of instances may share one memory,
- * and one compiled module serves every host of the process.
- *
- * Throws EUCLEAN, in a line that says what to do, if the binary was built from other sources than this code.
+ * Compiles the core: the one that is embedded, or another binary of it, by its URL (of a file too, where there are files), compiled already,
+ * or its bytes. Throws TypeError for what is none of these, ENOENT or EIO if it cannot be fetched, EUCLEAN if it is no core.
  */
-export async function instantiateCore(memory: WebAssembly.Memory): Promise<Core> {
-  const url = coreUrl()
-  const key = url.href
-  let module = modules.get(key)
-  if (module === undefined) {
-    module = compile(url)
-    modules.set(key, module)
-    module.catch(() => modules.delete(key))
-  }
-  const instance = await WebAssembly.instantiate(await module, { env: { memory } })
+export function compileCore(wasm?: object): Promise<WebAssembly.Module> {
+  if (wasm !== undefined) return compileOther(wasm)
+  embedded ??= compile(fromBase64(core), 'the core that is embedded')
+  return embedded
+}
+
+/**
+ * Instantiates a compiled core on a shared memory; any number of instances may share one. Throws EUCLEAN, in a line that says what to do,
+ * if it was built for another layout than this code.
+ */
+export async function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Core> {
+  const exported = new Set(WebAssembly.Module.exports(module).map(({ name }) => name))
+  const lacking = Object.keys(EXPORTS).filter((name) => !exported.has(name))
+  if (lacking.length > 0) throw notOurs('the core', `lacks ${lacking.join(', ')}`)
+  const instance = await WebAssembly.instantiate(module, { env: { memory } }).catch((cause: Error) => {
+    throw notOurs('the core', `wants what it is not given (${cause.message})`, cause)
+  })
   const core = instance.exports as unknown as Core
-  const lacking = Object.keys(EXPORTS).filter((name) => !(name in core))
-  if (lacking.length > 0) throw stale(key, `lacks ${lacking.join(', ')}`)
   const version = core.abiVersion()
-  if (version !== ABI_VERSION) throw stale(key, `has layout ${version}, this code expects ${ABI_VERSION}`)
+  if (version !== ABI_VERSION) {
+    throw notOurs('the core', `has layout ${version}, this code expects ${ABI_VERSION}`)
+  }
   return core
 }
 
-function stale(what: string, why: string): PagefoldError {
-  return new PagefoldError('EUCLEAN', `${what} ${why}: rebuild with \`npm run build\``)
+function compileOther(wasm: object): Promise<WebAssembly.Module> {
+  // By name: a frame or a context of its own has classes of its own.
+  const kind = Object.prototype.toString.call(wasm).slice(8, -1)
+  if (kind === 'WebAssembly.Module') return Promise.resolve(wasm as WebAssembly.Module)
+  if (kind === 'URL') return fetched(wasm as URL).then((bytes) => compile(bytes, `${wasm}`))
+  if (kind === 'ArrayBuffer') return compile(new Uint8Array(wasm as ArrayBuffer), '`wasm`')
+  if (kind === 'Uint8Array') return compile((wasm as Uint8Array).slice(), '`wasm`')
+  throw new TypeError(
+    `Expected \`wasm\` to be a URL, a WebAssembly.Module, a Uint8Array or an ArrayBuffer, got ${kind}`,
+  )
 }
 
-/** A file that was built beside the core. */
-export function besideCore(name: string): URL {
-  return new URL(name, coreUrl())
+async function fetched(url: URL): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    if (url.protocol === 'file:') return new Uint8Array(files(`\`wasm\` at ${url}`).fs.readFileSync(url))
+    const response = await fetch(url)
+    if (!response.ok) throw new Error(`status ${response.status}`)
+    return new Uint8Array(await response.arrayBuffer())
+  } catch (cause) {
+    if (cause instanceof PagefoldError) throw cause
+    const { code, message } = cause as Error & { code?: string }
+    const errno = code === 'ENOENT' ? code : 'EIO'
+    throw new PagefoldError(errno, `${url}: the core cannot be read (${message})`, { cause })
+  }
 }
 
-/** The release build beside this file once built, or the one PAGEFOLD_CORE names, for tests. */
-function coreUrl(): URL {
-  const other = globalThis.process?.env.PAGEFOLD_CORE
-  return other ? new URL(other, `file://${process.cwd()}/`) : new URL('./core.wasm', import.meta.url)
+function compile(bytes: Uint8Array<ArrayBuffer>, what: string): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(bytes).catch((cause: Error) => {
+    throw notOurs(what, `does not compile (${cause.message})`, cause)
+  })
 }
 
-async function compile(url: URL): Promise<WebAssembly.Module> {
-  if (url.protocol !== 'file:') return WebAssembly.compileStreaming(fetch(url))
-  const { readFile } = await import('node:fs/promises')
-  return WebAssembly.compile(await readFile(url))
+function notOurs(what: string, why: string, cause?: unknown): PagefoldError {
+  const todo = 'take core.wasm of this very version of pagefold, or rebuild with `npm run build`'
+  return new PagefoldError('EUCLEAN', `${what} ${why}: ${todo}`, { cause })
 }

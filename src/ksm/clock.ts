@@ -1,15 +1,25 @@
 // Time, as the merger sees it. Injected, so that a test or a simulation decides what time it is.
 
 import { expectObject } from '../errors.ts'
+import { cpuTime } from '../platform.ts'
 
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number
-  /** Milliseconds of processor time spent so far. */
+  /** Milliseconds of processor time spent so far; of time, where nobody counts the processor's. */
   cpu(): number
   /** Waits for `ms`, or less if the signal is aborted first. */
-  sleep(ms: number, signal: AbortSignal): Promise<void>
+  sleep(ms: number, signal: SleepSignal): Promise<void>
 }
+
+/** An AbortSignal, where the reader's TypeScript knows one; otherwise as much of it as a clock needs. */
+export type SleepSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
+  ? Signal
+  : {
+      readonly aborted: boolean
+      addEventListener(type: 'abort', listener: () => void, options?: { readonly once?: boolean }): void
+      removeEventListener(type: 'abort', listener: () => void): void
+    }
 
 /** Returns `clock` if it can be one; throws TypeError otherwise. */
 export function expectClock(clock: Clock): Clock {
@@ -20,17 +30,14 @@ export function expectClock(clock: Clock): Clock {
 /** The machine's own clocks. */
 export const systemClock: Clock = {
   now: () => performance.now(),
-  cpu: () => {
-    const { user, system } = process.cpuUsage()
-    return (user + system) / 1000
-  },
+  cpu: cpuTime,
   sleep: timer,
 }
 
 /** Time stands still, so that a run's outcome does not depend on how fast the machine is. Sleeps end at once. */
 export const stillClock: Clock = { now: () => 0, cpu: () => 0, sleep: (_, signal) => timer(0, signal) }
 
-function timer(ms: number, signal: AbortSignal): Promise<void> {
+function timer(ms: number, signal: SleepSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       clearTimeout(timeout)

@@ -4,6 +4,7 @@
 import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import type { Helpers } from '../core/helpers.ts'
 import { expectInteger, mistake, PagefoldError } from '../errors.ts'
+import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import { Batch } from './batch.ts'
 import { Daemon } from './daemon.ts'
@@ -221,6 +222,11 @@ export class Ksm {
 
   private enter<Result>(work: () => Result): Result {
     return this.state.memory.gate.enter(work)
+  }
+
+  /** What console.log shows. @internal */
+  [INSPECT](...context: InspectArguments): string {
+    return shown('Ksm', () => this.counters(), context)
   }
 
   private expectRunning(): void {

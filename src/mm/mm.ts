@@ -14,6 +14,7 @@ import {
   outside,
   PagefoldError,
 } from '../errors.ts'
+import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
 import { readBytes, writeBytes } from './calls/access.ts'
 import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
@@ -273,6 +274,12 @@ export class Mm extends MmStruct {
   }
 
   /** An empty mm of the same domain: only a host makes mms of other domains. */
+  /** What console.log shows. @internal */
+  [INSPECT](...context: InspectArguments): string {
+    const { name, domain, users } = this
+    return shown('Mm', () => (users === 0 ? { name, domain, exited: true } : { name, domain }), context)
+  }
+
   private successor(call: string, options: MmOptions, defaultName?: string): Mm {
     const { domain = this.domain, name = defaultName } = expectMmOptions(call, options)
     if (domain === this.domain)

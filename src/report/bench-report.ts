@@ -1,12 +1,12 @@
 // The report of pagefold bench: the peers side by side, how pagefold gets there, and what changed since a baseline.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import type { Change } from '../../bench/macro/baseline.ts'
-import { type BenchResult, type PeerResult, type Spread, spread } from '../../bench/macro/bench.ts'
-import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from '../index.ts'
+import { type Spread, spread } from '../lab/median.ts'
+import type { BenchResult, MetricChange, PeerResult } from './bench-result.ts'
+import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from './section.ts'
 
 /** Makes the report; `changes` if there was a baseline. */
-export function benchReport(result: BenchResult, changes?: readonly Change[]): Report {
+export function benchReport(result: BenchResult, changes?: readonly MetricChange[]): Report {
   const { sources, pages, index, checksum, workers } = result
   return {
     title: 'pagefold bench',
@@ -161,9 +161,9 @@ function savedAndBest({ samples, best }: BenchResult['curve']): LinesSection['se
   ]
 }
 
-function comparison(changes: readonly Change[]): Section[] {
+function comparison(changes: readonly MetricChange[]): Section[] {
   const labels = changes.map(({ metric }) => metric)
-  const times = (label: string, of: (change: Change) => number) => ({ label, values: changes.map(of) })
+  const times = (label: string, of: (change: MetricChange) => number) => ({ label, values: changes.map(of) })
   return [
     {
       kind: 'bars',

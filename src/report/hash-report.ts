@@ -1,18 +1,26 @@
 // The report of pagefold hash: checksums and indexes side by side, as bars.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { type HashCost, type Timing, USER_CHECKSUM } from '../../bench/micro/hash.ts'
-import {
-  type BarsSection,
-  CHANGES,
-  type ChecksumQuality,
-  type HashComparison,
-  type PageSet,
-  type Report,
-  type Section,
-  type StrategyResult,
-  WIDTHS,
-} from '../index.ts'
+import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '../lab/hash/compare.ts'
+import { CHANGES, WIDTHS } from '../lab/hash/quality.ts'
+import type { ChecksumName } from '../options.ts'
+import type { BarsSection, Report, Section } from './section.ts'
+
+/** What a JavaScript user does today, beside our own. */
+export const USER_CHECKSUM = 'xxhash-wasm'
+
+/** As Benchmark.js reckons it: nanoseconds a page, relative margin of error in percent, samples taken. */
+export interface Timing {
+  readonly ns: number
+  readonly rme: number
+  readonly samples: number
+}
+
+export interface HashCost {
+  readonly checksum: ChecksumName | typeof USER_CHECKSUM
+  readonly hot: Timing
+  readonly cold: Timing
+}
 
 /** What pagefold hash prints with --json. */
 export interface HashReport extends HashComparison {

@@ -1,7 +1,8 @@
 // Packs what became of every page into a few bytes, so that a report of a million pages can still be mailed.
 
-import { deflateRawSync } from 'node:zlib'
+import { deflateSync } from 'fflate'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
+import { toBase64 } from '../base64.ts'
 import type { Image } from '../image.ts'
 import { PAGE_STATES } from '../lab/states/page-state.ts'
 import type { PageStates } from '../lab/states/page-states.ts'
@@ -20,7 +21,7 @@ export function packPageMap(images: readonly Image[], pages: PageStates, max_pag
       extents: extentsOf(image),
     })),
     max_page_sharing,
-    data: deflateRawSync(bytesOf(pages), { level: 9 }).toString('base64'),
+    data: toBase64(deflateSync(bytesOf(pages), { level: 9 })),
   }
 }
 

@@ -2,16 +2,19 @@
 // and in how many images. What is to be merged is counted from the bytes, never from the plan; the plan is held against
 // it.
 
-import { hash } from 'node:crypto'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { PagefoldError } from '../errors.ts'
+import { hashes } from '../platform.ts'
 
 const DIGEST_WORDS = 4
 const NONE = 0xffff_ffff
-const ZERO_DIGEST = digestOf(new Uint8Array(PAGE_SIZE))
+
+/** Looked up once: it is asked for every page. */
+let hash: typeof import('node:crypto').hash | undefined
 
 /** The first 128 bits of a page's SHA-256. It comes as text: a Buffer costs half as much as the hashing. */
 export function digestOf(page: Uint8Array): Uint32Array {
+  hash ??= hashes('telling pages apart by their bytes').hash
   const text = hash('sha256', page, 'binary')
   const digest = new Uint32Array(DIGEST_WORDS)
   for (let i = 0; i < DIGEST_WORDS * 4; i++) digest[i >> 2]! |= text.charCodeAt(i) << (8 * (i & 3))
@@ -32,6 +35,7 @@ export class Census {
   private firstPage = new Uint32Array(1024)
   private digests = new Uint32Array(1024 * DIGEST_WORDS)
   private table = new Uint32Array(4096).fill(NONE)
+  private readonly zeroDigest = digestOf(new Uint8Array(PAGE_SIZE))
 
   constructor(pages: number) {
     this.contentOf = new Uint32Array(pages)
@@ -75,7 +79,7 @@ export class Census {
     this.table[slot] = content
     if (content === this.counts.length) this.growContents()
     this.digests.set(digest, content * DIGEST_WORDS)
-    if (this.zero === undefined && this.has(content, ZERO_DIGEST)) this.zero = content
+    if (this.zero === undefined && this.has(content, this.zeroDigest)) this.zero = content
     if (this.contents * 2 > this.table.length) this.growTable()
     return content
   }

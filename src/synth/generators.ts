@@ -1,10 +1,10 @@
-// The door to assembly/synth.ts, which makes words at the speed of memory. The binary is loaded at its first use, once a
-// process, at once and from its file: images are read by callers who cannot wait. Nothing grows: everything is made at one
-// place of a small memory and copied from there.
+// The door to assembly/synth.ts, which makes words at the speed of memory. The binary is compiled at its first use, once a
+// process, and at once: images are read by callers who cannot wait. Nothing grows: everything is made at one place of a
+// small memory and copied from there.
 
-import { readFileSync } from 'node:fs'
 import { WORDS_PER_PAGE } from '../../assembly/abi.ts'
-import { besideCore } from '../core/wasm.ts'
+import synth from '../../dist/synth.wasm'
+import { fromBase64 } from '../base64.ts'
 
 /** Makers of words. What each gives stands until the next call of any. */
 export interface Generators {
@@ -34,14 +34,14 @@ const AT = 2048
 
 let loaded: Generators | undefined
 
-/** The same for everybody in this process. Throws if the binary was not built. */
+/** The same for everybody in this process. */
 export function generators(): Generators {
   loaded ??= load()
   return loaded
 }
 
 function load(): Generators {
-  const module = new WebAssembly.Module(readFileSync(besideCore('./synth.wasm')))
+  const module = new WebAssembly.Module(fromBase64(synth))
   const binary = new WebAssembly.Instance(module).exports as unknown as Binary
   const made = new Uint32Array(binary.memory.buffer, AT)
   const page = made.subarray(0, WORDS_PER_PAGE)

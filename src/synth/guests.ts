@@ -30,6 +30,14 @@ export interface SynthRecipe {
   readonly parameters: SynthParameters
 }
 
+export const SYNTH_OPTIONS: Readonly<Record<keyof SynthOptions, true>> = {
+  preset: true,
+  pages: true,
+  images: true,
+  seed: true,
+  parameters: true,
+}
+
 const MAX_PAGES = 2 ** 26
 export const MAX_MOMENTS = 10_000
 /** Half of a region that is written for ever is written in each round. */

@@ -1,10 +1,17 @@
 // Synthetic guests as memory images, at any of their moments, and the sources that name them.
 
 import { PAGE_SIZE, WORDS_PER_PAGE } from '../../assembly/abi.ts'
-import { PagefoldError } from '../errors.ts'
+import { expectOptions, PagefoldError } from '../errors.ts'
 import type { Image } from '../image.ts'
 import { ContentFiller, type Position } from './content.ts'
-import { Guests, MAX_MOMENTS, recipeOf, type SynthOptions, type SynthRecipe } from './guests.ts'
+import {
+  Guests,
+  MAX_MOMENTS,
+  recipeOf,
+  SYNTH_OPTIONS,
+  type SynthOptions,
+  type SynthRecipe,
+} from './guests.ts'
 import { PARAMETER_NAMES, type ParameterName, parseParameter, type SynthParameters } from './parameters.ts'
 import type { Plan } from './plan.ts'
 
@@ -16,11 +23,18 @@ export interface SynthImageOptions extends SynthOptions {
   readonly moment?: number
 }
 
+const IMAGE_OPTIONS: Readonly<Record<keyof SynthImageOptions, true>> = { ...SYNTH_OPTIONS, moment: true }
+
 /**
  * Makes the images of a preset, at one moment. They are made as they are read, so that they cost 10 bytes a page. Throws
  * EINVAL for a preset or a parameter that does not exist or makes no sense.
  */
 export function synthImages(options: SynthImageOptions): Image[] {
+  expectOptions('synthImages', options, IMAGE_OPTIONS)
+  return makeImages(options)
+}
+
+function makeImages(options: SynthImageOptions): Image[] {
   const recipe = recipeOf(options)
   const moment = expectBelow('moment', options.moment ?? 0, MAX_MOMENTS)
   const guests = new Guests(recipe)
@@ -30,9 +44,10 @@ export function synthImages(options: SynthImageOptions): Image[] {
 
 /** Makes one of the images of a preset. Throws EINVAL as `synthImages`, and if there is no such image. */
 export function synthImage(options: SynthImageOptions & { readonly image: number }): Image {
+  expectOptions('synthImage', options, { ...IMAGE_OPTIONS, image: true })
   const recipe = recipeOf(options)
   expectBelow('image', options.image, recipe.images)
-  return synthImages(options)[options.image]!
+  return makeImages(options)[options.image]!
 }
 
 /** The images of a plan. They follow it when it changes. */

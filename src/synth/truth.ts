@@ -1,9 +1,10 @@
 // The truth about synthetic guests: what the best possible merging saves at each moment, and what ksmd counts when it has
 // converged. Counted from the bytes of every page.
 
-import { createHash, type Hash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { PagefoldError } from '../errors.ts'
+import { expectOptions, PagefoldError } from '../errors.ts'
+import { hashes } from '../platform.ts'
 import { VERSION } from '../version.ts'
 import { Census, digestOf, unplannedEquality } from './census.ts'
 import {
@@ -15,7 +16,14 @@ import {
   sameAbove,
 } from './counts.ts'
 import { type ExpectedKsmd, expectedKsmd, type Occurrences } from './expected-ksmd.ts'
-import { Guests, MAX_MOMENTS, recipeOf, type SynthOptions, type SynthRecipe } from './guests.ts'
+import {
+  Guests,
+  MAX_MOMENTS,
+  recipeOf,
+  SYNTH_OPTIONS,
+  type SynthOptions,
+  type SynthRecipe,
+} from './guests.ts'
 import { imagesOf } from './images.ts'
 import type { SynthParameters } from './parameters.ts'
 import { CLASS_NAMES, CLASSES, type PageClass, type Plan } from './plan.ts'
@@ -31,6 +39,12 @@ export interface TruthOptions extends SynthOptions {
   readonly moments?: number
   /** Values of max_page_sharing to say what ksmd counts under, beside no limit. Default: 256. */
   readonly maxPageSharing?: readonly number[]
+}
+
+export const TRUTH_OPTIONS: Readonly<Record<keyof TruthOptions, true>> = {
+  ...SYNTH_OPTIONS,
+  moments: true,
+  maxPageSharing: true,
 }
 
 export interface SynthTruth {
@@ -110,8 +124,10 @@ export function surveyOf(options: TruthOptions): {
   return { recipe, moments, limits }
 }
 
-/** Makes every image of every moment once and counts. Throws EINVAL for a bad recipe, EUCLEAN if a content collided. */
+/** Makes every image of every moment once and counts. Throws EINVAL for a bad recipe, ENOTSUP where SHA-256 has to be waited for, EUCLEAN if a content collided. */
 export function synthTruth(options: TruthOptions, hooks: SurveyHooks = {}): SynthTruth {
+  expectOptions('synthTruth', options, TRUTH_OPTIONS)
+  expectOptions('synthTruth', hooks, { sink: true, onProgress: true })
   const { recipe, moments, limits } = surveyOf(options)
   const guests = new Guests(recipe)
   const survey = new Survey(recipe, moments, limits, hooks)
@@ -172,7 +188,7 @@ class Survey {
     const census = new Census(images * pages)
     const files = imagesOf(plan, this.recipe, moment).map((source, image): ImageTruth => {
       const file = fileOf(image, images, moment, this.moments)
-      const hash = createHash('sha256')
+      const hash = hashes('synthTruth').createHash('sha256')
       this.hooks.sink?.begin(file)
       for (let first = 0; first < pages; first += CHUNK_PAGES) {
         const bytes = this.chunk.subarray(0, Math.min(CHUNK_PAGES, pages - first) * PAGE_SIZE)

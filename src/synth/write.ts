@@ -1,24 +1,15 @@
 // Synthetic guests as files: a raw image for every image and moment, and truth.json, which is written last. A directory
 // without it is a directory of which nothing is known.
 
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
-import { join } from 'node:path'
-import { PagefoldError } from '../errors.ts'
+import { expectOptions, PagefoldError } from '../errors.ts'
+import { type Files, files } from '../platform.ts'
 import {
   type Sink,
   type SurveyHooks,
   type SynthTruth,
   surveyOf,
   synthTruth,
+  TRUTH_OPTIONS,
   type TruthOptions,
 } from './truth.ts'
 
@@ -34,16 +25,20 @@ export interface WriteOptions extends TruthOptions {
 
 /**
  * Writes every image of every moment, and truth.json. Throws EINVAL for a bad recipe, EEXIST for a directory that is not
- * empty, EACCES, ENOSPC or EIO for what the file system refuses, EUCLEAN if a content collided.
+ * empty, EACCES, ENOSPC or EIO for what the file system refuses, ENOTSUP where there are no files, EUCLEAN if a content collided.
  */
-export function writeSynth({ dir, force, onProgress, ...options }: WriteOptions): SynthTruth {
+export function writeSynth(all: WriteOptions): SynthTruth {
+  expectOptions('writeSynth', all, { ...TRUTH_OPTIONS, dir: true, force: true, onProgress: true })
+  const { dir, force, onProgress, ...options } = all
   surveyOf(options) // nothing is removed for a recipe that is refused
-  return refusing(dir, () => {
-    prepare(dir, force ?? false)
-    const sink = new FileSink(dir)
+  const platform = files('writeSynth')
+  const { fs, path } = platform
+  return refusing(platform, dir, () => {
+    prepare(platform, dir, force ?? false)
+    const sink = new FileSink(platform, dir)
     try {
       const truth = synthTruth(options, { sink, ...(onProgress === undefined ? {} : { onProgress }) })
-      writeFileSync(join(dir, TRUTH_FILE), `${JSON.stringify(truth, undefined, 1)}\n`)
+      fs.writeFileSync(path.join(dir, TRUTH_FILE), `${JSON.stringify(truth, undefined, 1)}\n`)
       return truth
     } finally {
       sink.close()
@@ -51,9 +46,9 @@ export function writeSynth({ dir, force, onProgress, ...options }: WriteOptions)
   })
 }
 
-function prepare(dir: string, force: boolean): void {
-  mkdirSync(dir, { recursive: true })
-  const present = readdirSync(dir)
+function prepare({ fs, path }: Files, dir: string, force: boolean): void {
+  fs.mkdirSync(dir, { recursive: true })
+  const present = fs.readdirSync(dir)
   if (present.length === 0) return
   if (!force) {
     throw new PagefoldError(
@@ -61,7 +56,7 @@ function prepare(dir: string, force: boolean): void {
       `${dir}: not empty (${present[0]}, ...); --force overwrites synthetic images`,
     )
   }
-  for (const name of present) if (isOurs(name)) rmSync(join(dir, name))
+  for (const name of present) if (isOurs(name)) fs.rmSync(path.join(dir, name))
 }
 
 function isOurs(name: string): boolean {
@@ -69,19 +64,22 @@ function isOurs(name: string): boolean {
 }
 
 class FileSink implements Sink {
+  private readonly files: Files
   private readonly dir: string
   private fd: number | undefined
 
-  constructor(dir: string) {
+  constructor(files: Files, dir: string) {
+    this.files = files
     this.dir = dir
   }
 
   begin(file: string): void {
-    this.fd = openSync(join(this.dir, file), 'wx')
+    const { fs, path } = this.files
+    this.fd = fs.openSync(path.join(this.dir, file), 'wx')
   }
 
   write(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.fd!, bytes, done)
+    for (let done = 0; done < bytes.length; ) done += this.files.fs.writeSync(this.fd!, bytes, done)
   }
 
   end(): void {
@@ -89,13 +87,13 @@ class FileSink implements Sink {
   }
 
   close(): void {
-    if (this.fd !== undefined) closeSync(this.fd)
+    if (this.fd !== undefined) this.files.fs.closeSync(this.fd)
     this.fd = undefined
   }
 }
 
 /** Runs `use`; what the file system refuses becomes a PagefoldError that names the directory. */
-function refusing<Result>(dir: string, use: () => Result): Result {
+function refusing<Result>({ fs }: Files, dir: string, use: () => Result): Result {
   try {
     return use()
   } catch (cause) {
@@ -105,7 +103,7 @@ function refusing<Result>(dir: string, use: () => Result): Result {
       throw new PagefoldError('EACCES', `${dir}: not allowed to write there`, { cause })
     }
     if (code === 'ENOSPC') throw new PagefoldError('ENOSPC', `${dir}: no space left`, { cause })
-    if (existsSync(dir) && (code === 'EEXIST' || code === 'ENOTDIR')) {
+    if (fs.existsSync(dir) && (code === 'EEXIST' || code === 'ENOTDIR')) {
       throw new PagefoldError('EINVAL', `${dir}: not a directory`, { cause })
     }
     throw new PagefoldError('EIO', `${dir}: ${message}`, { cause })

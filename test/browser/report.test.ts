@@ -5,10 +5,16 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Change } from '../../bench/macro/baseline.ts'
-import type { BenchResult, PeerResult } from '../../bench/macro/bench.ts'
-import { type MergeResult, type Section, type Unit, writeReport } from '../../src/index.ts'
+import type { MergeResult } from '../../src/lab/index.ts'
 import type { HashReport } from '../../src/report/hash-report.ts'
+import {
+  type BenchResult,
+  type MetricChange,
+  type PeerResult,
+  type Section,
+  type Unit,
+  writeReport,
+} from '../../src/report/index.ts'
 import { format } from '../../src/report/page/units.ts'
 import { browserUnavailable, launchBrowser, type OpenedPage, openFile } from '../support/browser.ts'
 import { scratch } from '../support/files.ts'
@@ -420,7 +426,7 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     }
     for (const one of before.curve.samples) Object.assign(one, { cpu_ms_to_90: one.cpu_ms_to_90! * 100 })
     writeFileSync(baseline, JSON.stringify(before))
-    const { page, result, trouble } = await openCommand<BenchResult & { changes: Change[] }>(
+    const { page, result, trouble } = await openCommand<BenchResult & { changes: MetricChange[] }>(
       ...args,
       '--baseline',
       baseline,

@@ -1,7 +1,9 @@
 // Two real guests: every counter after every scan as the real ksmd counted it, in twelve settings and both orders.
 
 import { describe, expect, it } from 'vitest'
-import { type Image, INDEX_NAMES, mergeImages, openImage, sharingOf } from '../../src/index.ts'
+import { openImage } from '../../src/images/index.ts'
+import { type Image, INDEX_NAMES } from '../../src/index.ts'
+import { mergeImages, sharingOf } from '../../src/lab/index.ts'
 import { type GuestRecord, guest, guestRecords, guestsUnavailable } from '../support/guests.ts'
 
 const unavailable = guestsUnavailable()

@@ -4,7 +4,9 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { ksmdUnavailable } from '../../bench/peers/ksmd.ts'
-import { INDEX_NAMES, mergeImages, openSource } from '../../src/index.ts'
+import { openSource } from '../../src/images/index.ts'
+import { INDEX_NAMES } from '../../src/index.ts'
+import { mergeImages } from '../../src/lab/index.ts'
 import { COMPARED, type Counted, mergeInKernel } from '../support/kernel.ts'
 
 interface Recording {

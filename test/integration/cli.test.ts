@@ -4,13 +4,14 @@ import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { MergeResult, Report } from '../../src/index.ts'
+import type { MergeResult } from '../../src/lab/index.ts'
+import type { Report } from '../../src/report/index.ts'
 import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 
 function pagefold(...args: string[]): { code: number | null; out: string; err: string } {
-  const { PAGEFOLD_CORE: _, NO_COLOR: __, ...env } = process.env
+  const { NO_COLOR: _, ...env } = process.env
   // As a build machine has it, where no terminal is but others print colours all the same.
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
     encoding: 'utf8',

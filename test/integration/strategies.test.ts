@@ -2,18 +2,16 @@
 // one that is constant, or nearly, the same pages merge and the counters are those of a good one.
 
 import { describe, expect, it } from 'vitest'
+import { openSource } from '../../src/images/index.ts'
 import {
   CHECKSUM_NAMES,
   Host,
   INDEX_NAMES,
-  type MergeOptions,
-  type MergeResult,
   type Mm,
-  mergeImages,
-  openSource,
   type StrategyOptions,
   stillClock,
 } from '../../src/index.ts'
+import { type MergeOptions, type MergeResult, mergeImages } from '../../src/lab/index.ts'
 import { type Random, random } from '../support/random.ts'
 import { contentBytes, PAGE } from '../support/world.ts'
 

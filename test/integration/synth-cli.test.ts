@@ -5,14 +5,13 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { MergeResult, SynthTruth } from '../../src/index.ts'
+import type { MergeResult, SynthTruth } from '../../src/lab/index.ts'
 import { file, pages, scratch } from '../support/files.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 
 function pagefold(...args: string[]): { code: number | null; out: string; err: string } {
-  const { PAGEFOLD_CORE: _, ...env } = process.env
-  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8', env })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' })
   return { code: status, out: stdout, err: stderr }
 }
 

@@ -2,15 +2,14 @@
 
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { INDEX_NAMES, type IndexName } from '../../src/index.ts'
 import {
   type ExpectedKsmd,
-  INDEX_NAMES,
-  type IndexName,
   type SynthOptions,
   type SynthTruth,
   synthImages,
   synthTruth,
-} from '../../src/index.ts'
+} from '../../src/lab/index.ts'
 import { bytesOf, convergeAtEach, moments, PRESETS, recount, small } from '../support/synth.ts'
 
 const LIMIT = 5

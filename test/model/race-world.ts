@@ -14,7 +14,7 @@ import type { MmStruct } from '../../src/mm/model/mm-struct.ts'
 import { isKsm } from '../../src/mm/page/rmap.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { ksmOf, memoryOf } from '../support/inside.ts'
-import { PAGE } from '../support/world.ts'
+import { pageOf } from '../support/world.ts'
 import { type Held, LOCKS, machineLockOf, mayTake, NO_PAGE_HELD } from './race-locks.ts'
 import { OPERATIONS, type OperationName } from './race-operations.ts'
 import { domainFaults, faultsMidway, faultsOf, type Guest, type HeldPin, pinFaults } from './shadow.ts'
@@ -257,7 +257,7 @@ function failingStore(): FailingStore {
   const store: FailingStore = {
     slots: SWAP_SLOTS,
     failing: false,
-    peek: (slot) => pages.get(slot) ?? new Uint8Array(PAGE).fill(0xee),
+    peek: (slot) => pages.get(slot) ?? pageOf(0xee),
     read(slot, into) {
       expectSound()
       into.set(pages.get(slot)!)

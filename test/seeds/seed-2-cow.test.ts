@@ -19,7 +19,7 @@ import { unmapToSwap } from '../../src/mm/reclaim/unmap-page.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { memoryOf, pteOf } from '../support/inside.ts'
 import { Faulter, ORDERS, play, type Step, schedules } from '../support/swap-in-steps.ts'
-import { byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
+import { byteAt, counted, errnoOf, expectContent, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
@@ -122,7 +122,7 @@ describe('T2-2: hot-remove', () => {
     expect(errnoOf(() => host.migrate(pfn, { node: 0 }))).toBe('EAGAIN')
     expect(errnoOf(() => host.offline(pfn, pfn + 1))).toBe('EBUSY')
     expect(pteOf(mm, at)).toBe(before)
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
     host.audit()
     device.release()
     let attempts = 0
@@ -135,7 +135,7 @@ describe('T2-2: hot-remove', () => {
     host.offline(pfn, pfn + 1)
     expect(attempts).toBe(1)
     expect(mm.pfn(at)).not.toBe(pfn)
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
     host.audit()
   })
 
@@ -480,7 +480,7 @@ describe('T2-6: swapoff', () => {
     expect(host.frame(pfn)).toMatchObject({ mapcount: 3, refcount: 4 })
     for (const each of [mm, ...others]) {
       expect(each.pfn(at)).toBe(pfn)
-      expect(each.read(at, PAGE)).toEqual(contentBytes(7))
+      expectContent(each, at, 7)
     }
     device.release()
     host.audit()
@@ -497,7 +497,7 @@ describe.each(INDEX_NAMES)('T2-7: the gate of KSM, index %s', (index) => {
     const before = [pteOf(two.mm, two.at), host.frame(pfn).flags]
     host.ksm.scan(4)
     expect([pteOf(two.mm, two.at), host.frame(pfn).flags]).toEqual(before)
-    expect(two.mm.read(two.at, PAGE)).toEqual(contentBytes(7))
+    expectContent(two.mm, two.at, 7)
     expect(two.mm.ksmStat().ksm_rmap_items).toBe(1)
     expect(host.ksm.counters().pages_shared).toBe(0)
     host.audit()

@@ -1,19 +1,9 @@
 // What tests of synthetic guests have in common: small sizes of every preset, moments scanned one after the other, and a
 // recount of contents that shares nothing with the generator.
 
-import {
-  Host,
-  type Image,
-  type IndexName,
-  type KnobName,
-  type Mm,
-  SYNTH_PRESETS,
-  type SynthOptions,
-  stillClock,
-  synthImages,
-} from '../../src/index.ts'
-
-const PAGE = 4096
+import { Host, type Image, type IndexName, type KnobName, type Mm, stillClock } from '../../src/index.ts'
+import { SYNTH_PRESETS, type SynthOptions, synthImages } from '../../src/lab/index.ts'
+import { PAGE } from './world.ts'
 
 export const PRESETS = Object.keys(SYNTH_PRESETS)
 

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from 'vitest'
 import { compare, NotComparable } from '../../bench/macro/baseline.ts'
-import type { BenchResult } from '../../bench/macro/bench.ts'
-import { type CurvePoint, curveResult, figuresOf } from '../../bench/macro/curve.ts'
-import { bestPossible, synthImages, synthTruth } from '../../src/index.ts'
+import { curveResult, figuresOf } from '../../bench/macro/curve.ts'
+import { bestPossible, synthImages, synthTruth } from '../../src/lab/index.ts'
+import type { BenchResult, CurvePoint } from '../../src/report/index.ts'
 
 describe('a curve', () => {
   const points: CurvePoint[] = [

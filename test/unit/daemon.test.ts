@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Host, stillClock } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
 import { ManualClock, settle } from '../support/manual-clock.ts'
-import { byteAt, contentBytes, counted, guest, makeHost, PAGE } from '../support/world.ts'
+import { byteAt, contentBytes, counted, expectContent, guest, makeHost, PAGE } from '../support/world.ts'
 
 /** A host on a manual clock, with ten equal pages and a ksmd that has just begun. */
 async function running(pages = 10) {
@@ -52,7 +52,7 @@ describe('start', () => {
     expect(scanned()).toBe(20)
     expect(host.ksm.counters().full_scans).toBe(2)
     expect(counted(host)).toEqual([1, 9, 0, 0])
-    expect(mm.read(at + 9 * PAGE, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at + 9 * PAGE, 7)
     await host.ksm.stop()
     host.audit()
   })

@@ -2,43 +2,35 @@
 // are gone.
 
 import { describe, expect, it, vi } from 'vitest'
-import { Host, type Mm, stillClock } from '../../src/index.ts'
+import type { Host } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
+import { addFilled, bootHost, fullScans, type Guest, PAGE } from '../support/world.ts'
 
-const PAGE = 4096
 const PAGES = 300
 
-async function machine(): Promise<{
-  host: Host
-  expected: () => number[]
-  guest: () => { mm: Mm; at: number }
-}> {
-  const host = await Host.create({ frames: 4 * PAGES, clock: stillClock })
+async function watchedHost(): Promise<{ host: Host; expected: () => number[]; guest: () => Guest }> {
+  const host = await bootHost({ frames: 4 * PAGES })
   const touch = vi.spyOn(memoryOf(host).arena, 'touchMetadata')
-  const guest = (): { mm: Mm; at: number } => {
+  const guest = (): Guest => {
     const mm = host.createMm()
-    const at = mm.mmap(PAGES * PAGE)
-    mm.write(at, new Uint8Array(PAGES * PAGE).fill(1))
-    mm.madvise(at, PAGES * PAGE, 'MADV_MERGEABLE')
-    return { mm, at }
+    return { mm, at: addFilled(mm, PAGES, 1) }
   }
   return { host, guest, expected: () => touch.mock.calls.map(([pages]) => pages) }
 }
 
 describe('the items that a scan will need', () => {
   it('are those of every guest that is registered', async () => {
-    const { guest, expected } = await machine()
+    const { guest, expected } = await watchedHost()
     guest()
     guest()
     expect(expected()).toEqual([PAGES, 2 * PAGES])
   })
 
   it('are not those of a guest that has exited, scanned or not', async () => {
-    const { host, guest, expected } = await machine()
+    const { host, guest, expected } = await watchedHost()
     guest().mm.exit()
     guest()
-    host.ksm.set('run', 1)
-    host.ksm.scan(1)
+    fullScans(host, 1)
     const { mm } = guest()
     mm.exit()
     host.ksm.scan(1)
@@ -47,7 +39,7 @@ describe('the items that a scan will need', () => {
   })
 
   it('are not counted twice if a range is taken out and registered again', async () => {
-    const { guest, expected } = await machine()
+    const { guest, expected } = await watchedHost()
     const { mm, at } = guest()
     mm.madvise(at, PAGES * PAGE, 'MADV_UNMERGEABLE')
     mm.madvise(at, PAGES * PAGE, 'MADV_MERGEABLE')
@@ -55,13 +47,12 @@ describe('the items that a scan will need', () => {
   })
 
   it('find memory that is there already', async () => {
-    const { host, guest } = await machine()
+    const { host, guest } = await watchedHost()
     const touchPages = vi.fn<(bytes: number) => void>()
     const { arena } = memoryOf(host)
     Object.assign(arena, { core: { ...arena.core, touchPages } })
     guest()
-    host.ksm.set('run', 1)
-    host.ksm.scan(1)
+    fullScans(host, 1)
     guest()
     const [[first], [second]] = touchPages.mock.calls as [[number], [number]]
     // A slab's page holds 128 items: what is left of the last one serves the second guest.

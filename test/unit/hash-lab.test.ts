@@ -1,15 +1,15 @@
 // The laboratory of checksums: its pages are what they are said to be, and its figures those one can work out by hand.
 
 import { describe, expect, it } from 'vitest'
-import { Host, mergeImages, openSource, stillClock } from '../../src/index.ts'
+import { openSource } from '../../src/images/index.ts'
 import { type Convergence, converge } from '../../src/lab/hash/converge.ts'
 import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../src/lab/hash/quality.ts'
 import { touched } from '../../src/lab/hash/traits.ts'
+import { mergeImages } from '../../src/lab/index.ts'
 import { bareArena } from '../support/arena.ts'
-
-const PAGE = 4096
+import { bootHost, fullScans, PAGE } from '../support/world.ts'
 
 describe('families of pages', () => {
   it.each(FAMILIES)('%s: no two are equal', (family) => {
@@ -120,15 +120,13 @@ describe('pages that collide in all 64 bits', () => {
     }
     const counters = []
     for (const seed of [0, 5]) {
-      const host = await Host.create({ frames: 64, clock: stillClock, seed })
-      host.ksm.set('smart_scan', 0)
+      const host = await bootHost({ frames: 64, seed })
       host.ksm.set('max_page_sharing', 4)
-      host.ksm.set('run', 1)
       const mm = host.createMm()
       const at = mm.mmap(8 * PAGE)
       for (let page = 0; page < 8; page++) mm.write(at + page * PAGE, content(page < 4 ? 1 : 2))
       mm.madvise(at, 8 * PAGE, 'MADV_MERGEABLE')
-      host.ksm.scan(2)
+      fullScans(host, 2)
       counters.push(host.ksm.counters())
       host.audit()
       host.close()

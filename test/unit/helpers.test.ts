@@ -1,8 +1,6 @@
 // Helper threads hash pages ahead of the scan: whatever they do, and whenever they stop, the scan comes to the same end.
 
 import { spawnSync } from 'node:child_process'
-import { copyFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { beforeEach, describe, expect, it } from 'vitest'
@@ -27,14 +25,14 @@ import type { Arena } from '../../src/core/arena.ts'
 import { KEY } from '../../src/core/key.ts'
 import { RmapItems } from '../../src/core/rmap-items.ts'
 import { Window } from '../../src/core/window.ts'
-import { Host, INDEX_NAMES, type IndexName, type Mm, openSource, stillClock } from '../../src/index.ts'
+import { openSource } from '../../src/images/index.ts'
+import { Host, INDEX_NAMES, type IndexName, type Mm, stillClock } from '../../src/index.ts'
 import { bareArena } from '../support/arena.ts'
-import { scratch } from '../support/files.ts'
 import { memoryOf } from '../support/inside.ts'
 import { random } from '../support/random.ts'
+import { PAGE } from '../support/world.ts'
 
 const DIST = fileURLToPath(new URL('../../dist/', import.meta.url))
-const PAGE = 4096
 /** What a guest unmaps; nobody writes to it or behind it. */
 const HOLE = { page: 1300, pages: 200 }
 
@@ -220,11 +218,10 @@ class Scene {
 }
 
 describe('a host with helpers', () => {
-  const run = (script: string, env: Record<string, string> = {}): ReturnType<typeof spawnSync> =>
+  const run = (script: string): ReturnType<typeof spawnSync> =>
     spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
       encoding: 'utf8',
       timeout: 30_000,
-      env: { ...process.env, PAGEFOLD_CORE: '', ...env },
     })
   const create = `
     const { Host } = await import(${JSON.stringify(`${DIST}index.js`)})
@@ -261,13 +258,12 @@ describe('a host with helpers', () => {
   })
 
   it('says so if one does not start', () => {
-    const dir = scratch()
-    copyFileSync(join(DIST, 'core.wasm'), join(dir, 'core.wasm'))
-    const { stdout } = run(`try {${create}} catch (error) { console.log(error.code, error.message) }`, {
-      PAGEFOLD_CORE: join(dir, 'core.wasm'),
-    })
-    expect(stdout).toMatch(
-      /^EAGAIN EAGAIN: a worker did not start: .*helper\.js.*: create the host without `workers`\n$/s,
+    const { stdout } = run(`
+      const threads = process.getBuiltinModule('node:worker_threads')
+      threads.Worker = class { constructor() { throw new Error('no thread left') } }
+      try {${create}} catch (error) { console.log(error.code, error.message) }`)
+    expect(stdout).toBe(
+      'EAGAIN EAGAIN: a worker did not start: no thread left: create the host without `workers`\n',
     )
   })
 

@@ -3,7 +3,17 @@
 import { describe, expect, it, vi } from 'vitest'
 import { type Clock, type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { ksmOf, memoryOf, objectsOf } from '../support/inside.ts'
-import { byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
+import {
+  byteAt,
+  counted,
+  errnoOf,
+  expectContent,
+  fill,
+  guest,
+  makeHost,
+  PAGE,
+  pokeByte,
+} from '../support/world.ts'
 
 /** The first and the last frame behind the first half of the host's memory. */
 function lowerHalf(host: Host): [number, number] {
@@ -20,16 +30,16 @@ describe('offline', () => {
     expect(host.frames).toMatchObject({ total: 8, free: 4 })
     for (let page = 0; page < 4; page++) {
       expect(mm.pfn(at + page * PAGE)).toBeGreaterThanOrEqual(end)
-      expect(mm.read(at + page * PAGE, PAGE)).toEqual(contentBytes(page + 1))
+      expectContent(mm, at + page * PAGE, page + 1)
     }
     host.audit()
     const more = mm.mmap(5 * PAGE)
-    expect(errnoOf(() => mm.write(more, new Uint8Array(5 * PAGE).fill(1)))).toBe('ENOMEM')
+    expect(errnoOf(() => fill(mm, more, 5, 1))).toBe('ENOMEM')
     expect(host.frames.free).toBe(0)
     host.audit()
     host.online(start, end)
     expect(host.frames).toMatchObject({ total: 16, free: 8 })
-    mm.write(more, new Uint8Array(5 * PAGE).fill(1))
+    fill(mm, more, 5, 1)
     expect(mm.read(more + 4 * PAGE, 1)).toEqual(Uint8Array.of(1))
     host.audit()
   })

@@ -1,7 +1,8 @@
 // The host for images, an image taken into it, and a later moment written over it.
 
 import { describe, expect, it } from 'vitest'
-import { hostFor, type Image, loadGuest, mergeImages, PagefoldError } from '../../src/index.ts'
+import { type Image, PagefoldError } from '../../src/index.ts'
+import { hostFor, loadGuest, mergeImages } from '../../src/lab/index.ts'
 import { writeMoment } from '../../src/lab/merge/write-moment.ts'
 
 const PAGE = 4096

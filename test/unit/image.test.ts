@@ -2,7 +2,8 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { formatOf, HEAD_BYTES, RAW } from '../../src/images/formats.ts'
-import { FORMAT_NAMES, type Image, openImage, PagefoldError } from '../../src/index.ts'
+import { FORMAT_NAMES, openImage } from '../../src/images/index.ts'
+import { type Image, PagefoldError } from '../../src/index.ts'
 import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 
 function bytesOf(image: Image): Buffer {

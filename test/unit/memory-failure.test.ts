@@ -4,7 +4,18 @@ import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { swapEntryOf } from '../../src/mm/page/pte.ts'
 import { memoryOf, pteOf } from '../support/inside.ts'
-import { byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
+import {
+  byteAt,
+  contentBytes,
+  counted,
+  errnoOf,
+  expectContent,
+  fill,
+  guest,
+  makeHost,
+  PAGE,
+  pokeByte,
+} from '../support/world.ts'
 
 describe('a broken frame', () => {
   it('that is free concerns nobody, and is never handed out', async () => {
@@ -20,7 +31,7 @@ describe('a broken frame', () => {
     expect(host.frames).toMatchObject({ total: 4, free: 1 })
     host.audit()
     const more = mm.mmap(2 * PAGE)
-    expect(errnoOf(() => mm.write(more, new Uint8Array(2 * PAGE).fill(1)))).toBe('ENOMEM')
+    expect(errnoOf(() => fill(mm, more, 2, 1))).toBe('ENOMEM')
     expect([freed, fresh]).not.toContain(mm.pfn(more))
     host.audit()
   })
@@ -236,7 +247,7 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
     const { host, mm, at, broken, other } = await chained()
     expect(host.memoryFailure(broken, { recover: true })).toEqual({ told: [], recovered: 2 })
     for (let page = 0; page < 5; page++) {
-      expect(mm.read(at + page * PAGE, PAGE)).toEqual(contentBytes(7))
+      expectContent(mm, at + page * PAGE, 7)
       expect(mm.pfn(at + page * PAGE)).not.toBe(broken)
     }
     expect(host.frame(other)).toMatchObject({ mapcount: 4, refcount: 4, mapping: { kind: 'ksm' } })

@@ -6,7 +6,17 @@ import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { swapEntryOf } from '../../src/mm/page/pte.ts'
 import type { RacePoint } from '../../src/mm/watch/tracepoints.ts'
 import { memoryOf, pteOf } from '../support/inside.ts'
-import { byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
+import {
+  byteAt,
+  contentBytes,
+  counted,
+  errnoOf,
+  expectContent,
+  guest,
+  makeHost,
+  PAGE,
+  pokeByte,
+} from '../support/world.ts'
 
 describe('a page of one mm', () => {
   it('keeps its bytes, its owner and its rights; its old frame is free', async () => {
@@ -29,7 +39,7 @@ describe('a page of one mm', () => {
       expect(host.frame(moved).flags).toContain('exclusive')
       expect(pteOf(mm, address) & 0xfff).toBe(flags)
       expect(host.frame(pfn)).toMatchObject({ refcount: 0, mapcount: 0, mapping: undefined, flags: [] })
-      expect(mm.read(address, PAGE)).toEqual(contentBytes(7 + page))
+      expectContent(mm, address, 7 + page)
       host.audit()
     }
     expect(host.frames.free).toBe(62)
@@ -248,7 +258,7 @@ describe.each(INDEX_NAMES)('a merged page, index %s', (index) => {
       expect(removed).toEqual([])
       expect(a.mm.pfn(a.at)).toBe(moved)
       expect(host.frame(k).refcount).toBe(0)
-      expect(late.mm.read(late.at, PAGE)).toEqual(contentBytes(7))
+      expectContent(late.mm, late.at, 7)
       host.audit()
       host.ksm.scan(2)
       expect(late.mm.pfn(late.at)).toBe(moved)

@@ -1,21 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { Host, type HostOptions, type Mm, PagefoldError, SecondaryMmu } from '../../src/index.ts'
+import { Host, type HostOptions, type Mm, SecondaryMmu } from '../../src/index.ts'
 import { memoryOf, objectsOf } from '../support/inside.ts'
-
-const PAGE = 4096
+import { errnoOf, fill, PAGE } from '../support/world.ts'
 
 async function host(options: Partial<HostOptions> = {}): Promise<Host> {
   return Host.create({ frames: 64, ...options })
-}
-
-function errnoOf(action: () => unknown): string {
-  try {
-    action()
-  } catch (error) {
-    expect(error).toBeInstanceOf(PagefoldError)
-    return (error as PagefoldError).code
-  }
-  throw new Error('nothing was thrown')
 }
 
 /** start..end in pages relative to the first vma, with flags, for eyes. */
@@ -77,12 +66,12 @@ describe('guest memory', () => {
     const machine = await host({ frames: 4 })
     const mm = machine.createMm()
     const at = mm.mmap(8 * PAGE)
-    expect(errnoOf(() => mm.write(at, new Uint8Array(8 * PAGE).fill(7)))).toBe('ENOMEM')
+    expect(errnoOf(() => fill(mm, at, 8, 7))).toBe('ENOMEM')
     expect(mm.read(at, 4 * PAGE).every((byte) => byte === 7)).toBe(true)
     expect(machine.frames.free).toBe(0)
     mm.munmap(at, 2 * PAGE)
     expect(machine.frames.free).toBe(2)
-    mm.write(at + 4 * PAGE, new Uint8Array(2 * PAGE).fill(8))
+    fill(mm, at + 4 * PAGE, 2, 8)
     expect(mm.read(at + 2 * PAGE, 1)).toEqual(Uint8Array.of(7))
     machine.audit()
   })
@@ -91,7 +80,7 @@ describe('guest memory', () => {
     const machine = await host({ frames: 1 })
     const mm = machine.createMm()
     const at = mm.mmap(PAGE)
-    mm.write(at, new Uint8Array(PAGE).fill(9))
+    fill(mm, at, 1, 9)
     mm.munmap(at, PAGE)
     const other = mm.mmap(PAGE)
     mm.write(other, Uint8Array.of(1))
@@ -135,7 +124,7 @@ describe('guest memory', () => {
     const machine = await host()
     const mm = machine.createMm()
     const at = mm.mmap(4 * PAGE)
-    mm.write(at, new Uint8Array(4 * PAGE).fill(5))
+    fill(mm, at, 4, 5)
     mm.madvise(at + PAGE, 2 * PAGE, 'MADV_DONTNEED')
     expect(machine.frames.free).toBe(62)
     expect(mm.read(at + PAGE, 2 * PAGE).every((byte) => byte === 0)).toBe(true)
@@ -235,7 +224,7 @@ describe('a host', () => {
     const machine = await host()
     const mm = machine.createMm()
     const at = mm.mmap(10 * PAGE)
-    mm.write(at, new Uint8Array(10 * PAGE).fill(3))
+    fill(mm, at, 10, 3)
     mm.madvise(at, 10 * PAGE, 'MADV_MERGEABLE')
     machine.ksm.set('run', 1)
     expect([4, 4, 4, 4].map((count) => machine.ksm.scanPages(count))).toEqual([4, 4, 2, 4])
@@ -266,7 +255,7 @@ describe('a host', () => {
     }
     const mm = machine.createMm({ name: 'guest' })
     const at = mm.mmap(3 * PAGE)
-    mm.write(at, new Uint8Array(3 * PAGE).fill(3))
+    fill(mm, at, 3, 3)
     mm.madvise(at, 3 * PAGE, 'MADV_MERGEABLE')
     machine.ksm.set('run', 1)
     machine.ksm.scan(2)
@@ -290,7 +279,7 @@ describe('a host', () => {
     const machine = await host()
     const mm = machine.createMm()
     const at = mm.mmap(2 * PAGE)
-    mm.write(at, new Uint8Array(2 * PAGE).fill(3))
+    fill(mm, at, 2, 3)
     mm.madvise(at, 2 * PAGE, 'MADV_MERGEABLE')
     const events: string[] = []
     mm.registerNotifier({
@@ -319,7 +308,7 @@ describe('a host', () => {
     const machine = await host()
     const mm = machine.createMm()
     const at = mm.mmap(2 * PAGE)
-    mm.write(at, new Uint8Array(2 * PAGE).fill(3))
+    fill(mm, at, 2, 3)
     mm.madvise(at, 2 * PAGE, 'MADV_MERGEABLE')
     machine.ksm.set('run', 1)
     machine.ksm.scan(2)

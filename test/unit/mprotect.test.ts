@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { PTE_WRITE } from '../../assembly/abi.ts'
 import { type Mm, memorySwapStore, type NotifierRange } from '../../src/index.ts'
 import { memoryOf, pteOf } from '../support/inside.ts'
-import { byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
+import { byteAt, counted, errnoOf, expectContent, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 const ranges = (mm: Mm): string[] =>
   [...mm.vmas].map(
@@ -161,7 +161,7 @@ describe('mprotect', () => {
     memoryOf(host).race = undefined
     host.audit()
     expect(errnoOf(() => pokeByte(mm, at, 1))).toBe('EFAULT')
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
   })
 
   it('tells notifiers of each part', async () => {

@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
-import { byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
+import { byteAt, counted, errnoOf, expectContent, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
 
 const contents = (mm: Mm, at: number, pages: number): number[] =>
   Array.from({ length: pages }, (_, page) => byteAt(mm, at + page * PAGE))
@@ -223,7 +223,7 @@ describe.each(INDEX_NAMES)('a merged range, index %s', (index) => {
     host.audit()
     hog.mm.exit()
     expect(contents(mm, mm.mremap(at, 3 * PAGE, 3 * PAGE, { address: at + 64 * PAGE }), 3)).toEqual([7, 7, 7])
-    expect(mm.read(at + 64 * PAGE, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at + 64 * PAGE, 7)
     host.audit()
   })
 })

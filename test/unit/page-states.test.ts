@@ -3,19 +3,10 @@
 
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  Host,
-  type HostOptions,
-  type Mm,
-  mergeImages,
-  openSources,
-  PAGE_STATES,
-  type PageState,
-  type PageStates,
-  pageStates,
-} from '../../src/index.ts'
-
-const PAGE = 4096
+import { openSources } from '../../src/images/index.ts'
+import { Host, type HostOptions, type Mm } from '../../src/index.ts'
+import { mergeImages, PAGE_STATES, type PageState, type PageStates, pageStates } from '../../src/lab/index.ts'
+import { fill, PAGE } from '../support/world.ts'
 
 /** A host and its mms, each with one mergeable range of pages filled with the bytes given (-1: never written). */
 async function hostWith(
@@ -27,7 +18,7 @@ async function hostWith(
   const ranges = contents.map((bytes, i) => {
     const mm = host.createMm(domains === undefined ? {} : { domain: domains[i]! })
     const address = mm.mmap(bytes.length * PAGE, { node: nodes?.[i] ?? 0 })
-    for (const [page, byte] of bytes.entries()) if (byte >= 0) fill(mm, address + page * PAGE, byte)
+    for (const [page, byte] of bytes.entries()) if (byte >= 0) fill(mm, address + page * PAGE, 1, byte)
     mm.madvise(address, bytes.length * PAGE, 'MADV_MERGEABLE')
     return { mm, address, pages: bytes.length }
   })
@@ -35,10 +26,6 @@ async function hostWith(
   host.ksm.set('run', 1)
   const look = (): PageStates => pageStates(host, ranges)
   return { host, ranges, look, names: () => namesOf(look()) }
-}
-
-function fill(mm: Mm, address: number, byte: number): void {
-  mm.write(address, new Uint8Array(PAGE).fill(byte))
 }
 
 function namesOf({ states }: PageStates): PageState[] {
@@ -72,7 +59,7 @@ describe('the state of a page', () => {
     host.ksm.scan(1)
     expect(names()).toEqual(['volatile', 'volatile', 'volatile'])
     host.ksm.scan(1)
-    fill(ranges[0]!.mm, ranges[0]!.address + 2 * PAGE, 9)
+    fill(ranges[0]!.mm, ranges[0]!.address + 2 * PAGE, 1, 9)
     host.ksm.scan(1)
     expect(names()).toEqual(['shared_within', 'shared_within', 'volatile'])
   })
@@ -80,7 +67,7 @@ describe('the state of a page', () => {
   it('is alone when the others have gone', async () => {
     const { host, ranges, look, names } = await hostWith([[1, 1]])
     host.ksm.scan(2)
-    fill(ranges[0]!.mm, ranges[0]!.address, 7)
+    fill(ranges[0]!.mm, ranges[0]!.address, 1, 7)
     host.ksm.scan(3)
     expect(names()).toEqual(['unique', 'alone'])
     expect([...look().groups]).toEqual([0, 1])
@@ -99,7 +86,7 @@ describe('the state of a page', () => {
   it('waits for an equal page that has only now come to be', async () => {
     const { host, ranges, look, names } = await hostWith([[1, 2]])
     host.ksm.scan(3)
-    fill(ranges[0]!.mm, ranges[0]!.address + PAGE, 1)
+    fill(ranges[0]!.mm, ranges[0]!.address + PAGE, 1, 1)
     host.ksm.scan(1)
     expect(names()).toEqual(['waiting', 'volatile'])
     expect([...look().groups]).toEqual([1, 0])
@@ -140,7 +127,7 @@ describe('the state of a page', () => {
     const seen: PageState[][] = []
     const expected: PageState[][] = []
     for (let scan = 0; scan < 40; scan++) {
-      fill(mm, address + PAGE, 100 + scan)
+      fill(mm, address + PAGE, 1, 100 + scan)
       const before = host.ksm.counters().pages_skipped
       host.ksm.scan(1)
       const skipped = host.ksm.counters().pages_skipped > before

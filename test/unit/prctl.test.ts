@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
-import { addRange, byteAt, contentBytes, counted, errnoOf, guest, makeHost, PAGE } from '../support/world.ts'
+import { addRange, byteAt, counted, errnoOf, expectContent, guest, makeHost, PAGE } from '../support/world.ts'
 
 const mergeable = (mm: { ksmStat(): { ksm_mergeable: string; ksm_merge_any: string } }): string => {
   const { ksm_mergeable, ksm_merge_any } = mm.ksmStat()
@@ -178,7 +178,7 @@ describe('replace, as exec does', () => {
       const at = addRange(fresh, [0xcf, 0xcf, 0xcf], { mergeable: false })
       host.ksm.scan(3)
       expect(fresh.ksmStat()).toMatchObject({ ksm_merging_pages: 3, ksm_merge_any: 'yes' })
-      expect(fresh.read(at, PAGE)).toEqual(contentBytes(0xcf))
+      expectContent(fresh, at, 0xcf)
       host.audit()
     }
   })

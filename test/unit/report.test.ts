@@ -5,19 +5,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  expectReportPath,
-  type Image,
-  mergeImages,
-  mergeReport,
-  openSources,
-  PAGE_STATES,
-  type PageState,
-  type PageStates,
-  pageStates,
-  type Report,
-  writeReport,
-} from '../../src/index.ts'
+import { openSources } from '../../src/images/index.ts'
+import type { Image } from '../../src/index.ts'
+import { mergeImages, PAGE_STATES, type PageState, type PageStates, pageStates } from '../../src/lab/index.ts'
+import { expectReportPath, mergeReport, type Report, writeReport } from '../../src/report/index.ts'
 import { answer, describeSharers, sharersOf } from '../../src/report/page/answer.ts'
 import { type Pages, unpack } from '../../src/report/page/page-map.ts'
 import { findPage } from '../../src/report/page/search.ts'

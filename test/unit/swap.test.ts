@@ -15,6 +15,7 @@ import {
   contentBytes,
   counted,
   errnoOf,
+  expectContent,
   guest,
   makeHost,
   PAGE,
@@ -79,8 +80,7 @@ describe.each(Object.keys(STORES))('a %s store', (kind) => {
     expect(host.frames.free).toBe(64)
     expect(memoryOf(host).swap.usage).toEqual({ used: 5, total: 16 })
     host.audit()
-    for (let page = 0; page < 5; page++)
-      expect(mm.read(at + page * PAGE, PAGE)).toEqual(contentBytes(page + 1))
+    for (let page = 0; page < 5; page++) expectContent(mm, at + page * PAGE, page + 1)
     expect(memoryOf(host).swap.usage.used).toBe(0)
     host.audit()
     host.close()
@@ -246,7 +246,7 @@ describe('the swap cache', () => {
     expect(memoryOf(host).frames.hasFlag(pfn, FRAME_DIRTY)).toBe(false)
     expect(host.reclaim(pfn)).toBeUndefined()
     expect(host.frames.free).toBe(64)
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
   })
 
   it('keeps what a device wrote to an unmapped page', async () => {
@@ -503,7 +503,7 @@ describe('a store that loses what it was given', () => {
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })
     mm.madvise(at, PAGE, 'MADV_PAGEOUT')
     expect(errnoOf(() => byteAt(mm, at))).toBe('EIO')
-    expect(mm.read(at, PAGE)).toEqual(contentBytes(7))
+    expectContent(mm, at, 7)
     host.audit()
   })
 

@@ -2,7 +2,9 @@
 // pages where the preset wants them, and what is refused.
 
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { openSource, PagefoldError, synthImage, synthImages, synthTruth } from '../../src/index.ts'
+import { openSource } from '../../src/images/index.ts'
+import { PagefoldError } from '../../src/index.ts'
+import { synthImage, synthImages, synthTruth } from '../../src/lab/index.ts'
 import { ContentFiller, POSITIONS, SAMPLE_STRIDE } from '../../src/synth/content.ts'
 import { KIND, KINDS, NEAR_PATCH } from '../../src/synth/plan.ts'
 import { decisions } from '../../src/synth/random.ts'

@@ -1,26 +1,17 @@
 // pagefold bench: merge throughput beside its peers.
 
 import { readFileSync } from 'node:fs'
-import { type Change, compare, NotComparable } from '../../../bench/macro/baseline.ts'
-import { type BenchResult, bench, Disagreement, type Spread, spread } from '../../../bench/macro/bench.ts'
+import { compare, NotComparable } from '../../../bench/macro/baseline.ts'
+import { bench, Disagreement } from '../../../bench/macro/bench.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
-import { DEFAULT_CHECKSUM, DEFAULT_INDEX, openSources, PAGE_SIZE } from '../../index.ts'
-import { benchReport } from '../../report/bench-report.ts'
+import { openSources } from '../../images/index.ts'
+import { DEFAULT_CHECKSUM, DEFAULT_INDEX, PAGE_SIZE } from '../../index.ts'
+import { type Spread, spread } from '../../lab/index.ts'
+import { type BenchResult, benchReport, type MetricChange } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
-import {
-  checksum,
-  given,
-  index,
-  integer,
-  json,
-  optionLines,
-  parse,
-  report,
-  value,
-  workers,
-} from '../options.ts'
+import { checksum, given, index, integer, json, optionLines, parse, value, workers } from '../options.ts'
 import { Progress } from '../progress.ts'
-import { saveReport } from '../save-report.ts'
+import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
 const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold')
@@ -182,9 +173,9 @@ function describeCurve({ pages, curve }: BenchResult): string {
   ].join('\n')
 }
 
-function describeChanges(changes: readonly Change[]): string {
-  const [{ over }] = changes as [Change]
-  const figure = ({ median, min, max }: Change['before']): string =>
+function describeChanges(changes: readonly MetricChange[]): string {
+  const [{ over }] = changes as [MetricChange]
+  const figure = ({ median, min, max }: MetricChange['before']): string =>
     `${median.toPrecision(3)} (${min.toPrecision(3)}..${max.toPrecision(3)})`
   return [
     bold(

@@ -1,25 +1,22 @@
 // pagefold hash: all checksums and indexes side by side.
 
-import { hashCosts, resampleCost, type Timing, USER_CHECKSUM } from '../../../bench/micro/hash.ts'
+import { hashCosts, resampleCost } from '../../../bench/micro/hash.ts'
+import { openSources } from '../../images/index.ts'
+import { CHECKSUM_NAMES, DEFAULT_SAMPLE_WORDS, INDEX_NAMES, PAGE_SIZE } from '../../index.ts'
 import {
   CHANGES,
-  CHECKSUM_NAMES,
   type ChecksumQuality,
   type Collisions,
   compareHashes,
-  DEFAULT_SAMPLE_WORDS,
-  INDEX_NAMES,
-  openSources,
-  PAGE_SIZE,
   type PageSet,
   type StrategyResult,
   WIDTHS,
-} from '../../index.ts'
-import { type HashReport, hashReport } from '../../report/hash-report.ts'
+} from '../../lab/index.ts'
+import { type HashReport, hashReport, type Timing, USER_CHECKSUM } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
-import { flag, integer, json, optionLines, parse, report, someOf, value } from '../options.ts'
+import { flag, integer, json, optionLines, parse, someOf, value } from '../options.ts'
 import { Progress } from '../progress.ts'
-import { saveReport } from '../save-report.ts'
+import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
 const DEFAULT_SOURCE = 'synth:demo'

@@ -1,24 +1,25 @@
 // pagefold scan: merge memory images as ksmd would, and say what came of it.
 
+import { FORMAT_NAMES, openSources } from '../../images/index.ts'
 import {
   expectStrategy,
-  FORMAT_NAMES,
   GUESTS_POLICIES,
   isKnob,
   KNOB_NAMES,
   type KnobName,
+  PAGE_SIZE,
+  parseKnob,
+  type StrategyOptions,
+} from '../../index.ts'
+import {
   type MergeProgress,
   type MergeResult,
   mergeImages,
-  mergeReport,
-  openSources,
-  PAGE_SIZE,
   type PageStates,
   pageStates,
-  parseKnob,
   type ScanRow,
-  type StrategyOptions,
-} from '../../index.ts'
+} from '../../lab/index.ts'
+import { mergeReport } from '../../report/index.ts'
 import { bold, bytes, type Column, count, listed, percent, plural, table } from '../format.ts'
 import {
   checksum,
@@ -31,13 +32,12 @@ import {
   oneOf,
   optionLines,
   parse,
-  report,
   value,
   values,
   workers,
 } from '../options.ts'
 import { Progress } from '../progress.ts'
-import { saveReport } from '../save-report.ts'
+import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
 const OPTIONS = {

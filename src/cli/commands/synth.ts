@@ -1,16 +1,16 @@
 // pagefold synth: write synthetic guests and the truth about them.
 
+import { PAGE_SIZE } from '../../index.ts'
 import {
   isSynthParameter,
   type MomentTruth,
-  PAGE_SIZE,
   parseSynthParameter,
   SYNTH_PARAMETERS,
   SYNTH_PRESETS,
   type SynthParameters,
   type SynthTruth,
   writeSynth,
-} from '../../index.ts'
+} from '../../lab/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { flag, given, integer, json, optionLines, parse, value, values } from '../options.ts'
 import { Progress } from '../progress.ts'

@@ -1,5 +1,6 @@
 // All checksums and indexes side by side: what they confuse, what they miss, and how a merge goes with each.
 
+import { expectOptions } from '../../errors.ts'
 import type { Image } from '../../image.ts'
 import { CHECKSUM_TRAITS, type ChecksumName, type ChecksumTraits, type IndexName } from '../../options.ts'
 import { type Convergence, converge } from './converge.ts'
@@ -61,10 +62,21 @@ export interface HashComparison {
   readonly strategies: readonly StrategyResult[]
 }
 
+const COMPARE_OPTIONS: Readonly<Record<keyof CompareOptions, true>> = {
+  images: true,
+  checksums: true,
+  indexes: true,
+  sampleWords: true,
+  pages: true,
+  rounds: true,
+  onProgress: true,
+}
+
 const SEED = 1
 
 /** Compares them. Nothing but the times depends on the machine, and on chance only what has a random seed. */
 export async function compareHashes(options: CompareOptions): Promise<HashComparison> {
+  expectOptions('compareHashes', options, COMPARE_OPTIONS)
   const families = FAMILIES.map((family) => () => Pages.ofFamily(family, options.pages, SEED))
   const ofImages = (): Promise<Pages> => Pages.ofImages('images', options.images, options.pages)
   const sets: PageSet[] = []

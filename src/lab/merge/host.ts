@@ -1,12 +1,13 @@
 // A host made for memory images, and an image taken into it: what everything here that merges some begins with.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { expectInteger, expectOneOf, PagefoldError } from '../../errors.ts'
-import { Host, MAX_WORKERS } from '../../host.ts'
+import { expectInteger, expectOneOf, expectOptions, PagefoldError } from '../../errors.ts'
+import { Host } from '../../host.ts'
+import { MAX_WORKERS } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
 import { type Clock, stillClock } from '../../ksm/clock.ts'
 import { GUESTS_POLICIES, type GuestsPolicy, type KnobName } from '../../ksm/tunables.ts'
-import { expectStrategy, type StrategyOptions } from '../../options.ts'
+import { chosenStrategy, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
 import type { MergedRange } from './sharing.ts'
 
 export interface ImageHostOptions extends StrategyOptions {
@@ -20,6 +21,14 @@ export interface ImageHostOptions extends StrategyOptions {
   readonly clock?: Clock
 }
 
+const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
+  guests: true,
+  workers: true,
+  knobs: true,
+  clock: true,
+  ...STRATEGY_OPTIONS,
+}
+
 /**
  * Makes a host with room for `pages` pages of images, its ksmd running and told nothing else than `options`; the caller
  * closes it. Throws PagefoldError: ENOMEM for more pages than an arena holds, EINVAL or ERANGE for a knob; TypeError or
@@ -28,7 +37,8 @@ export interface ImageHostOptions extends StrategyOptions {
 export async function hostFor(pages: number, options: ImageHostOptions = {}): Promise<Host> {
   const { index, checksum, checksumBits, seed, sampleWords, guests, workers } = options
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
-  expectStrategy(options)
+  expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
+  chosenStrategy(options)
   expectOneOf('guests', guests ?? 'running', GUESTS_POLICIES)
   expectInteger('workers', workers ?? 0, 0, MAX_WORKERS)
   const given = { index, checksum, checksumBits, seed, sampleWords, guests, workers }

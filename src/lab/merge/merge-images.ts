@@ -2,13 +2,13 @@
 // `pagefold scan` does, without its face.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { PagefoldError } from '../../errors.ts'
+import { expectOptions, PagefoldError } from '../../errors.ts'
 import type { Host, MetadataStats } from '../../host.ts'
 import type { Image, ImageFormat } from '../../image.ts'
 import { stillClock, systemClock } from '../../ksm/clock.ts'
 import type { Counters } from '../../ksm/stats.ts'
 import type { KnobName } from '../../ksm/tunables.ts'
-import type { ChecksumName, IndexName } from '../../options.ts'
+import { type ChecksumName, type IndexName, STRATEGY_OPTIONS } from '../../options.ts'
 import { hostFor, type ImageHostOptions, loadGuest } from './host.ts'
 import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 import { writeMoment } from './write-moment.ts'
@@ -59,6 +59,19 @@ export interface MergeResult {
   readonly sharing: Sharing
 }
 
+const MERGE_OPTIONS: Readonly<Record<keyof MergeOptions, true>> = {
+  images: true,
+  later: true,
+  scans: true,
+  scansAfter: true,
+  knobs: true,
+  guests: true,
+  workers: true,
+  onProgress: true,
+  inspect: true,
+  ...STRATEGY_OPTIONS,
+}
+
 /** Knobs a reader of the result wants to see in any case. */
 const REPORTED_KNOBS = ['max_page_sharing', 'use_zero_pages', 'smart_scan', 'merge_across_nodes'] as const
 
@@ -70,24 +83,22 @@ const MAX_SCANS = 1000
  * or RangeError for a strategy there is not.
  */
 export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
-  const { images } = options
-  const later = options.later ?? []
+  expectOptions('mergeImages', options, MERGE_OPTIONS)
+  const { images, later = [], scans, scansAfter, onProgress, inspect, ...hostOptions } = options
   expectSameShape(images, later)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
-  const host = await hostFor(pages, { ...options, clock: stillClock })
+  const host = await hostFor(pages, { ...hostOptions, clock: stillClock })
   try {
-    const guests = loadGuests(host, images, pages, options.onProgress)
+    const guests = loadGuests(host, images, pages, onProgress)
     const rows: ScanRow[] = []
-    const scan = (count: number | undefined): void => scanAndRecord(host, count, rows, options.onProgress)
-    scan(options.scans)
+    const scan = (count: number | undefined): void => scanAndRecord(host, count, rows, onProgress)
+    scan(scans)
     let written: number | undefined
     if (later.length > 0) {
-      written = writeMoment(guests, later, (done) =>
-        options.onProgress?.({ stage: 'write', done, of: pages }),
-      )
-      scan(options.scansAfter)
+      written = writeMoment(guests, later, (done) => onProgress?.({ stage: 'write', done, of: pages }))
+      scan(scansAfter)
     }
-    options.inspect?.(host, guests)
+    inspect?.(host, guests)
     return resultOf(host, guests, options, rows, written)
   } finally {
     host.close()

@@ -3,6 +3,7 @@
 
 import { FRAME_DIRTY, PAGE_SIZE } from '../../../assembly/abi.ts'
 import { expectBytes, expectInteger, mistake, outside } from '../../errors.ts'
+import { INSPECT, type InspectArguments, shown } from '../../inspect.ts'
 import { eachPage } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { HoldOptions } from './gup.ts'
@@ -71,6 +72,12 @@ export class Pin {
       this.held = false
       for (const pfn of this.pfns) this.memory.pins.remove(pfn, this.pinned)
     })
+  }
+
+  /** What console.log shows. @internal */
+  [INSPECT](...context: InspectArguments): string {
+    const { pfns, longterm, writable, held } = this
+    return shown('Pin', () => ({ pfns, longterm, writable, held }), context)
   }
 
   /** From the address pinned to the end of its last page. */

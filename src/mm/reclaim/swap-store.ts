@@ -1,8 +1,8 @@
 // Where swapped pages go: memory, or a file. A store moves pages and knows nothing of who they belong to.
 
-import { closeSync, openSync, readSync, writeSync } from 'node:fs'
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { expectInteger } from '../../errors.ts'
+import { files } from '../../platform.ts'
 import { MAX_SWAP_SLOTS } from '../page/pte.ts'
 
 /** Pages by slot. `read` and `write` throw if they cannot; a page read must be what was written there last. */
@@ -35,26 +35,27 @@ export function memorySwapStore(slots: number): SwapStore {
   }
 }
 
-/** A store in a file, which is made or overwritten. */
+/** A store in a file, which is made or overwritten. Throws ENOTSUP where there are no files. */
 export function fileSwapStore(path: string, slots: number): SwapStore {
   expectInteger('slots', slots, 1, MAX_SWAP_SLOTS)
-  const fd = openSync(path, 'w+')
+  const { fs } = files('fileSwapStore')
+  const fd = fs.openSync(path, 'w+')
   return {
     slots,
     read(slot, into) {
       for (let done = 0; done < PAGE_SIZE; ) {
-        const got = readSync(fd, into, done, PAGE_SIZE - done, slot * PAGE_SIZE + done)
+        const got = fs.readSync(fd, into, done, PAGE_SIZE - done, slot * PAGE_SIZE + done)
         if (got === 0) throw new Error(`${path} ends before slot ${slot}`)
         done += got
       }
     },
     write(slot, from) {
       for (let done = 0; done < PAGE_SIZE; ) {
-        done += writeSync(fd, from, done, PAGE_SIZE - done, slot * PAGE_SIZE + done)
+        done += fs.writeSync(fd, from, done, PAGE_SIZE - done, slot * PAGE_SIZE + done)
       }
     },
     close() {
-      closeSync(fd)
+      fs.closeSync(fd)
     },
   }
 }

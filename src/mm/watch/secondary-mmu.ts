@@ -4,6 +4,7 @@
 // Linux: the retry protocol of mmu_interval_read_begin() and of KVM's mmu_invalidate_retry()
 
 import { brokenInvariant, PagefoldError } from '../../errors.ts'
+import { INSPECT, type InspectArguments, shown } from '../../inspect.ts'
 import { allows, handleMmFault } from '../fault/fault.ts'
 import type { Mm } from '../mm.ts'
 import { addressOf, expectAddress, hex, vpnOf } from '../model/address.ts'
@@ -90,6 +91,16 @@ export class SecondaryMmu implements Notifier {
       this.mm.unregisterNotifier(this)
       this.translations.clear()
     })
+  }
+
+  /** What console.log shows. @internal */
+  [INSPECT](...context: InspectArguments): string {
+    const { mm, translations, active } = this
+    return shown(
+      'SecondaryMmu',
+      () => ({ mm: mm.name, translations: translations.size, masked: active.length }),
+      context,
+    )
   }
 
   /** The frame behind a virtual page that the mirror does not know, or not for this access. */

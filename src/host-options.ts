@@ -1,0 +1,128 @@
+// What a host can be created with: the options, what is taken where one is left out, and what is refused.
+
+import { MAX_MAPPINGS } from './core/arena.ts'
+import type { ArenaStrategy } from './core/strategy.ts'
+import { expectBoolean, expectInteger, expectOneOf, expectOptions } from './errors.ts'
+import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
+import {
+  GUESTS_POLICIES,
+  type GuestsPolicy,
+  SMART_SCAN_POLICIES,
+  type SmartScanPolicy,
+} from './ksm/tunables.ts'
+import { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
+import {
+  type ChecksumName,
+  chosenStrategy,
+  DEFAULT_CHECKSUM,
+  DEFAULT_INDEX,
+  type IndexName,
+  STRATEGY_OPTIONS,
+  type StrategyOptions,
+} from './options.ts'
+
+export interface HostOptions extends StrategyOptions {
+  /** Page frames of 4096 bytes, for guests. Untouched ones cost nothing. */
+  readonly frames: number
+  /** Page mappings there must be room for, over all mms. Default: four a frame. */
+  readonly mappings?: number
+  /** NUMA nodes the frames are spread over. Default: 1. */
+  readonly numaNodes?: number
+  /** Time, as ksmd sees it. Default: the machine's. */
+  readonly clock?: Clock
+  /** When a write may go to a page that was shared (mm/fault/cow.ts). Default: `anon_exclusive`, as Linux since 5.18. */
+  readonly cowPolicy?: CowPolicy
+  /** Turn a merged page with a single mapping back into an ordinary one when it is written to. Default: false. */
+  readonly reuseKsm?: boolean
+  /** What smart_scan=1 means (ksm/smart-scan.ts). Default: `linux`. */
+  readonly smartScan?: SmartScanPolicy
+  /**
+   * `running`: a page must keep still from one scan to the next before it is searched for, as Linux has it. `still`: the
+   * guests are stopped, so that the first scan merges what would take two. Default: `running`.
+   */
+  readonly guests?: GuestsPolicy
+  /** May mms with a `domain` use the zero page that all share (under use_zero_pages)? Default: false. */
+  readonly zeroPagesAcrossDomains?: boolean
+  /**
+   * Threads beside the caller's that take checksums of the pages a scan is about to visit. What is merged and counted
+   * does not depend on them, only the time (and, when metadata runs out, how far a scan comes). They work in batches of
+   * 512 pages and more, and end with `close`. More of them than idle processors slow the scan down. Default: 0.
+   */
+  readonly workers?: number
+  /**
+   * The core's binary, `core.wasm` of this very version, from elsewhere: a URL, a compiled module, or its
+   * bytes (Uint8Array, ArrayBuffer). For pages that allow no code but what they can name. Default: the one in the code.
+   */
+  readonly wasm?: object
+}
+
+/** The choices a host was made with that are no knobs of Linux. */
+export type HostPolicy = Required<
+  Pick<HostOptions, 'cowPolicy' | 'guests' | 'reuseKsm' | 'smartScan' | 'workers' | 'zeroPagesAcrossDomains'>
+>
+
+/** What a host is made of, with nothing left open. */
+export interface HostPlan {
+  readonly frames: number
+  readonly mappings: number
+  readonly numaNodes: number
+  readonly index: IndexName
+  readonly checksum: ChecksumName
+  readonly strategy: ArenaStrategy
+  readonly policy: HostPolicy
+  readonly clock: Clock
+  readonly wasm: object | undefined
+}
+
+/** Most helper threads that a host takes. */
+export const MAX_WORKERS = 64
+const HOST_OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
+  frames: true,
+  mappings: true,
+  numaNodes: true,
+  clock: true,
+  cowPolicy: true,
+  reuseKsm: true,
+  smartScan: true,
+  guests: true,
+  zeroPagesAcrossDomains: true,
+  workers: true,
+  wasm: true,
+  ...STRATEGY_OPTIONS,
+}
+
+const MAX_FRAMES = 2 ** 20
+const MAX_NUMA_NODES = 16
+
+/** Checks the options of Host.create and fills in what they leave open. Throws TypeError or RangeError. */
+export function expectHostOptions(options: HostOptions): HostPlan {
+  expectOptions('Host.create', options, HOST_OPTIONS)
+  const frames = expectInteger('frames', options.frames, 1, MAX_FRAMES)
+  return {
+    frames,
+    mappings: expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAX_MAPPINGS),
+    numaNodes: expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES)),
+    index: options.index ?? DEFAULT_INDEX,
+    checksum: options.checksum ?? DEFAULT_CHECKSUM,
+    strategy: chosenStrategy(options),
+    policy: expectPolicy(options),
+    clock: expectClock(options.clock ?? systemClock),
+    wasm: options.wasm,
+  }
+}
+
+function expectPolicy(options: HostOptions): HostPolicy {
+  return {
+    cowPolicy: expectOneOf('cowPolicy', options.cowPolicy ?? 'anon_exclusive', COW_POLICIES),
+    reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
+    guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
+    smartScan: expectOneOf('smartScan', options.smartScan ?? 'linux', SMART_SCAN_POLICIES),
+    workers: expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS),
+    zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
+  }
+}
+
+/** Four a frame, as long as that leaves most of a 4 GiB arena to frames. */
+function defaultMappings(frames: number): number {
+  return Math.min(4 * frames + 4096, Math.max(frames + 4096, 2 ** 21))
+}

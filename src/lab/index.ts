@@ -1,0 +1,48 @@
+// The door `pagefold/lab`: images merged as a whole and looked at page by page, checksums side by side, synthetic guests.
+
+export type { BestResult, SharingTruth } from '../synth/counts.ts'
+export type { ExpectedKsmd } from '../synth/expected-ksmd.ts'
+export type { SynthOptions } from '../synth/guests.ts'
+export { type SynthImageOptions, synthImage, synthImages } from '../synth/images.ts'
+export {
+  isParameter as isSynthParameter,
+  PARAMETERS as SYNTH_PARAMETERS,
+  parseParameter as parseSynthParameter,
+  type SynthParameters,
+} from '../synth/parameters.ts'
+export { PRESETS as SYNTH_PRESETS, type SynthPreset } from '../synth/presets.ts'
+export {
+  type ImageTruth,
+  type MomentTruth,
+  type Sink,
+  type SurveyHooks,
+  SYNTH_VERSION,
+  type SynthTruth,
+  synthTruth,
+  type TruthOptions,
+} from '../synth/truth.ts'
+export { type WriteOptions, writeSynth } from '../synth/write.ts'
+export {
+  type ChecksumQuality,
+  type CompareOptions,
+  compareHashes,
+  type HashComparison,
+  type PageSet,
+  type StrategyResult,
+} from './hash/compare.ts'
+export type { Convergence } from './hash/converge.ts'
+export { CHANGES, type Change, type Collisions, type Missed, WIDTHS } from './hash/quality.ts'
+export type { Touched } from './hash/traits.ts'
+export { median, type Spread, spread } from './median.ts'
+export { type BestPossible, bestPossible } from './merge/best.ts'
+export { hostFor, type ImageHostOptions, loadGuest } from './merge/host.ts'
+export {
+  type MergeOptions,
+  type MergeProgress,
+  type MergeResult,
+  mergeImages,
+  type ScanRow,
+} from './merge/merge-images.ts'
+export { type MergedRange, type Sharing, sharingOf } from './merge/sharing.ts'
+export { PAGE_STATES, type PageState } from './states/page-state.ts'
+export { type PageStates, pageStates } from './states/page-states.ts'

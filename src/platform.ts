@@ -1,0 +1,80 @@
+// What the platform gives beside the language: a processor clock, threads, files, a hash. One build of the engine runs in
+// Node, Bun, Deno and browsers; so nothing is imported, everything is looked up here when it is needed, and what is not
+// there is said in the words of whoever asked for it.
+
+import { PagefoldError } from './errors.ts'
+
+/** Modules of Node's that Bun and Deno have too, and browsers have not. */
+interface Builtins {
+  readonly 'node:crypto': typeof import('node:crypto')
+  readonly 'node:fs': typeof import('node:fs')
+  readonly 'node:path': typeof import('node:path')
+  readonly 'node:worker_threads': typeof import('node:worker_threads')
+}
+
+export interface Files {
+  readonly fs: Builtins['node:fs']
+  readonly path: Builtins['node:path']
+}
+
+/** One of the platform's modules, undefined if it has none of this name. */
+function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] | undefined {
+  return globalThis.process?.getBuiltinModule?.(name) as Builtins[Name] | undefined
+}
+
+/** Files and what their names are made of. Throws ENOTSUP, naming `who` wanted them, where there are none. */
+export function files(who: string): Files {
+  const [fs, path] = [builtin('node:fs'), builtin('node:path')]
+  return fs !== undefined && path !== undefined ? { fs, path } : missing(who, 'files')
+}
+
+/** Cryptographic hashes that come at once. Throws ENOTSUP, naming `who` wanted them, where they come only later. */
+export function hashes(who: string): Builtins['node:crypto'] {
+  return builtin('node:crypto') ?? missing(who, 'SHA-256 that does not have to be waited for')
+}
+
+function missing(who: string, what: string): never {
+  throw new PagefoldError('ENOTSUP', `${who} needs ${what}, as Node, Bun and Deno have: there is none here`)
+}
+
+/** Milliseconds of processor time this process has spent; where nobody counts it, milliseconds. */
+export function cpuTime(): number {
+  const usage = globalThis.process?.cpuUsage?.()
+  return usage === undefined ? performance.now() : (usage.user + usage.system) / 1000
+}
+
+/**
+ * Runs a program, a classic script, on a thread of its own, with `data` for it to look at, and resolves when it says that it is ready. The
+ * thread keeps no process alive. Rejects with what kept it from starting. How a program finds its data: core/helper.ts.
+ */
+export function startThread(program: string, data: unknown): Promise<void> {
+  const threads = builtin('node:worker_threads')
+  return new Promise((resolve, reject) => {
+    if (threads !== undefined) {
+      // Not with the flags of the process: some are for its main program alone, and refused.
+      const worker = new threads.Worker(program, { eval: true, workerData: data, execArgv: [] })
+      worker.unref()
+      worker.once('message', () => resolve())
+      worker.once('error', reject)
+      return
+    }
+    const url = URL.createObjectURL(new Blob([program], { type: 'text/javascript' }))
+    const worker = new Worker(url)
+    const settled = (settle: () => void): void => {
+      URL.revokeObjectURL(url)
+      settle()
+    }
+    worker.addEventListener('message', () => settled(resolve), { once: true })
+    worker.addEventListener('error', ({ message }) =>
+      settled(() => reject(new Error(message || 'the page does not allow it'))),
+    )
+    worker.postMessage(data)
+  })
+}
+
+/** Are two stretches of as many bytes equal? */
+export function sameBytes(bytes: Uint8Array, others: Uint8Array): boolean {
+  // Where there is a Buffer it is ten times as fast as a loop.
+  if (globalThis.Buffer !== undefined) return Buffer.compare(bytes, others) === 0
+  return bytes.every((byte, at) => byte === others[at])
+}

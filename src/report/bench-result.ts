@@ -1,0 +1,114 @@
+// What `pagefold bench` comes to, as it prints it with --json and as its report is made from.
+
+import type { Spread } from '../lab/median.ts'
+import type { BestPossible } from '../lab/merge/best.ts'
+import type { ChecksumName, IndexName } from '../options.ts'
+
+export interface Machine {
+  readonly processor: string
+  readonly cores: number
+  readonly memory_bytes: number
+  readonly kernel: string
+}
+
+export interface Versions {
+  readonly pagefold: string
+  readonly node: string
+  readonly v8: string
+}
+
+export interface MergeCounters {
+  readonly pages_shared: number
+  readonly pages_sharing: number
+  readonly pages_unshared: number
+  readonly pages_volatile: number
+}
+
+export interface PeerResult {
+  /** Medians over the trials, per page of input. */
+  readonly converge_ns_per_page: number
+  readonly rescan_ns_per_page: number
+  readonly samples: readonly { readonly converge_ns_per_page: number; readonly rescan_ns_per_page: number }[]
+}
+
+export interface BenchResult {
+  readonly pages: number
+  readonly sources: readonly string[]
+  readonly machine: Machine
+  readonly versions: Versions
+  readonly index: IndexName
+  readonly checksum: ChecksumName
+  /** Threads that hashed ahead of pagefold's scan; every other peer has one thread. */
+  readonly workers: number
+  /** SHA-256 of the images, one after the other. */
+  readonly input_digest: string
+  /** Of who shares with whom: the same for every peer, or the bench fails. */
+  readonly digest: string
+  readonly counters: MergeCounters
+  readonly peers: Readonly<Record<string, PeerResult | { readonly unavailable: string }>>
+  /** Time to converge over pagefold's. */
+  readonly ratios: Readonly<Record<string, number>>
+  /** What one scan of guests that hold still comes to; absent if `pagefold-still` was not among the peers. */
+  readonly still?: StillResult
+  /** How pagefold gets there. */
+  readonly curve: CurveResult
+}
+
+/** pagefold told that the guests hold still, after it has read each page once. */
+export interface StillResult {
+  readonly scanned_bytes: number
+  readonly bytes_saved: number
+  /** Share of what no merging of pages can surpass; 1 where there is nothing to save. */
+  readonly of_best: number
+  /** ksmd's time until it has merged the same over this one's, trial by trial; null without ksmd. */
+  readonly linux_over: Spread | null
+  /** The same in processor time on both sides: ksmd's is known in no other, so on a busy machine only this is fair. */
+  readonly linux_over_cpu: Spread | null
+  /** The curve, of one run. */
+  readonly points: readonly CurvePoint[]
+}
+
+/** `[bytes scanned, processor time in ms, bytes saved]`, all since the beginning. */
+export type CurvePoint = readonly [number, number, number]
+
+/** What a curve comes to. */
+export interface CurveFigures {
+  /** Until nine tenths of the best possible are saved; null if they never are. */
+  readonly scanned_bytes_to_90: number | null
+  readonly cpu_ms_to_90: number | null
+  /** Mean share of the best possible that was saved, over three full scans: 1 would be everything before the first. */
+  readonly area: number
+}
+
+/** All runs of the curve. */
+export interface CurveResult {
+  /** What no merging of pages can surpass. */
+  readonly best: BestPossible
+  readonly bytes_saved: number
+  readonly metadata_bytes: number
+  /** Bytes saved less pagefold's own records. */
+  readonly net_profit: number
+  /** Medians of the runs. */
+  readonly scanned_bytes_to_90: number | null
+  readonly cpu_ms_to_90: number | null
+  readonly area: number
+  /** Processor time of a full scan that finds nothing. */
+  readonly rescan_cpu_ms: number
+  readonly samples: readonly (CurveFigures & {
+    readonly rescan_cpu_ms: number
+    readonly points: readonly CurvePoint[]
+  })[]
+}
+
+/** One figure of two runs, compared. */
+export interface MetricChange {
+  readonly metric: string
+  /** What the times were divided by; null if the runs have no peer in common. */
+  readonly over: string | null
+  readonly before: Spread
+  readonly after: Spread
+  /** Of the medians: 0.1 is ten per cent more time. */
+  readonly change: number
+  /** `slower` and `faster`: all trials of one run are beyond all of the other. */
+  readonly verdict: 'same' | 'slower' | 'faster' | 'too few trials'
+}

@@ -1,0 +1,30 @@
+// The door `pagefold/report`: pages to look at, made of what merges, benches and comparisons came to.
+
+export { benchReport } from './bench-report.ts'
+export type {
+  BenchResult,
+  CurveFigures,
+  CurvePoint,
+  CurveResult,
+  Machine,
+  MergeCounters,
+  MetricChange,
+  PeerResult,
+  StillResult,
+  Versions,
+} from './bench-result.ts'
+export { type HashCost, type HashReport, hashReport, type Timing, USER_CHECKSUM } from './hash-report.ts'
+export { mergeReport } from './merge-report.ts'
+export type {
+  BarsSection,
+  FiguresSection,
+  LinesSection,
+  MapSection,
+  PageMap,
+  Report,
+  Section,
+  Series,
+  TableSection,
+  Unit,
+} from './section.ts'
+export { expectReportPath, renderReport, writeReport } from './write-report.ts'

@@ -11,16 +11,8 @@ export {
   type SynthParameters,
 } from '../synth/parameters.ts'
 export { PRESETS as SYNTH_PRESETS, type SynthPreset } from '../synth/presets.ts'
-export {
-  type ImageTruth,
-  type MomentTruth,
-  type Sink,
-  type SurveyHooks,
-  SYNTH_VERSION,
-  type SynthTruth,
-  synthTruth,
-  type TruthOptions,
-} from '../synth/truth.ts'
+export type { ImageTruth, MomentTruth, Sink, SurveyHooks } from '../synth/survey.ts'
+export { SYNTH_VERSION, type SynthTruth, synthTruth, type TruthOptions } from '../synth/truth.ts'
 export { type WriteOptions, writeSynth } from '../synth/write.ts'
 export {
   type ChecksumQuality,

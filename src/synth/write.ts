@@ -3,15 +3,8 @@
 
 import { expectOptions, PagefoldError } from '../errors.ts'
 import { type Files, files } from '../platform.ts'
-import {
-  type Sink,
-  type SurveyHooks,
-  type SynthTruth,
-  surveyOf,
-  synthTruth,
-  TRUTH_OPTIONS,
-  type TruthOptions,
-} from './truth.ts'
+import type { Sink, SurveyHooks } from './survey.ts'
+import { type SynthTruth, surveyOf, synthTruth, TRUTH_OPTIONS, type TruthOptions } from './truth.ts'
 
 export const TRUTH_FILE = 'truth.json'
 

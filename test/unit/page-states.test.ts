@@ -4,7 +4,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { openSources } from '../../src/images/index.ts'
-import { Host, type HostOptions, type Mm } from '../../src/index.ts'
+import { Host, type HostOptions } from '../../src/index.ts'
 import { mergeImages, PAGE_STATES, type PageState, type PageStates, pageStates } from '../../src/lab/index.ts'
 import { fill, PAGE } from '../support/world.ts'
 

@@ -2,6 +2,7 @@
 // `npm run bench:cold -- IMAGE...`. Merge
 // throughput beside its peers is `pagefold bench`.
 
+import { PagefoldError } from '../src/index.ts'
 import { coldStart } from './macro/cold.ts'
 import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
@@ -10,29 +11,35 @@ import { type MicroResult, runGroup } from './micro/suite.ts'
 const [what, ...args] = process.argv.slice(2)
 const smoke = args.includes('--smoke')
 
-if (what === 'micro') {
-  for (const group of await microGroups(smoke)) {
-    console.log(group.name)
-    for (const result of runGroup(group, smoke)) console.log(`  ${describe(result)}`)
+try {
+  if (what === 'micro') {
+    for (const group of await microGroups(smoke)) {
+      console.log(group.name)
+      for (const result of await runGroup(group, smoke)) console.log(`  ${describe(result)}`)
+    }
+  } else if (what === 'cold' && args.length > 0) {
+    const { pagefold_ms, native_ms, ratio } = coldStart(args, 9)
+    console.log(
+      `pagefold scan ${pagefold_ms.toFixed(0)} ms, native ${native_ms.toFixed(0)} ms, ratio ${ratio.toFixed(2)}`,
+    )
+  } else if (what === 'memory') {
+    const { sum, compare, checksums } = await memorySpeed(smoke)
+    console.log(`adding up a cold page, in C      ${sum.toFixed(0)} ns`)
+    for (const [name, ns] of Object.entries(checksums)) {
+      console.log(`${name.padEnd(32)} ${ns.toFixed(0)} ns, ${((100 * sum) / ns).toFixed(0)} % of that speed`)
+    }
+    const { native, pagefold } = compare
+    console.log(`memcmp of two cold equal pages   ${native.toFixed(0)} ns`)
+    console.log(
+      `comparePages                     ${pagefold.toFixed(0)} ns, ${(pagefold / native).toFixed(2)} times as long`,
+    )
+  } else {
+    console.error('usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE...')
+    process.exitCode = 2
   }
-} else if (what === 'cold' && args.length > 0) {
-  const { pagefold_ms, native_ms, ratio } = coldStart(args, 9)
-  console.log(
-    `pagefold scan ${pagefold_ms.toFixed(0)} ms, native ${native_ms.toFixed(0)} ms, ratio ${ratio.toFixed(2)}`,
-  )
-} else if (what === 'memory') {
-  const { sum, compare, checksums } = await memorySpeed(smoke)
-  console.log(`adding up a cold page, in C      ${sum.toFixed(0)} ns`)
-  for (const [name, ns] of Object.entries(checksums)) {
-    console.log(`${name.padEnd(32)} ${ns.toFixed(0)} ns, ${((100 * sum) / ns).toFixed(0)} % of that speed`)
-  }
-  const { native, pagefold } = compare
-  console.log(`memcmp of two cold equal pages   ${native.toFixed(0)} ns`)
-  console.log(
-    `comparePages                     ${pagefold.toFixed(0)} ns, ${(pagefold / native).toFixed(2)} times as long`,
-  )
-} else {
-  console.error('usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE...')
+} catch (error) {
+  if (!(error instanceof PagefoldError)) throw error
+  console.error(`pagefold: ${error.message}`)
   process.exitCode = 2
 }
 

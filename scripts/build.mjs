@@ -14,6 +14,15 @@ import { shipTypes } from './types.mjs'
 /** Packages that go into the code: whoever installs pagefold installs nothing else. */
 const BUNDLED = ['fflate']
 
+/** Files of dist beside the doors and the commands. One for the engine: what calls what should lie together. */
+const CHUNKS = [
+  {
+    name: 'engine',
+    test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/]|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,
+  },
+  { name: 'synthetic', test: /[\\/](src[\\/]synth[\\/]|dist[\\/]synth\.wasm)/ },
+]
+
 const clean = process.argv.includes('--clean')
 if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
 
@@ -49,6 +58,7 @@ async function bundle() {
     sourcemap: true,
     entryFileNames: '[name].js',
     chunkFileNames: '[name].js',
+    codeSplitting: { groups: CHUNKS },
   })
 }
 

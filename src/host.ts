@@ -73,7 +73,10 @@ export class Host {
     this.policy = policy
     this.index = index
     this.checksum = checksum
-    this.counts = live({ free: () => memory.frames.free, total: () => memory.frames.total })
+    this.counts = live({
+      free: () => this.look(() => this.memory.frames.free),
+      total: () => this.look(() => this.memory.frames.total),
+    })
   }
 
   /**
@@ -135,7 +138,7 @@ export class Host {
 
   /** Capacity, in frames: figures that are always of now. */
   get frames(): FrameCounts {
-    return this.look(() => this.counts)
+    return this.counts
   }
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */

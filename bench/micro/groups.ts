@@ -1,12 +1,12 @@
 // What is measured in the small: the pieces of one page's visit, and the boundary between TypeScript and the core.
 
-import xxhash from 'xxhash-wasm'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { Arena } from '../../src/core/arena.ts'
 import { BareTree } from '../../src/core/bare-tree.ts'
 import { FrameTable } from '../../src/core/frame-table.ts'
 import { hasher } from '../../src/core/hasher.ts'
 import { CHECKSUM_NAMES, type ChecksumName, expectStrategy } from '../../src/index.ts'
+import { optional } from '../optional.ts'
 import { guestMemory } from './memory.ts'
 import type { MicroCase, MicroGroup } from './suite.ts'
 
@@ -76,7 +76,7 @@ async function comparison(coldPages: number): Promise<MicroGroup> {
 }
 
 async function checksums(coldPages: number): Promise<MicroGroup> {
-  const { h64Raw } = await xxhash()
+  const { h64Raw } = await (await optional('xxhash-wasm'))()
   const cases: MicroCase[] = []
   for (const name of CHECKSUM_NAMES) {
     const arena = await arenaWith(coldPages, name)

@@ -32,7 +32,7 @@ export async function hashCosts(options: HashCostOptions): Promise<HashCost[]> {
     if (checksum !== USER_CHECKSUM) pages.use(strategyOf(checksum, options.sampleWords))
     const hash =
       checksum === USER_CHECKSUM ? (page: number) => Number(user(views[page]!) & 0xffn) : pages.hasher()
-    costs.push({ checksum, ...hotAndCold(hash, options.seconds) })
+    costs.push({ checksum, ...(await hotAndCold(hash, options.seconds)) })
   }
   return costs
 }
@@ -43,10 +43,14 @@ export async function resampleCost(sampleWords: number, seconds: number): Promis
   pages.use(strategyOf('sampled', sampleWords))
   const { firstPfn } = pages.arena
   const resample = resampler(pages.arena, sampleWords, Math.min(WORDS_PER_PAGE, Math.ceil(sampleWords * 1.5)))
-  return hotAndCold((page) => resample(firstPfn + page), seconds).cold
+  const { cold } = await hotAndCold((page) => resample(firstPfn + page), seconds)
+  return cold
 }
 
-function hotAndCold(hash: (page: number) => number, seconds: number): { hot: Timing; cold: Timing } {
+async function hotAndCold(
+  hash: (page: number) => number,
+  seconds: number,
+): Promise<{ hot: Timing; cold: Timing }> {
   let at = 0
   const cases: MicroCase[] = [
     { name: 'hot', bytes: PAGE_SIZE, run: () => hash(0) },
@@ -59,7 +63,7 @@ function hotAndCold(hash: (page: number) => number, seconds: number): { hot: Tim
       },
     },
   ]
-  const [hot, cold] = runGroup({ name: 'hash', cases }, false, seconds)
+  const [hot, cold] = await runGroup({ name: 'hash', cases }, false, seconds)
   return { hot: timing(hot!), cold: timing(cold!) }
 }
 

@@ -1,6 +1,7 @@
 // Micro benchmarks with Benchmark.js: how a case is written, run and shown. Only the figures of one run compare.
 
-import Benchmark from 'benchmark'
+import type Benchmark from 'benchmark'
+import { optional } from '../optional.ts'
 
 export interface MicroCase {
   readonly name: string
@@ -29,9 +30,13 @@ export interface MicroResult {
 const DEFAULT_SECONDS = 1
 
 /** `smoke`: as short as can be, to see that nothing has rotted. `seconds`: how long each case is measured, about. */
-export function runGroup(group: MicroGroup, smoke: boolean, seconds = DEFAULT_SECONDS): MicroResult[] {
+export async function runGroup(
+  group: MicroGroup,
+  smoke: boolean,
+  seconds = DEFAULT_SECONDS,
+): Promise<MicroResult[]> {
   const results: MicroResult[] = []
-  const suite = new Benchmark.Suite()
+  const suite = new (await optional('benchmark')).Suite()
   let sink = 0
   const timing = smoke
     ? { minSamples: 2, maxTime: 0.01, minTime: 0.001 }

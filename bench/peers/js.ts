@@ -2,8 +2,8 @@
 
 import { Buffer } from 'node:buffer'
 import { readFileSync } from 'node:fs'
-import xxhash from 'xxhash-wasm'
 import { PAGE_SIZE } from '../../src/index.ts'
+import { optional, packageUnavailable } from '../optional.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
 interface MergedContent {
@@ -14,10 +14,10 @@ interface MergedContent {
 export const js: Peer = {
   name: 'js',
 
-  unavailable: () => undefined,
+  unavailable: () => packageUnavailable('xxhash-wasm'),
 
   async run({ images, pages, maxPageSharing }: Task): Promise<Trial> {
-    const { h64Raw } = await xxhash()
+    const { h64Raw } = await (await optional('xxhash-wasm'))()
     const memory = Buffer.concat(images.map((path) => readFileSync(path)))
     const checksums = new Array<bigint>(pages).fill(0n)
     const places = Uint32Array.from({ length: pages }, (_, page) => page)

@@ -18,6 +18,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PAGE_SIZE } from '../../src/index.ts'
+import { packageUnavailable } from '../optional.ts'
 
 const SYSFS = '/sys/kernel/mm/ksm'
 const LOCK = join(tmpdir(), 'pagefold-ksmd.lock')
@@ -47,7 +48,7 @@ export function ksmdUnavailable(): string | undefined {
   try {
     loadLibc()
   } catch (error) {
-    return `koffi, an optional dependency, does not load: ${(error as Error).message.split('\n')[0]}`
+    return packageUnavailable('koffi') ?? `koffi does not load: ${(error as Error).message.split('\n')[0]}`
   }
   return undefined
 }

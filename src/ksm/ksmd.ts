@@ -35,6 +35,7 @@ export class Ksm {
   readonly batch: Batch
   private readonly daemon: Daemon
 
+  /** @internal */
   constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
     const state = new KsmState(memory, options)
     this.state = state

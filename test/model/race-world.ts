@@ -78,7 +78,7 @@ export class World {
     this.scarce = program.options.mappings !== undefined
     this.starved = this.scarce
     host.ksm.set('run', 1)
-    const { memory } = host
+    const memory = memoryOf(host)
     if (this.actions.length > 0) memory.race = (point, mm) => this.race(point, mm)
     if (this.failures.length > 0) memory.frames.failAlloc = () => this.failNext()
   }

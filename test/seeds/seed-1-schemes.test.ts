@@ -79,7 +79,8 @@ describe('seed 1, older schemes', () => {
 
   it('T1-6 (1.1, 1.4, 1.8, 1.10): so it does through random families, and every member always has its root', async () => {
     for (let seed = 1; seed <= 150; seed++) await family(random(seed))
-    const noReference = ({ memory: { anonVmas } }: Host): void => {
+    const noReference = (host: Host): void => {
+      const { anonVmas } = memoryOf(host)
       const fork = anonVmas.fork.bind(anonVmas)
       anonVmas.fork = (vma, parentVma) => {
         fork(vma, parentVma)

@@ -252,8 +252,8 @@ describe('seed 3, walks', () => {
     await emptied()
     // Before: nobody held it, and at the end the emptied one was counted up from 0.
     await expect(
-      emptied(({ memory: { anonVmas } }) => {
-        anonVmas.get = () => {}
+      emptied((host) => {
+        memoryOf(host).anonVmas.get = () => {}
       }),
     ).rejects.toThrow(/not before the end/)
   })

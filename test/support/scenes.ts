@@ -150,7 +150,7 @@ function enter({ host, mm, others, pins }: Scene, state: State): number | undefi
 
 /** Everything there is, for comparing: counters, frames with their bytes, ranges, ptes, swap. */
 export function picture(host: Host): object {
-  const { memory } = host
+  const memory = memoryOf(host)
   const { arena, frames } = memory
   const pfns = Array.from({ length: arena.endPfn - arena.firstPfn }, (_, i) => arena.firstPfn + i)
   return {
@@ -175,8 +175,8 @@ export function picture(host: Host): object {
   }
 }
 
-function ptesOf({ memory }: Host, mm: { readonly pgd: number }): number[][] {
-  const { pageTables } = memory
+function ptesOf(host: Host, mm: { readonly pgd: number }): number[][] {
+  const { pageTables } = memoryOf(host)
   const found: number[][] = []
   for (let vpn = pageTables.next(mm.pgd, 0, VPN_LIMIT); vpn < VPN_LIMIT; ) {
     const pte = pageTables.get(mm.pgd, vpn)

@@ -59,7 +59,8 @@ export class Faulter {
   }
 
   private map(): void {
-    const { memory, pgd, vmas } = this.mm
+    const { pgd, vmas } = this.mm
+    const memory = memoryOf(this.mm)
     const vpn = vpnOf(this.at)
     addAnonRmap(memory, this.pfn, vmas.at(vpn)!, vpn, this.shares)
     memory.pageTables.set(pgd, vpn, mkPte(this.pfn) | (this.shares ? PTE_WRITE | PTE_DIRTY : 0))

@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { type Image, PagefoldError } from '../../src/index.ts'
 import { hostFor, loadGuest, mergeImages } from '../../src/lab/index.ts'
 import { writeMoment } from '../../src/lab/merge/write-moment.ts'
-
-const PAGE = 4096
+import { PAGE } from '../support/world.ts'
 
 /** An image that is these bytes. */
 function imageOf(bytes: Uint8Array): Image {

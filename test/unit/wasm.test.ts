@@ -105,6 +105,11 @@ describe('the core', () => {
     await refused(exporting(some, ABI_VERSION), 'EUCLEAN', `the core lacks hashAhead, search${WHAT_TO_DO}`)
   })
 
+  it.each(NAMES)('of before there was %s is EUCLEAN', async (name) => {
+    const before = NAMES.filter((other) => other !== name)
+    await refused(exporting(before, ABI_VERSION), 'EUCLEAN', `the core lacks ${name}${WHAT_TO_DO}`)
+  })
+
   it('that wants something else than the arena is EUCLEAN, in one line', async () => {
     // Another name of the import: the section is `env` `memory`.
     const other = BYTES.slice()

@@ -52,6 +52,7 @@ export class MmStruct {
   /** Who still needs the struct: the living process, the scanner. Linux: mm_count */
   private holders = 1
 
+  /** @internal */
   constructor(memory: Memory, options: MmOptions = {}) {
     this.memory = memory
     this.pgd = memory.pageTables.create()

@@ -63,7 +63,7 @@ export class SecondaryMmu implements Notifier {
 
   /** Ranges that have begun and not ended. */
   get openRanges(): readonly NotifierRange[] {
-    return this.look(() => this.active)
+    return this.look(() => [...this.active])
   }
 
   invalidateRangeStart(range: NotifierRange): void {

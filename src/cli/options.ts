@@ -3,7 +3,6 @@
 
 import { parseArgs } from 'node:util'
 import { CHECKSUM_NAMES, DEFAULT_CHECKSUM, DEFAULT_INDEX, INDEX_NAMES, MAX_WORKERS } from '../index.ts'
-import { expectReportPath } from '../report/index.ts'
 import { expectName, expectNumber, UsageError } from './usage.ts'
 
 /** An option of a command. */
@@ -74,13 +73,6 @@ export const checksum = (what: string) =>
   value('NAME', `${what}: ${CHECKSUM_NAMES.join(', ')} (default: ${DEFAULT_CHECKSUM})`, oneOf(CHECKSUM_NAMES))
 
 export const workers = (help: string) => value('N', help, integer(0, MAX_WORKERS))
-
-/** Whether it can be written is seen before the work that fills it. */
-export const report = (what: string) =>
-  value('FILE', `also write a page to look at: ${what}; one file, opens offline`, (path) => {
-    expectReportPath(path)
-    return path
-  })
 
 export const json = (what = 'one JSON object') => flag(`print ${what} instead of text`)
 

@@ -1,7 +1,15 @@
-// What every command with --report does when its work is done.
+// What every command with --report does: look whether it can be written before the work, and write it afterwards.
 
-import { type Report, writeReport } from '../report/index.ts'
+import { expectReportPath, type Report, writeReport } from '../report/index.ts'
 import { bytes } from './format.ts'
+import { value } from './options.ts'
+
+/** The option: a path that a report can be written to. */
+export const report = (what: string) =>
+  value('FILE', `also write a page to look at: ${what}; one file, opens offline`, (path) => {
+    expectReportPath(path)
+    return path
+  })
 
 /** Writes a report and says where it is; on stdout, so not beside a result as JSON. Throws what `writeReport` does. */
 export function saveReport(path: string, report: Report, json: boolean | undefined): void {

@@ -9,20 +9,9 @@ import { DEFAULT_CHECKSUM, DEFAULT_INDEX, PAGE_SIZE } from '../../index.ts'
 import { type Spread, spread } from '../../lab/index.ts'
 import { type BenchResult, benchReport, type MetricChange } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
-import {
-  checksum,
-  given,
-  index,
-  integer,
-  json,
-  optionLines,
-  parse,
-  report,
-  value,
-  workers,
-} from '../options.ts'
+import { checksum, given, index, integer, json, optionLines, parse, value, workers } from '../options.ts'
 import { Progress } from '../progress.ts'
-import { saveReport } from '../save-report.ts'
+import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
 const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold')

@@ -14,9 +14,9 @@ import {
 } from '../../lab/index.ts'
 import { type HashReport, hashReport, type Timing, USER_CHECKSUM } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
-import { flag, integer, json, optionLines, parse, report, someOf, value } from '../options.ts'
+import { flag, integer, json, optionLines, parse, someOf, value } from '../options.ts'
 import { Progress } from '../progress.ts'
-import { saveReport } from '../save-report.ts'
+import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
 const DEFAULT_SOURCE = 'synth:demo'

@@ -32,13 +32,12 @@ import {
   oneOf,
   optionLines,
   parse,
-  report,
   value,
   values,
   workers,
 } from '../options.ts'
 import { Progress } from '../progress.ts'
-import { saveReport } from '../save-report.ts'
+import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
 const OPTIONS = {

@@ -2,7 +2,7 @@
 // delegates.
 
 import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, PAGE_SIZE } from '../assembly/abi.ts'
-import { audit } from './audit.ts'
+import { audit } from './audit/audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
 import { Helpers } from './core/helpers.ts'
 import {

@@ -120,6 +120,29 @@ function importsOf(name: string, typesToo: boolean): string[] {
     .map(([, , path]) => relative(ROOT, join(ROOT, dirname(name), path!)))
 }
 
+/** The strongly connected parts of a graph that have more than one member, sorted. Tarjan's algorithm. */
+function ringsOf(arrows: ReadonlyMap<string, readonly string[]>): string[][] {
+  const rings: string[][] = []
+  const order = new Map<string, number>()
+  const lowest = new Map<string, number>()
+  const path: string[] = []
+  const visit = (name: string): void => {
+    order.set(name, order.size)
+    lowest.set(name, order.get(name)!)
+    path.push(name)
+    for (const target of arrows.get(name) ?? []) {
+      if (!arrows.has(target)) continue
+      if (!order.has(target)) visit(target)
+      if (path.includes(target)) lowest.set(name, Math.min(lowest.get(name)!, lowest.get(target)!))
+    }
+    if (lowest.get(name) !== order.get(name)) return
+    const ring = path.splice(path.indexOf(name))
+    if (ring.length > 1) rings.push(ring.sort())
+  }
+  for (const name of arrows.keys()) if (!order.has(name)) visit(name)
+  return rings
+}
+
 describe('the rooms', () => {
   it.each(sources('src').filter((name) => !name.endsWith('.d.ts')))(
     '%s imports only from where it may',
@@ -193,6 +216,36 @@ describe('the rooms', () => {
       done.add(name)
     }
     for (const name of [...sources('src'), ...sources('bench')]) visit(name)
+  })
+
+  it('have one ring, of the types that are what an mm is made of', () => {
+    const rings = ringsOf(
+      new Map([...sources('src'), ...sources('bench')].map((name) => [name, importsOf(name, true)])),
+    )
+    expect(rings).toEqual([
+      ['anon-vma', 'hooks', 'memory', 'mm-struct', 'vma'].map((name) => `src/mm/model/${name}.ts`),
+    ])
+  })
+
+  // What has one owner: who it is, and by what one would see that somebody else did its work.
+  const OWNERS: readonly (readonly [what: string, owner: string, sign: RegExp])[] = [
+    ['the bits of a pte', 'src/mm/page/pte.ts', /\bPTE_\w+|\bPAGE_SHIFT\b|\b0xfff\b|(?:<<|>>>?) 12\b/],
+    ['the writing of ptes', 'src/mm/page/ptes.ts', /\bpageTables\.set\(|\btables\.setEntry\(/],
+    ['the bytes of frames', 'src/mm/page/bytes.ts', /\b(?:copyPage|clearPage|byteAt)\(|\barena\.pages?\(/],
+  ]
+  /** Below the owners: what they are made of. And who has an arena of its own, whose pages are no guest's. */
+  const NO_GUESTS = /^src\/(core\/|lab\/hash\/|mm\/page\/page-table\.ts)|^bench\//
+
+  it.each([...sources('src'), ...sources('bench')])('%s leaves to the owners what is theirs', (name) => {
+    const code = withoutComments(read(name))
+    for (const [what, owner, sign] of OWNERS) {
+      if (name === owner || NO_GUESTS.test(name)) continue
+      expect(sign.exec(code)?.[0], `${what}, in ${name}: that is for ${owner}`).toBeUndefined()
+    }
+  })
+
+  it.each(sources('bench'))('%s reads and writes ptes as the engine does', (name) => {
+    for (const [, , sign] of OWNERS.slice(0, 2)) expect(withoutComments(read(name))).not.toMatch(sign)
   })
 
   // The arena's words are for the core's door alone; the bytes of frames have one owner.

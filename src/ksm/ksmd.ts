@@ -1,5 +1,25 @@
-// ksmd, as the rest of the host sees it: knobs, counters, and the scan, asked for or on its own.
-// Linux: ksm_do_scan(), the sysfs stores
+// ksmd, as the rest of the host sees it: knobs, counters, and the scan, asked for or on its own. Three things say what may
+// happen at a moment: the knob `run`, what ksmd is doing (`activity`, state.ts), and whether the host is broken (the gate).
+//
+//               scan, scanPages, a batch                  hotplug: memoryGoingOffline
+//          +------------------------------ resting -----------------------------------+
+//          v                                 ^  ^                                     v
+//      scanning  ---- the batch has ended ---+  +--- Cancel-, memoryOffline ---- offlining
+//
+//                   resting                     scanning                   offlining
+//   a scan          if run is 1, else EINVAL    EBUSY                      EBUSY; the daemon waits
+//   run, max_page_sharing, merge_across_nodes
+//                   yes; the last two only      EBUSY                      EBUSY; `run` reads with bit 2 set
+//                   while nothing is merged
+//   other knobs     yes                         yes, from the next page    yes
+//   offline         yes                         EBUSY                      EBUSY
+//   unmerging (run=2, madvise, mremap), faults, fork, exit, swap, migration: in every state
+//
+// `run` is 0 (stopped), 1 (merging), 2 (everything has been unmerged); writing 2 unmerges before it returns, and falls back
+// to 0 if it cannot. Scanning begins and ends in `doScan` and nowhere else, offlining in hooks.ts. A broken host refuses all
+// of this with EUCLEAN and is never mended; what it counts can still be read.
+//
+// Linux: ksm_do_scan(), the sysfs stores; KSM_RUN_OFFLINE and ksm_thread_mutex, for which Linux waits where this says EBUSY
 
 import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'

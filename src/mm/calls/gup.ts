@@ -14,18 +14,11 @@ import { VM_SHARED } from '../model/vma.ts'
 import { pteNormal, ptePfn } from '../page/pte.ts'
 import { getPte } from '../page/ptes.ts'
 import { isKsm } from '../page/rmap.ts'
-import { Pin } from './pin.ts'
+import { type HoldOptions, Pin } from './pin.ts'
 import { refused } from './refused.ts'
 
 /** How often one page may fault before it is given up: a page being moved is asked for again. */
 const MAX_TRIES = 3
-
-/** How pages are to be held: `pin` with FOLL_PIN's promise, else as plain references. */
-export interface HoldOptions {
-  readonly write: boolean
-  readonly longterm: boolean
-  readonly pin: boolean
-}
 
 /** Holds the pages of a range. Throws what a fault throws; nothing is held then. */
 export function holdPages(mm: MmStruct, address: number, length: number, options: HoldOptions): Pin {

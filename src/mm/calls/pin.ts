@@ -6,7 +6,6 @@ import { expectBytes, expectInteger, mistake, outside } from '../../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../../inspect.ts'
 import { eachPage } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
-import type { HoldOptions } from './gup.ts'
 
 /** What pages are pinned for. */
 export interface PinOptions {
@@ -14,6 +13,13 @@ export interface PinOptions {
   readonly write?: boolean
   /** For long: pages are not to lie where memory may be taken away. Default: false. */
   readonly longterm?: boolean
+}
+
+/** How pages are to be held: `pin` with FOLL_PIN's promise, else as plain references. */
+export interface HoldOptions {
+  readonly write: boolean
+  readonly longterm: boolean
+  readonly pin: boolean
 }
 
 /** Pages held by somebody outside their mm. */

@@ -1,0 +1,59 @@
+// What hangs together by links: the stable trees with their chains, the forests of anon_vmas.
+
+import { COUNTER_STABLE_NODE_CHAINS, COUNTER_STABLE_NODE_DUPS } from '../../assembly/abi.ts'
+import type { KsmState } from '../ksm/state.ts'
+import type { Memory } from '../mm/model/memory.ts'
+import { add, type Complaints } from './complaints.ts'
+import type { ItemCount } from './items.ts'
+
+/** The stable trees: red-black rules, chains and dups, and that every node in use can be found. */
+export function auditTrees(memory: Memory, ksm: KsmState, complaints: Complaints): void {
+  const { core, nodes, counters } = ksm
+  const { arena } = memory
+  let found = ksm.migrateNodes.size
+  let chains = 0
+  let dups = 0
+  const forEachRoot = (visit: (slot: number) => void): void => {
+    for (const roots of [...ksm.allTrees()].flatMap(({ stable }) => stable)) {
+      for (let slot = 0; slot < arena.rootSlots; slot++) visit(arena.rootSlot(roots, slot))
+    }
+  }
+  forEachRoot((slot) => {
+    const size = core.checkTree(slot, ksm.ordersByChecksum ? 1 : 0)
+    complaints.unless(size >= 0, () => `the stable tree at ${slot} breaks rule ${-size} (assembly/check.ts)`)
+    if (size < 0) return
+    for (let node = core.first(slot); node !== 0; node = core.next(node)) {
+      found++
+      complaints.unless(
+        !nodes.isDup(node) && !nodes.isMigrating(node),
+        () => `node ${node} is in a tree and elsewhere`,
+      )
+      if (!nodes.isChain(node)) continue
+      chains++
+      for (let dup = nodes.first(node); dup !== 0; dup = nodes.dupNext(dup)) {
+        dups++
+        complaints.unless(
+          nodes.isDup(dup) && nodes.chain(dup) === node,
+          () => `dup ${dup} does not know its chain`,
+        )
+      }
+    }
+  })
+  complaints.equal('stable_node_chains', counters[COUNTER_STABLE_NODE_CHAINS]!, chains)
+  complaints.equal('stable_node_dups', counters[COUNTER_STABLE_NODE_DUPS]!, dups)
+  complaints.equal('stable nodes in use', arena.objects().stableNodes, found + dups)
+}
+
+/** References on anon_vmas: one for being linked, one for each item, on a root one for each other member. */
+export function auditAnonVmas(memory: Memory, items: ItemCount, complaints: Complaints): void {
+  const members = new Map<number, number>()
+  for (const anonVma of memory.anonVmas) {
+    if (anonVma.root !== anonVma) add(members, anonVma.root.id)
+  }
+  for (const anonVma of memory.anonVmas) {
+    const linked = anonVma.vmas.size > 0 ? 1 : 0
+    const held = items.holdersByAnonVma.get(anonVma.id) ?? 0
+    const recounted = linked + held + (members.get(anonVma.id) ?? 0)
+    complaints.equal(`anon_vma ${anonVma.id}: refcount`, anonVma.refcount, recounted)
+  }
+}

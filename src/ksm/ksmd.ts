@@ -13,7 +13,7 @@
 //                   while nothing is merged
 //   other knobs     yes                         yes, from the next page    yes
 //   offline         yes                         EBUSY                      EBUSY
-//   unmerging (run=2, madvise, mremap), faults, fork, exit, swap, migration: in every state
+//   unmerging by madvise and mremap, faults, fork, exit, swap, migration: in every state
 //
 // `run` is 0 (stopped), 1 (merging), 2 (everything has been unmerged); writing 2 unmerges before it returns, and falls back
 // to 0 if it cannot. Scanning begins and ends in `doScan` and nowhere else, offlining in hooks.ts. A broken host refuses all

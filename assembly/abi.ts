@@ -19,7 +19,7 @@
 // metadata are byte addresses (below 2 GiB, because frames come last), 0 is null.
 
 export const ABI_MAGIC: u32 = 0x444c4f46 // "FOLD"
-export const ABI_VERSION: u32 = 3
+export const ABI_VERSION: u32 = 4
 
 export const PAGE_SHIFT: u32 = 12
 export const PAGE_SIZE: u32 = 1 << 12
@@ -36,7 +36,7 @@ export const HEADER_ZONE_NEXT: u32 = 24 // the next metadata page never handed o
 export const HEADER_ZONE_END: u32 = 28 // the end of the metadata pages
 export const HEADER_ROOT_BITS: u32 = 32 // a tree has 2^this root slots
 export const HEADER_ZONE_TOUCHED: u32 = 36 // metadata pages before this are in place (byte address)
-export const HEADER_KEY: u32 = 40 // the 64-bit checksum of the page being visited: what the trees are searched for
+export const HEADER_RESULT: u32 = 40 // 64 bits: where a checksum goes that belongs to no page in the window
 export const HEADER_CACHES: u32 = 64 // one slab cache per kind of object, see below
 export const HEADER_STRATEGY: u32 = 256 // how pages are hashed, and when they may be searched for, see below
 export const HEADER_COUNTERS: u32 = 512 // COUNTER_COUNT float64 values: exact to 2^53, readable by every thread

@@ -1,5 +1,5 @@
 // The way down a tree, in either order. The stable and the unstable tree share it: their nodes carry the key at the
-// same offset, and what is looked for is always the page being visited, whose checksum stands in the header.
+// same offset. What is looked for is told by the address of its checksum, in the window or in a node.
 //
 // Ordered by content, the way down needs the page of every node it passes, and getting at a page is the business of
 // whoever owns it (is its stable node stale? is its mm still mergeable?): the search stops at each node. Ordered by
@@ -10,7 +10,6 @@
 
 import {
   HEADER_INDEX,
-  HEADER_KEY,
   HEADER_ROOT_BITS,
   INDEX_CONTENT,
   LINK_ROOT,
@@ -20,22 +19,22 @@ import {
 } from './abi'
 
 /**
- * Walks down a tree in search of the page being visited.
+ * Walks down a tree in search of the page whose checksum stands at `key`.
  * Returns the node whose page the caller has to compare, or the negated empty link where the page belongs.
  */
-export function search(roots: u32): i32 {
-  return searchBelow(rootLink(roots, load<u64>(HEADER_KEY)))
+export function search(roots: u32, key: u32): i32 {
+  return searchBelow(rootLink(roots, load<u64>(key)), key)
 }
 
 /** The same from a link somewhere inside the tree: below a node already compared. */
-export function searchBelow(link: u32): i32 {
+export function searchBelow(link: u32, key: u32): i32 {
   let node = load<u32>(link & ~LINK_ROOT)
   if (load<u32>(HEADER_INDEX) == INDEX_CONTENT) return node != 0 ? node : -(<i32>link)
-  const key = load<u64>(HEADER_KEY)
+  const sought = load<u64>(key)
   while (node != 0) {
     const other = load<u64>(node, TREE_CHECKSUM)
-    if (key == other) return node
-    link = node + (key < other ? TREE_LEFT : TREE_RIGHT)
+    if (sought == other) return node
+    link = node + (sought < other ? TREE_LEFT : TREE_RIGHT)
     node = load<u32>(link)
   }
   return -(<i32>link)

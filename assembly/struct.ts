@@ -14,8 +14,8 @@ import {
   HEADER_CHECKSUM,
   HEADER_FIRST_PFN,
   HEADER_INDEX,
-  HEADER_KEY,
   HEADER_MAGIC,
+  HEADER_RESULT,
   HEADER_ROOT_BITS,
   HEADER_VERSION,
   HEADER_ZONE_END,
@@ -46,7 +46,7 @@ export class Header {
   zoneEnd: u32
   rootBits: u32
   zoneTouched: u32
-  key: u64
+  result: u64
 }
 
 @unmanaged
@@ -88,7 +88,7 @@ if (offsetof<Header>('zoneEnd') != HEADER_ZONE_END) ERROR('Header.zoneEnd differ
 if (offsetof<Header>('rootBits') != HEADER_ROOT_BITS) ERROR('Header.rootBits differs from HEADER_ROOT_BITS')
 if (offsetof<Header>('zoneTouched') != HEADER_ZONE_TOUCHED)
   ERROR('Header.zoneTouched differs from HEADER_ZONE_TOUCHED')
-if (offsetof<Header>('key') != HEADER_KEY) ERROR('Header.key differs from HEADER_KEY')
+if (offsetof<Header>('result') != HEADER_RESULT) ERROR('Header.result differs from HEADER_RESULT')
 if (offsetof<Header>() > HEADER_CACHES) ERROR('Header runs into HEADER_CACHES')
 
 if (offsetof<Strategy>('seed') != STRATEGY_SEED) ERROR('Strategy.seed differs from STRATEGY_SEED')

@@ -3,7 +3,6 @@
 
 import {
   HEADER_INDEX,
-  HEADER_KEY,
   HEADER_STRATEGY,
   INDEX_CONTENT,
   LINK_ROOT,
@@ -57,14 +56,12 @@ export function foresee(at: u32, stableRoots: u32, unstableRoots: u32): u32 {
 }
 
 /**
- * Makes the checksum of the page at a position the key that the trees are searched for. Returns 1 if its low 32 bits
- * differ from those in the page's rmap item, which are updated: they alone tell whether the page has changed since the
- * last visit, as in Linux.
+ * Returns 1 if the low 32 bits of the checksum of the page at a position differ from those in the page's rmap item, which
+ * are updated: they alone tell whether the page has changed since the last visit, as in Linux.
  */
 export function checksumChanged(at: u32): i32 {
   const entry = entryAt(at)
   const hash = entry.checksum
-  store<u64>(HEADER_KEY, hash)
   const before = load<u32>(entry.item, RMAP_CHECKSUM)
   store<u32>(entry.item, <u32>hash, RMAP_CHECKSUM)
   return <i32>(<u32>hash != before)

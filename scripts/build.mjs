@@ -12,7 +12,7 @@ import { root, runNode, toolPath } from './tool.mjs'
 import { shipTypes } from './types.mjs'
 
 /** Packages that go into the code: whoever installs pagefold installs nothing else. */
-const BUNDLED = ['fflate']
+const BUNDLED = ['fflate/browser']
 
 /** Files of dist beside the doors and the commands. One for the engine: what calls what should lie together. */
 const CHUNKS = [

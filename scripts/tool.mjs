@@ -29,3 +29,9 @@ export function runNpm(...args) {
     ? spawnSync(['npm', ...args].join(' '), { cwd: root, stdio: ['ignore', 2, 2], shell })
     : spawnSync('npm', args, { cwd: root, stdio: ['ignore', 2, 2] })
 }
+
+/** Ends this script, saying why, unless what was run came to a good end. */
+export function expectSuccess({ status, error }) {
+  if (error) console.error(`pagefold: ${error.message}`)
+  if (status !== 0) process.exit(status ?? 1)
+}

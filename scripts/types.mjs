@@ -2,8 +2,8 @@
 // goes to dist/types, declaration by declaration; what is inside stays inside. Names of files become what every resolver finds.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
+import { doors } from './doors.mjs'
 
-const DOORS = ['index', 'images/index', 'lab/index', 'report/index']
 /** A statement of the first level begins in the first column; so does the comment before it. */
 const STATEMENT =
   /^(?:\/\*\*[\s\S]*?\*\/\n)?(?:import|export|declare|interface|type|abstract|class)\b[\s\S]*?(?=^(?:\/\*\*|\/\/|import|export|declare|interface|type|abstract|class)\b|^\/\*\*|(?![\s\S]))/gm
@@ -14,8 +14,8 @@ export function shipTypes(root) {
   const from = join(root, 'dist/declarations/src')
   const to = join(root, 'dist/types')
   const files = new Map()
-  for (const door of DOORS) {
-    const file = load(files, join(from, `${door}.d.ts`))
+  for (const { source } of doors()) {
+    const file = load(files, join(root, 'dist/declarations', source.replace(/\.ts$/, '.d.ts')))
     for (const { statement } of file.statements) use(files, file, statement)
   }
   rmSync(to, { recursive: true, force: true })

@@ -1,6 +1,10 @@
 // What can go wrong, in two kinds: a caller's mistake is a TypeError or RangeError that says what was expected; what
 // the world refused is a PagefoldError with the errno name Linux would give.
 
+/**
+ * The errno names that a PagefoldError bears: Linux's, with Linux's meaning. EUCLEAN says that something is
+ * not as it can only be; thrown by a host's calls, that the host is broken.
+ */
 export type Errno =
   | 'EACCES'
   | 'EAGAIN'
@@ -21,7 +25,9 @@ export type Errno =
 
 /** The world said no. `code` is the errno name; the message says what, where, and what to do. */
 export class PagefoldError extends Error {
+  /** Tells it apart where `instanceof` does not reach: in another realm, in another copy of this package. */
   override readonly name = 'PagefoldError'
+  /** What programs go by; the message begins with it. */
   readonly code: Errno
 
   constructor(code: Errno, message: string, options?: ErrorOptions) {

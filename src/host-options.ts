@@ -21,6 +21,7 @@ import {
   type StrategyOptions,
 } from './options.ts'
 
+/** What a host is made with. Only `frames` must be given. */
 export interface HostOptions extends StrategyOptions {
   /** Page frames of 4096 bytes, for guests. Untouched ones cost nothing. */
   readonly frames: number

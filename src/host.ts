@@ -35,6 +35,7 @@ import type { ChecksumName, IndexName } from './options.ts'
 
 /** Physical memory, in frames. */
 export interface FrameCounts {
+  /** Frames that nobody has. Those that are broken or offline are not among them. */
   readonly free: number
   /** Broken ones included, offline ones not. */
   readonly total: number
@@ -42,19 +43,29 @@ export interface FrameCounts {
 
 /** Metadata in use, in bytes: everything pagefold keeps beside the frames themselves. */
 export interface MetadataStats extends ArenaMetadata {
+  /** The sum of the others. */
   readonly total: number
 }
 
+/** How `loadImage` makes its mm. */
 export interface LoadOptions extends MmOptions {
   /** Called now and then with how many pages have been read. */
   readonly onProgress?: (pages: number) => void
 }
 
+/**
+ * A simulated machine: physical memory, the mms on it, and a ksmd. Made by `Host.create`, ended by `close`. A host in
+ * which an invariant is broken, or whose core has trapped, refuses with EUCLEAN whatever would change it; what only
+ * looks still answers.
+ */
 export class Host {
   /** Knobs, counters, and the scan. */
   readonly ksm: Ksm
+  /** The order of the trees, as chosen when the host was made. */
   readonly index: IndexName
+  /** The page checksum, as chosen when the host was made. */
   readonly checksum: ChecksumName
+  /** The other choices that the host was made with, defaults filled in. */
   readonly policy: HostPolicy
   /** @internal */
   readonly memory: Memory
@@ -84,7 +95,12 @@ export class Host {
    * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start; for `wasm` ENOENT or EIO
    * if it cannot be fetched, EUCLEAN if it is another version's or no core at all.
    */
-  static async create(options: HostOptions): Promise<Host> {
+  static create(options: HostOptions): Promise<Host> {
+    return Host.withCore(options, ({ core }) => core)
+  }
+
+  /** The same, and the scan calls these functions in place of the core's: a laboratory counts with them. @internal */
+  static async withCore(options: HostOptions, coreFor: (arena: Arena) => Arena['core']): Promise<Host> {
     const { frames, mappings, numaNodes, index, checksum, strategy, policy, clock, wasm } =
       expectHostOptions(options)
     const still = policy.guests === 'still'
@@ -93,7 +109,7 @@ export class Host {
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
     const helpers = new Helpers(arena, policy.workers)
-    const ksm = new Ksm(memory, { ...policy, clock }, helpers)
+    const ksm = new Ksm(memory, { ...policy, clock }, helpers, coreFor(arena))
     await helpers.start()
     return new Host(memory, ksm, policy, index, checksum)
   }
@@ -271,6 +287,7 @@ export class Host {
     return this
   }
 
+  /** Stops calling `listener` at that tracepoint; one that was not called is no error. */
   off<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): this {
     this.look(() => this.memory.trace.off(name, listener))
     return this

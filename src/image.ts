@@ -8,7 +8,9 @@ export type ImageFormat = 'raw' | 'elf' | 'lime' | 'synth' | (string & Record<ne
 export interface Image {
   /** As the user named it. */
   readonly source: string
+  /** What it was read from. */
   readonly format: ImageFormat
+  /** How many pages it has; they are numbered from 0. */
   readonly pages: number
   /** What the user should know about how it was read; empty if nothing. */
   readonly notes: readonly string[]
@@ -16,5 +18,6 @@ export interface Image {
   addressOf(page: number): number
   /** Reads pages [first, first + count) into `into`, count * 4096 bytes, all of which are written. Throws EIO. */
   read(first: number, count: number, into: Uint8Array): void
+  /** Gives back what the image holds open. It cannot be read afterwards. */
   close(): void
 }

@@ -13,17 +13,20 @@ export type { Image, ImageFormat } from './image.ts'
 export { type Clock, type SleepSignal, stillClock, systemClock } from './ksm/clock.ts'
 export type { Ksm } from './ksm/ksmd.ts'
 export type { Counters } from './ksm/stats.ts'
-export type { AdvisorMode, KnobName, Tunables } from './ksm/tunables.ts'
 export {
+  ADVISOR_MODES,
+  type AdvisorMode,
   GUESTS_POLICIES,
   type GuestsPolicy,
   isKnob,
   KNOB_NAMES,
+  type KnobName,
   parseKnob,
   SMART_SCAN_POLICIES,
   type SmartScanPolicy,
+  type Tunables,
 } from './ksm/tunables.ts'
-export type { Advice } from './mm/calls/madvise.ts'
+export { ADVICES, type Advice } from './mm/calls/madvise.ts'
 export type { MmapOptions } from './mm/calls/mmap.ts'
 export type { MremapOptions } from './mm/calls/mremap.ts'
 export type { Pin, PinOptions } from './mm/calls/pin.ts'
@@ -50,6 +53,7 @@ export {
   expectStrategy,
   INDEX_NAMES,
   type IndexName,
+  type Strategy,
   type StrategyOptions,
 } from './options.ts'
 export { VERSION } from './version.ts'

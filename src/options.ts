@@ -19,11 +19,14 @@ import {
 import type { ArenaStrategy } from './core/strategy.ts'
 import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
+export type { ArenaStrategy as Strategy } from './core/strategy.ts'
+
 /** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
-export const INDEXES = { content: INDEX_CONTENT, hash: INDEX_HASH } as const
+export type IndexName = 'content' | 'hash'
 
-export type IndexName = keyof typeof INDEXES
+export const INDEXES: Readonly<Record<IndexName, number>> = { content: INDEX_CONTENT, hash: INDEX_HASH }
 
+/** All of them. */
 export const INDEX_NAMES = Object.keys(INDEXES) as IndexName[]
 
 /** What is to be known about a checksum. */
@@ -36,8 +39,24 @@ export interface ChecksumTraits {
   readonly whole: boolean
 }
 
-/** Page checksums. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. */
-const CHECKSUMS = {
+/**
+ * A page checksum. `xxh64` is Linux's; the low 32 bits of any decide whether a page has changed. `sampled` reads a few
+ * words of a page, `none` nothing: every page seems unchanged.
+ */
+export type ChecksumName =
+  | 'xxh64'
+  | 'xxh3'
+  | 'xxh32'
+  | 'crc32c'
+  | 'jhash2'
+  | 'murmur3'
+  | 'rapidhash'
+  | 'fnv1a'
+  | 'superfast'
+  | 'sampled'
+  | 'none'
+
+const CHECKSUMS: Readonly<Record<ChecksumName, ChecksumTraits & { readonly number: number }>> = {
   xxh64: { number: CHECKSUM_XXH64, bits: 64, seeded: true, whole: true },
   xxh3: { number: CHECKSUM_XXH3, bits: 64, seeded: true, whole: true },
   xxh32: { number: CHECKSUM_XXH32, bits: 32, seeded: true, whole: true },
@@ -49,9 +68,9 @@ const CHECKSUMS = {
   superfast: { number: CHECKSUM_SUPERFAST, bits: 32, seeded: false, whole: true },
   sampled: { number: CHECKSUM_SAMPLED, bits: 64, seeded: true, whole: false },
   none: { number: CHECKSUM_NONE, bits: 0, seeded: false, whole: false },
-} as const satisfies Record<string, ChecksumTraits & { readonly number: number }>
+}
 
-export type ChecksumName = keyof typeof CHECKSUMS
+/** All of them. */
 export const CHECKSUM_NAMES = Object.keys(CHECKSUMS) as ChecksumName[]
 
 /** What is to be known about each. */
@@ -59,7 +78,9 @@ export const CHECKSUM_TRAITS = Object.fromEntries(
   Object.entries(CHECKSUMS).map(([name, { number: _, ...traits }]) => [name, traits]),
 ) as Readonly<Record<ChecksumName, ChecksumTraits>>
 
+/** What a host has if nothing is said. */
 export const DEFAULT_INDEX: IndexName = 'hash'
+/** What a host has if nothing is said. */
 export const DEFAULT_CHECKSUM: ChecksumName = 'xxh3'
 /** As UKSM begins: 256 bytes of a page. */
 export const DEFAULT_SAMPLE_WORDS = 64

@@ -72,6 +72,13 @@ export function startThread(program: string, data: unknown): Promise<void> {
   })
 }
 
+/** Why memory cannot be shared with threads here, if that may be the reason of a failure: pages must ask for it. */
+export function sharingRefused(): PagefoldError | undefined {
+  if (globalThis.crossOriginIsolated !== false) return undefined
+  const headers = 'Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp'
+  return new PagefoldError('ENOTSUP', `a page has shared memory only if it is served with ${headers}`)
+}
+
 /** Are two stretches of as many bytes equal? */
 export function sameBytes(bytes: Uint8Array, others: Uint8Array): boolean {
   // Where there is a Buffer it is ten times as fast as a loop.

@@ -90,7 +90,7 @@ const DOORS = ['src/index.ts', 'src/images/index.ts', 'src/lab/index.ts', 'src/r
 /** All of them run where there is no Node, but the one that opens files. */
 const EVERYWHERE = DOORS.filter((door) => door !== 'src/images/index.ts')
 /** Packages that are built into the code. */
-const BUNDLED = ['fflate']
+const BUNDLED = ['fflate/browser']
 /** Measure pieces that no door shows. */
 const BEHIND_THE_DOORS = [
   'bench/macro/memory.ts',

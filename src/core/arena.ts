@@ -31,7 +31,8 @@ import {
   TABLE_BYTES,
 } from '../../assembly/abi.ts'
 import { expectInteger, PagefoldError } from '../errors.ts'
-import { KEY, lowHalf, upperHalf, writeKey } from './key.ts'
+import { sharingRefused } from '../platform.ts'
+import { RESULT, readKey } from './key.ts'
 import { type ArenaStrategy, writeStrategy } from './strategy.ts'
 import { type Core, compileCore, instantiateCore } from './wasm.ts'
 
@@ -50,10 +51,15 @@ export interface ArenaPlan extends ArenaStrategy {
 
 /** Bytes of metadata in use. */
 export interface ArenaMetadata {
+  /** The descriptors of all frames, reserved when the host is made. */
   frameTable: number
+  /** Page tables of all mms. */
   pageTables: number
+  /** One item for each page that ksmd keeps in view. */
   rmapItems: number
+  /** Nodes of merged pages, and of their chains. */
   stableNodes: number
+  /** Root slots of the trees, a block for each domain and NUMA node. */
   roots: number
 }
 
@@ -161,27 +167,14 @@ export class Arena {
 
   /** The 64-bit checksum of a page, by the strategy in force. */
   checksum(pfn: number): bigint {
-    return this.besideKey(() => this.core.checksum(pfn, KEY))
+    this.core.checksum(pfn, RESULT)
+    return readKey(this.u32, RESULT)
   }
 
   /** 64 bits that depend on every byte of a page, whatever the strategy: for telling whether it came back undamaged. */
   digest(pfn: number): bigint {
-    return this.besideKey(() => this.core.digest(pfn, KEY))
-  }
-
-  /** Makes a page's checksum what the trees are searched for. */
-  searchFor(pfn: number): void {
-    this.core.checksum(pfn, KEY)
-  }
-
-  /** What is written to the key's place. What the trees are being searched for stays as it is. */
-  private besideKey(write: () => void): bigint {
-    const { u32 } = this
-    const [low, upper] = [lowHalf(u32, KEY), upperHalf(u32, KEY)]
-    write()
-    const written = (BigInt(upperHalf(u32, KEY)) << 32n) | BigInt(lowHalf(u32, KEY))
-    writeKey(u32, KEY, upper, low)
-    return written
+    this.core.digest(pfn, RESULT)
+    return readKey(this.u32, RESULT)
   }
 
   /** Takes an empty tree for good and returns its block of root slots; 0 when out of memory. */
@@ -263,6 +256,8 @@ function reserve(wasmPages: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages, shared: true })
   } catch (cause) {
+    const refused = sharingRefused()
+    if (refused !== undefined) throw refused
     throw new PagefoldError('ENOMEM', `cannot reserve an arena of ${(wasmPages * WASM_PAGE) / 2 ** 20} MiB`, {
       cause,
     })

@@ -3,7 +3,7 @@
 
 import { CACHE_RMAP, TREE_CHECKSUM } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
-import { copyKey, KEY, writeKey } from './key.ts'
+import { copyKey, RESULT, writeKey } from './key.ts'
 
 /** For an arena ordered by checksum. Nodes are named by their addresses. */
 export class BareTree {
@@ -19,8 +19,8 @@ export class BareTree {
 
   /** The node with a key of two halves, or the negated empty link where it belongs. */
   search(upper: number, low: number): number {
-    writeKey(this.u32, KEY, upper, low)
-    return this.core.search(this.roots)
+    writeKey(this.u32, RESULT, upper, low)
+    return this.core.search(this.roots, RESULT)
   }
 
   /** Makes a node of a key; 0 if there is one with it already. */
@@ -28,7 +28,7 @@ export class BareTree {
     const link = this.search(upper, low)
     if (link > 0) return 0
     const node = this.core.slabAlloc(CACHE_RMAP)
-    copyKey(this.u32, node + TREE_CHECKSUM, KEY)
+    copyKey(this.u32, node + TREE_CHECKSUM, RESULT)
     this.core.insert(node, -link)
     return node
   }

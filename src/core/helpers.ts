@@ -13,7 +13,7 @@ import {
   HELPERS_UNSTABLE,
 } from '../../assembly/abi.ts'
 import { PagefoldError } from '../errors.ts'
-import { startThread } from '../platform.ts'
+import { sharingRefused, startThread } from '../platform.ts'
 import type { Arena } from './arena.ts'
 import type { HelperData } from './helper.ts'
 import program from './helper.ts?program'
@@ -42,6 +42,8 @@ export class Helpers {
       for (let started = 0; started < this.count; started++) await startThread(program, this.data)
     } catch (cause) {
       this.close()
+      const refused = sharingRefused()
+      if (refused !== undefined) throw refused
       const why = (cause as Error).message
       throw new PagefoldError(
         'EAGAIN',

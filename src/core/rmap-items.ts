@@ -18,7 +18,7 @@ import {
   RMAP_VPN,
 } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
-import { KEY, upperHalf } from './key.ts'
+import { upperHalf } from './key.ts'
 
 /** The rmap items. An item is named by its address; 0 is none. */
 export class RmapItems {
@@ -81,10 +81,10 @@ export class RmapItems {
     return (seqnr - (this.u8[item + RMAP_STATE]! >>> RMAP_SEQNR_SHIFT)) & RMAP_SEQNR_MASK
   }
 
-  /** Marks an item as unstable since this full scan, with the checksum of the page being visited as its key. */
-  setUnstable(item: number, seqnr: number): void {
+  /** Marks an item as unstable since this full scan, with the checksum that stands at `key` as its own. */
+  setUnstable(item: number, seqnr: number, key: number): void {
     this.u8[item + RMAP_STATE] = RMAP_UNSTABLE | ((seqnr & RMAP_SEQNR_MASK) << RMAP_SEQNR_SHIFT)
-    this.u32[(item + RMAP_CHECKSUM + 4) >>> 2] = upperHalf(this.u32, KEY)
+    this.u32[(item + RMAP_CHECKSUM + 4) >>> 2] = upperHalf(this.u32, key)
   }
 
   /** The 32 bits of the checksum that decide whether the page has changed (Linux: oldchecksum). */

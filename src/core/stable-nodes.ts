@@ -23,7 +23,7 @@ import {
   NODE_PFN,
 } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
-import { copyKey, KEY } from './key.ts'
+import { copyKey } from './key.ts'
 
 /** The stable nodes. A node is named by its address; 0 is none. */
 export class StableNodes {
@@ -120,18 +120,14 @@ export class StableNodes {
     this.u32[(chain + NODE_PFN) >>> 2] = ms
   }
 
-  /** Gives a node the checksum of the page being visited as its key. */
-  setKey(node: number): void {
-    copyKey(this.u32, node + NODE_CHECKSUM, KEY)
+  /** Gives a node its place in the order: the checksum that stands at `key`. */
+  setKey(node: number, key: number): void {
+    copyKey(this.u32, this.keyOf(node), key)
   }
 
-  /** Makes a node's key the one that trees are searched for. */
-  useKey(node: number): void {
-    copyKey(this.u32, KEY, node + NODE_CHECKSUM)
-  }
-
-  copyKey(node: number, from: number): void {
-    copyKey(this.u32, node + NODE_CHECKSUM, from + NODE_CHECKSUM)
+  /** Where a node's checksum stands. */
+  keyOf(node: number): number {
+    return node + NODE_CHECKSUM
   }
 
   /** Rmap items on the list (Linux: rmap_hlist_len). */

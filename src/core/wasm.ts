@@ -25,8 +25,8 @@ export interface Core {
   slabFree(kind: number, object: number): void
   takePages(count: number): number
   touchPages(bytes: number): void
-  search(roots: number): number
-  searchBelow(link: number): number
+  search(roots: number, key: number): number
+  searchBelow(link: number, key: number): number
   insert(node: number, link: number): void
   erase(node: number): void
   replace(old: number, fresh: number): void

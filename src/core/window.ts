@@ -6,6 +6,7 @@ import {
   TICKET_OWN,
   TICKET_SHIFT,
   WINDOW,
+  WINDOW_CHECKSUM,
   WINDOW_ENTRY_BYTES,
   WINDOW_ITEM,
   WINDOW_LENGTH,
@@ -62,6 +63,11 @@ export class Window {
 
   pfn(at: number): number {
     return this.i32[entry(at) + WINDOW_PFN / 4]!
+  }
+
+  /** Where the checksum of a page stands, once it is hashed. */
+  keyOf(at: number): number {
+    return entry(at) * 4 + WINDOW_CHECKSUM
   }
 
   private write(at: number, item: number, pfn: number, phase: number): void {

@@ -20,7 +20,7 @@ export function allocChain({ ksm, now }: Batch, node: number): number {
   const chain = nodes.alloc(KIND_CHAIN, nodes.nid(node))
   if (chain === 0) return 0
   nodes.setPruneTime(chain, now)
-  nodes.copyKey(chain, node)
+  nodes.setKey(chain, nodes.keyOf(node))
   core.replace(node, chain)
   counters[COUNTER_STABLE_NODE_CHAINS]!++
   addDup(ksm, node, chain)

@@ -3,6 +3,7 @@
 import { expectObject } from '../errors.ts'
 import { cpuTime } from '../platform.ts'
 
+/** Time as a host sees it: chains are pruned, the advisor reckons and ksmd sleeps by it. */
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number
@@ -17,7 +18,9 @@ export type SleepSignal = typeof globalThis extends { AbortSignal: { prototype: 
   ? Signal
   : {
       readonly aborted: boolean
+      /** Has `listener` called when the wait is to end. */
       addEventListener(type: 'abort', listener: () => void, options?: { readonly once?: boolean }): void
+      /** Takes that back. */
       removeEventListener(type: 'abort', listener: () => void): void
     }
 

@@ -2,6 +2,7 @@
 // Linux: ksm_do_scan(), the sysfs stores
 
 import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
+import type { Arena } from '../core/arena.ts'
 import type { Helpers } from '../core/helpers.ts'
 import { expectInteger, mistake, PagefoldError } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
@@ -28,6 +29,7 @@ import {
 } from './tunables.ts'
 import { removeAllStableNodes, unmergeAndRemoveAllRmapItems } from './unmerge.ts'
 
+/** ksmd of one host, at `host.ksm`: its knobs, its counters, and the scan, asked for or on its own. */
 export class Ksm {
   /** @internal */
   readonly state: KsmState
@@ -36,8 +38,8 @@ export class Ksm {
   private readonly daemon: Daemon
 
   /** @internal */
-  constructor(memory: Memory, options: KsmOptions, helpers: Helpers) {
-    const state = new KsmState(memory, options)
+  constructor(memory: Memory, options: KsmOptions, helpers: Helpers, core: Arena['core']) {
+    const state = new KsmState(memory, options, core)
     this.state = state
     this.batch = new Batch(state, helpers)
     memory.ksm = new Hooks(state)

@@ -45,7 +45,7 @@ export function visitWindow(batch: Batch, count: number): void {
     const pfn = window.pfn(at)
     if (!isCandidate(ksm, at, item, pfn)) continue
     frames.get(pfn)
-    cmpAndMergePage(batch, trees, item, pfn)
+    cmpAndMergePage(batch, trees, at, item, pfn)
     frames.put(pfn)
   }
 }
@@ -67,7 +67,7 @@ function visitWatched(batch: Batch, mm: MmStruct, trees: Trees, at: number): voi
   }
   window.set(at, item, pfn, hasNode(ksm, pfn))
   core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
-  if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(batch, trees, item, pfn)
+  if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(batch, trees, at, item, pfn)
   frames.put(pfn)
   memory.race?.('scan: between pages')
 }
@@ -95,24 +95,34 @@ function isCandidate(ksm: KsmState, at: number, item: number, pfn: number): bool
  * Merges a page with an equal one, or makes it findable for those to come. The caller holds a reference on it.
  * The second half of Linux: cmp_and_merge_page()
  */
-function cmpAndMergePage(batch: Batch, trees: Trees, item: number, pfn: number): void {
+function cmpAndMergePage(batch: Batch, trees: Trees, at: number, item: number, pfn: number): void {
   const { ksm } = batch
   if (ksm.tunables.use_zero_pages !== 0 && mergedWithZeroPage(ksm, item, pfn)) return
 
+  // A page with a node was not hashed: its checksum stands in the node.
+  const pageNode = StableNodes.ofMapping(ksm.frames.mapping(pfn))
+  const key = pageNode === 0 ? batch.window.keyOf(at) : ksm.nodes.keyOf(pageNode)
   // First by checksum alone where that is the order: the merge compares anyway. Only if it finds the contents different
   // is it worth comparing on the way down too.
-  if (joinKsmPage(batch, trees, item, pfn, ksm.trustsTies)) return
-  const treeItem = unstableTreeSearchInsert(ksm, trees, item, pfn)
-  if (treeItem !== 0) mergeTwoItems(batch, trees, item, pfn, treeItem)
+  if (joinKsmPage(batch, trees, item, pfn, key, ksm.trustsTies)) return
+  const treeItem = unstableTreeSearchInsert(ksm, trees, item, pfn, key)
+  if (treeItem !== 0) mergeTwoItems(batch, trees, item, pfn, key, treeItem)
 }
 
 /**
  * Merges a page with one that is merged already. False if there is none it could join. `byChecksum`: take equal
  * checksums for equal contents while searching.
  */
-function joinKsmPage(batch: Batch, trees: Trees, item: number, pfn: number, byChecksum: boolean): boolean {
+function joinKsmPage(
+  batch: Batch,
+  trees: Trees,
+  item: number,
+  pfn: number,
+  key: number,
+  byChecksum: boolean,
+): boolean {
   const { ksm } = batch
-  const ksmPfn = stableTreeSearch(batch, trees, pfn, byChecksum)
+  const ksmPfn = stableTreeSearch(batch, trees, pfn, key, byChecksum)
   // A page that moved to another NUMA node and found its place there.
   if (ksmPfn === pfn && ksm.items.head(item) === StableNodes.ofMapping(ksm.frames.mapping(pfn))) {
     ksm.frames.put(pfn)
@@ -127,18 +137,25 @@ function joinKsmPage(batch: Batch, trees: Trees, item: number, pfn: number, byCh
   const err = tryToMergeWithKsmPage(ksm, item, pfn, ksmPfn)
   if (err === OK) stableTreeAppend(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
   ksm.frames.put(ksmPfn)
-  return err === DIFFERENT && byChecksum ? joinKsmPage(batch, trees, item, pfn, false) : true
+  return err === DIFFERENT && byChecksum ? joinKsmPage(batch, trees, item, pfn, key, false) : true
 }
 
 /** Two pages nobody has merged yet turn out equal: the one being visited survives. */
-function mergeTwoItems(batch: Batch, trees: Trees, item: number, pfn: number, treeItem: number): void {
+function mergeTwoItems(
+  batch: Batch,
+  trees: Trees,
+  item: number,
+  pfn: number,
+  key: number,
+  treeItem: number,
+): void {
   const { ksm } = batch
   const treePfn = presentPageOf(ksm, treeItem)
   const merged = tryToMergeTwoPages(ksm, item, pfn, treeItem, treePfn)
   ksm.frames.put(treePfn)
   if (!merged) return
   ksm.memory.race?.('merge: before stable insert')
-  const node = stableTreeInsert(batch, trees, pfn)
+  const node = stableTreeInsert(batch, trees, pfn, key)
   if (node === 0) {
     breakCow(ksm, treeItem)
     breakCow(ksm, item)

@@ -10,11 +10,17 @@ import { addDup, hasRoom, unlinkNode } from './stable-node.ts'
 import type { KsmState, Trees } from './state.ts'
 
 /**
- * Finds the merged page that the page being visited can join. Returns its pfn with a reference, 0 if there is none (or
+ * Finds the merged page that the page being visited, whose checksum stands at `key`, can join. Returns its pfn with a reference, 0 if there is none (or
  * none with room), BUSY if there is one but not now. A page merged already finds itself. With `byChecksum` the one found
  * is only known to have the same checksum. Linux: stable_tree_search()
  */
-export function stableTreeSearch(batch: Batch, trees: Trees, pfn: number, byChecksum: boolean): number {
+export function stableTreeSearch(
+  batch: Batch,
+  trees: Trees,
+  pfn: number,
+  key: number,
+  byChecksum: boolean,
+): number {
   const { ksm } = batch
   const { core, frames, nodes } = ksm
   const pageNode = StableNodes.ofMapping(frames.mapping(pfn))
@@ -25,7 +31,7 @@ export function stableTreeSearch(batch: Batch, trees: Trees, pfn: number, byChec
   }
   let trustTies = byChecksum
   for (;;) {
-    const found = findContent(batch, trees, pfn, true, trustTies)
+    const found = findContent(batch, trees, pfn, key, true, trustTies)
     if (found === BUSY) return BUSY
     if (found < 0) return 0
     const full = !hasRoom(ksm, found)
@@ -55,18 +61,18 @@ export function stableTreeSearch(batch: Batch, trees: Trees, pfn: number, byChec
  * already. Returns the node, or 0 when out of memory, or when its place is not to be found at this moment: nothing has
  * changed then. Linux: stable_tree_insert()
  */
-export function stableTreeInsert(batch: Batch, trees: Trees, pfn: number): number {
+export function stableTreeInsert(batch: Batch, trees: Trees, pfn: number, key: number): number {
   const { ksm } = batch
-  const { frames, nodes, memory } = ksm
+  const { core, frames, nodes, memory } = ksm
   // Whoever was called back may have written to the page before it was write-protected.
-  if (memory.callsBack) memory.arena.searchFor(pfn)
-  const found = findContent(batch, trees, pfn, false, false)
+  if (memory.callsBack) core.checksum(pfn, key)
+  const found = findContent(batch, trees, pfn, key, false, false)
   if (found === BUSY) return 0
   if (found > 0) frames.put(nodes.pfn(found))
   const node = nodes.alloc(KIND_REGULAR, ksm.treeNid(pfn))
   if (node === 0) return 0
   nodes.setPfn(node, pfn)
-  nodes.setKey(node)
+  nodes.setKey(node, key)
   if (!linkNode(batch, node, found)) {
     nodes.free(node)
     return 0
@@ -102,8 +108,7 @@ export function setAside(ksm: KsmState, node: number): void {
 function placeMigrated(batch: Batch, trees: Trees, node: number, pfn: number): number {
   const { ksm } = batch
   const { frames, nodes } = ksm
-  nodes.useKey(node)
-  const found = findContent(batch, trees, pfn, true, false)
+  const found = findContent(batch, trees, pfn, nodes.keyOf(node), true, false)
   if (found === BUSY) return BUSY
   if (found > 0) {
     frames.put(nodes.pfn(found))
@@ -146,24 +151,31 @@ function linkNode(batch: Batch, node: number, found: number): boolean {
  * link where the content belongs, or BUSY if a page on the way cannot be had now. Chains met on the way are pruned if
  * `prune` and due. `byChecksum`: in a tree ordered by checksum, take a tie for a match.
  */
-function findContent(batch: Batch, trees: Trees, pfn: number, prune: boolean, byChecksum: boolean): number {
+function findContent(
+  batch: Batch,
+  trees: Trees,
+  pfn: number,
+  key: number,
+  prune: boolean,
+  byChecksum: boolean,
+): number {
   const { ksm } = batch
   const { core, nodes, frames } = ksm
   const roots = trees.stable[ksm.treeNid(pfn)]!
-  let at = core.search(roots)
+  let at = core.search(roots, key)
   while (at > 0) {
     const node = withPage(batch, at, prune)
     if (node === BUSY) return BUSY
     if (node === 0) {
       // A stale node on the way has been removed, and the tree rebalanced under us: from the top.
-      at = core.search(roots)
+      at = core.search(roots, key)
       continue
     }
     const order = byChecksum ? 0 : core.comparePages(pfn, nodes.pfn(node))
     if (order === 0) return node
     frames.put(nodes.pfn(node))
     const inTree = nodes.isDup(node) ? nodes.chain(node) : node
-    at = core.searchBelow(linkBelow(inTree, order))
+    at = core.searchBelow(linkBelow(inTree, order), key)
   }
   return at
 }

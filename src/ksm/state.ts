@@ -37,8 +37,8 @@ export class KsmState {
   readonly frames: Frames
   readonly items: RmapItems
   readonly nodes: StableNodes
-  /** The core's functions; a laboratory may put counting ones in their place. */
-  core: Arena['core']
+  /** The core's functions, or what stands in for them. */
+  readonly core: Arena['core']
   /** By COUNTER_*. Every counter has one writer, named where it is written. */
   readonly counters: Float64Array
   readonly options: KsmOptions
@@ -66,11 +66,11 @@ export class KsmState {
   private readonly commonTrees: Trees
   private readonly treesByDomain = new Map<string, Trees>()
 
-  constructor(memory: Memory, options: KsmOptions) {
+  constructor(memory: Memory, options: KsmOptions, core: Arena['core']) {
     const { arena, frames } = memory
     this.memory = memory
     this.frames = frames
-    this.core = arena.core
+    this.core = core
     this.counters = arena.counters
     this.options = options
     this.clock = options.clock

@@ -17,16 +17,27 @@ import { LINUX_RMAP_ITEM_BYTES } from '../mm/model/mm-struct.ts'
 
 /** The counters under /sys/kernel/mm/ksm. */
 export interface Counters {
+  /** Merged pages: different contents that several pages have, or had. */
   pages_shared: number
+  /** Further pages that are mapped to these: as many frames are saved. */
   pages_sharing: number
+  /** Pages that keep still and have no equal yet: those in the unstable tree. */
   pages_unshared: number
+  /** Pages in view that are nothing of that: new, or changing too fast. */
   pages_volatile: number
+  /** Visits to pages, since the host was made. */
   pages_scanned: number
+  /** Visits that smart scan spared, since the host was made. */
   pages_skipped: number
+  /** Full scans completed, since the host was made. */
   full_scans: number
+  /** Contents that have several merged pages, because each may have max_page_sharing mappings only. */
   stable_node_chains: number
+  /** The merged pages of those contents. */
   stable_node_dups: number
+  /** Pages that gave way to the zero page. */
   ksm_zero_pages: number
+  /** Bytes saved less what Linux would spend on rmap items, 64 bytes each. */
   general_profit: number
 }
 

@@ -8,26 +8,50 @@ export const KSM_RUN_MERGE = 1
 export const KSM_RUN_UNMERGE = 2
 export const KSM_RUN_OFFLINE = 4
 
+/** What `advisor_mode` takes. */
 export const ADVISOR_MODES = ['none', 'scan-time'] as const
+/**
+ * Who chooses pages_to_scan: `none`, the user; `scan-time`, the advisor, so that a full scan takes
+ * advisor_target_scan_time.
+ */
 export type AdvisorMode = (typeof ADVISOR_MODES)[number]
 
 /** What smart_scan=1 means; smart-scan.ts has both. */
 export const SMART_SCAN_POLICIES = ['linux', 'phased'] as const
+/**
+ * `linux`: each page counts its own skips, so that two equal old pages may never meet. `phased`: the number of the
+ * scan decides, and they meet.
+ */
 export type SmartScanPolicy = (typeof SMART_SCAN_POLICIES)[number]
 
 /** Do the guests run while they are scanned, or have they been stopped? */
 export const GUESTS_POLICIES = ['running', 'still'] as const
+/**
+ * `running`: a page must keep still from one scan to the next before it is searched for, as on Linux. `still`: nobody
+ * writes, and it is searched for at once.
+ */
 export type GuestsPolicy = (typeof GUESTS_POLICIES)[number]
 
 /** The knobs and their values, by their names in sysfs. */
 export interface Tunables {
+  /** 0: ksmd stands still; 1: it scans; 2: everything is unmerged, and ksmd stands still. */
   run: number
+  /** Pages that a batch of ksmd visits when it runs on its own. */
   pages_to_scan: number
+  /** Milliseconds that ksmd sleeps between two batches. */
   sleep_millisecs: number
+  /** 1: pages of all NUMA nodes merge; 0: only pages of the same node. To be changed only while nothing is merged. */
   merge_across_nodes: number
+  /**
+   * Most mappings of one merged page; beyond that another page of the same content begins. To be changed only while
+   * nothing is merged.
+   */
   max_page_sharing: number
+  /** 1: a page of zeros gives way to the zero page that all share, instead of being merged. */
   use_zero_pages: number
+  /** Milliseconds after which the pages of one content (a chain) are looked through for those that are gone. */
   stable_node_chains_prune_millisecs: number
+  /** 1: pages that have not merged for some scans are visited less and less often. */
   smart_scan: number
   /** `scan-time`: pages_to_scan is chosen after every full scan; see advisor.ts. */
   advisor_mode: AdvisorMode
@@ -37,9 +61,11 @@ export interface Tunables {
   advisor_target_scan_time: number
   /** What pages_to_scan begins at when the advisor takes over; no lower bound, whatever Linux's documentation says. */
   advisor_min_pages_to_scan: number
+  /** Most that the advisor makes of pages_to_scan. */
   advisor_max_pages_to_scan: number
 }
 
+/** The name of a knob under /sys/kernel/mm/ksm. */
 export type KnobName = keyof Tunables
 
 /** The knobs that are numbers: all but advisor_mode. */
@@ -75,6 +101,7 @@ const KNOBS: Record<NumericKnob, Knob> = {
 }
 
 const NUMERIC_KNOBS = Object.keys(KNOBS) as NumericKnob[]
+/** All knobs, in the order in which they are shown. */
 export const KNOB_NAMES: readonly KnobName[] = [...NUMERIC_KNOBS, 'advisor_mode']
 
 export function defaultTunables(): Tunables {
@@ -82,6 +109,7 @@ export function defaultTunables(): Tunables {
   return { ...(boot as Record<NumericKnob, number>), advisor_mode: 'none' }
 }
 
+/** Tells whether a text is the name of a knob. */
 export function isKnob(name: string): name is KnobName {
   return KNOB_NAMES.includes(name as KnobName)
 }

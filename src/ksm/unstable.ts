@@ -11,14 +11,20 @@ import { findMergeableVma, presentPage } from './mergeable.ts'
 import type { KsmState, Trees } from './state.ts'
 
 /**
- * Finds an item whose page has the same content, or puts this one in the tree. Returns the item found, with a reference on
+ * Finds an item whose page has the same content (`key`: where its checksum stands), or puts this one in the tree. Returns the item found, with a reference on
  * its page for the caller to put; 0 if there is none. Linux: unstable_tree_search_insert()
  */
-export function unstableTreeSearchInsert(ksm: KsmState, trees: Trees, item: number, pfn: number): number {
+export function unstableTreeSearchInsert(
+  ksm: KsmState,
+  trees: Trees,
+  item: number,
+  pfn: number,
+  key: number,
+): number {
   const { core, frames } = ksm
   const nid = ksm.treeNid(pfn)
   const roots = trees.unstable[nid]!
-  let at = core.search(roots)
+  let at = core.search(roots, key)
   while (at > 0) {
     const treePfn = getMergeablePage(ksm, at)
     if (treePfn === 0) return 0
@@ -30,10 +36,10 @@ export function unstableTreeSearchInsert(ksm: KsmState, trees: Trees, item: numb
       return 0
     }
     frames.put(treePfn)
-    at = core.searchBelow(linkBelow(at, order))
+    at = core.searchBelow(linkBelow(at, order), key)
   }
   core.insert(item, -at)
-  ksm.items.setUnstable(item, ksm.seqnr)
+  ksm.items.setUnstable(item, ksm.seqnr, key)
   ksm.counters[COUNTER_PAGES_UNSHARED]!++
   return 0
 }

@@ -7,12 +7,20 @@ export { type SynthImageOptions, synthImage, synthImages } from '../synth/images
 export {
   isParameter as isSynthParameter,
   PARAMETERS as SYNTH_PARAMETERS,
+  type Parameter as SynthParameter,
   parseParameter as parseSynthParameter,
   type SynthParameters,
 } from '../synth/parameters.ts'
+export type { PageClass } from '../synth/plan.ts'
 export { PRESETS as SYNTH_PRESETS, type SynthPreset } from '../synth/presets.ts'
-export type { ImageTruth, MomentTruth, Sink, SurveyHooks } from '../synth/survey.ts'
-export { SYNTH_VERSION, type SynthTruth, synthTruth, type TruthOptions } from '../synth/truth.ts'
+export {
+  type Sink,
+  type SurveyHooks,
+  SYNTH_VERSION,
+  synthTruth,
+  type TruthOptions,
+} from '../synth/truth.ts'
+export type { ImageTruth, MomentTruth, SynthTruth } from '../synth/truth-json.ts'
 export { type WriteOptions, writeSynth } from '../synth/write.ts'
 export {
   type ChecksumQuality,

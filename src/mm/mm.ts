@@ -41,17 +41,28 @@ import type { Notifier } from './watch/notifier.ts'
 
 /** What /proc/PID/ksm_stat says. */
 export interface KsmStat {
+  /** Pages of this mm that ksmd keeps in view. */
   ksm_rmap_items: number
+  /** Pages that gave way to the zero page. */
   ksm_zero_pages: number
+  /** Pages mapped to merged ones. Lazy: those that were written to count until ksmd comes by. */
   ksm_merging_pages: number
+  /** Bytes saved by the two, less 64 for each rmap item, as Linux reckons. */
   ksm_process_profit: number
+  /** Was PR_SET_MEMORY_MERGE asked for? */
   ksm_merge_any: 'yes' | 'no'
+  /** Is any range of it mergeable? */
   ksm_mergeable: 'yes' | 'no'
 }
 
 /** What fits into one array. */
 const MAX_READ_BYTES = 2 ** 32
 
+/**
+ * One address space, as a guest or whoever runs one holds it. Made by `host.createMm`, `host.loadImage` or `fork`,
+ * ended by `exit`. Addresses and lengths are in bytes, addresses 44 bits wide. Once it has exited its calls throw
+ * ESRCH; only `ksmStat` and `unregisterNotifier` still answer.
+ */
 export class Mm extends MmStruct {
   /**
    * Maps `length` bytes (rounded up to pages) of private anonymous memory; nothing is allocated until it is touched.

@@ -4,19 +4,24 @@ import type { Spread } from '../lab/median.ts'
 import type { BestPossible } from '../lab/merge/best.ts'
 import type { ChecksumName, IndexName } from '../options.ts'
 
+/** Where a result was measured. */
 export interface Machine {
   readonly processor: string
+  /** Threads that can run at once. */
   readonly cores: number
   readonly memory_bytes: number
+  /** Operating system and its release. */
   readonly kernel: string
 }
 
+/** What a result was measured with. */
 export interface Versions {
   readonly pagefold: string
   readonly node: string
   readonly v8: string
 }
 
+/** Counters by their sysfs names, the same for every peer. */
 export interface MergeCounters {
   readonly pages_shared: number
   readonly pages_sharing: number
@@ -24,15 +29,21 @@ export interface MergeCounters {
   readonly pages_volatile: number
 }
 
+/** How long one peer took. */
 export interface PeerResult {
-  /** Medians over the trials, per page of input. */
+  /** To merge everything mergeable, in two full scans; median over the trials, per page of input. */
   readonly converge_ns_per_page: number
+  /** For another scan, that finds nothing. */
   readonly rescan_ns_per_page: number
+  /** Each trial. */
   readonly samples: readonly { readonly converge_ns_per_page: number; readonly rescan_ns_per_page: number }[]
 }
 
+/** What `pagefold bench --json` prints. */
 export interface BenchResult {
+  /** Pages of all images. */
   readonly pages: number
+  /** The images, as the user named them. */
   readonly sources: readonly string[]
   readonly machine: Machine
   readonly versions: Versions
@@ -44,7 +55,9 @@ export interface BenchResult {
   readonly input_digest: string
   /** Of who shares with whom: the same for every peer, or the bench fails. */
   readonly digest: string
+  /** What the merge comes to. */
   readonly counters: MergeCounters
+  /** By name; a peer that could not run says why. */
   readonly peers: Readonly<Record<string, PeerResult | { readonly unavailable: string }>>
   /** Time to converge over pagefold's. */
   readonly ratios: Readonly<Record<string, number>>
@@ -56,6 +69,7 @@ export interface BenchResult {
 
 /** pagefold told that the guests hold still, after it has read each page once. */
 export interface StillResult {
+  /** Bytes scanned: each page once. */
   readonly scanned_bytes: number
   readonly bytes_saved: number
   /** Share of what no merging of pages can surpass; 1 where there is nothing to save. */
@@ -73,8 +87,9 @@ export type CurvePoint = readonly [number, number, number]
 
 /** What a curve comes to. */
 export interface CurveFigures {
-  /** Until nine tenths of the best possible are saved; null if they never are. */
+  /** Bytes scanned until nine tenths of the best possible are saved; null if they never are. */
   readonly scanned_bytes_to_90: number | null
+  /** Processor time until then. */
   readonly cpu_ms_to_90: number | null
   /** Mean share of the best possible that was saved, over three full scans: 1 would be everything before the first. */
   readonly area: number
@@ -88,9 +103,11 @@ export interface CurveResult {
   readonly metadata_bytes: number
   /** Bytes saved less pagefold's own records. */
   readonly net_profit: number
-  /** Medians of the runs. */
+  /** As in CurveFigures, median of the runs. */
   readonly scanned_bytes_to_90: number | null
+  /** The same. */
   readonly cpu_ms_to_90: number | null
+  /** The same. */
   readonly area: number
   /** Processor time of a full scan that finds nothing. */
   readonly rescan_cpu_ms: number

@@ -9,16 +9,22 @@ import type { BarsSection, Report, Section } from './section.ts'
 /** What a JavaScript user does today, beside our own. */
 export const USER_CHECKSUM = 'xxhash-wasm'
 
-/** As Benchmark.js reckons it: nanoseconds a page, relative margin of error in percent, samples taken. */
+/** A time as Benchmark.js reckons it. */
 export interface Timing {
+  /** Nanoseconds a page. */
   readonly ns: number
+  /** Relative margin of error, percent. */
   readonly rme: number
+  /** Samples taken. */
   readonly samples: number
 }
 
+/** What a checksum costs. */
 export interface HashCost {
   readonly checksum: ChecksumName | typeof USER_CHECKSUM
+  /** On a page that is in the cache. */
   readonly hot: Timing
+  /** On pages that memory has to bring. */
   readonly cold: Timing
 }
 

@@ -1,6 +1,7 @@
 // Packs what became of every page into a few bytes, so that a report of a million pages can still be mailed.
 
-import { deflateSync } from 'fflate'
+// Not the package's own door: under Node that wants to be Node's.
+import { deflateSync } from 'fflate/browser'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { toBase64 } from '../base64.ts'
 import type { Image } from '../image.ts'

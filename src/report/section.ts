@@ -5,6 +5,7 @@
 export type Unit = 'count' | 'bytes' | 'ms' | 'ns' | 'share' | 'ratio' | 'rate'
 
 interface Titled {
+  /** Stands above the section. */
   readonly title: string
   /** A sentence or two below the title: what is seen here, and what to look for. */
   readonly note?: string
@@ -21,8 +22,11 @@ export interface FiguresSection extends Titled {
   }[]
 }
 
+/** One curve or one set of bars: a number for each point or label. */
 export interface Series {
+  /** What the legend calls it. */
   readonly label: string
+  /** What its numbers count. */
   readonly unit: Unit
   /** One a point or group; null: none there. */
   readonly values: readonly (number | null)[]
@@ -46,6 +50,7 @@ export interface BarsSection extends Titled {
   readonly series: readonly Series[]
 }
 
+/** A table, column by column. All columns have as many values. */
 export interface TableSection extends Titled {
   readonly kind: 'table'
   readonly columns: readonly {
@@ -62,6 +67,7 @@ export interface MapSection extends Titled {
   readonly map: PageMap
 }
 
+/** One part of a report: a picture with its title. Each but a table is shown as a table too. */
 export type Section = FiguresSection | LinesSection | BarsSection | TableSection | MapSection
 
 /** What became of every page, packed. `packPageMap` makes one, report/page/page-map.ts takes it apart. */
@@ -82,10 +88,13 @@ export interface PageMap {
   readonly data: string
 }
 
+/** What `writeReport` writes: plain data, that may be made by hand or by `mergeReport`, `benchReport`, `hashReport`. */
 export interface Report {
+  /** Heading of the page. */
   readonly title: string
   /** One line below the title: of what. */
   readonly subtitle: string
+  /** From top to bottom. */
   readonly sections: readonly Section[]
   /** What the command prints with --json. */
   readonly result: unknown

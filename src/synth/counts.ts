@@ -6,8 +6,11 @@ import type { Census } from './census.ts'
 /** Frames that merging makes free: pages of zeros (all but one), and others with an equal page in their own image, or
  * only in another. The same three numbers as the `sharing` of a scan. */
 export interface SharingTruth {
+  /** Pages of zeros, but for one. */
   readonly zero: number
+  /** Others with an equal page in their own image. */
   readonly within: number
+  /** Others with an equal page only in another image. */
   readonly between: number
 }
 

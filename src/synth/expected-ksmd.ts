@@ -9,6 +9,7 @@ const RMAP_ITEM_BYTES = 64
 export interface ExpectedKsmd {
   /** null: no content comes near the limit. */
   readonly max_page_sharing: number | null
+  /** The knob, under which the counters are these. */
   readonly use_zero_pages: 0 | 1
   readonly pages_shared: number
   readonly pages_sharing: number

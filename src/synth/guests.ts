@@ -12,12 +12,15 @@ import { below, chance, decisions, type Next } from './random.ts'
 
 /** What synthetic guests are to be made of; what is not given is as in the preset. */
 export interface SynthOptions {
+  /** The name of a preset. */
   readonly preset: string
   /** Pages an image. */
   readonly pages?: number
+  /** Guests. */
   readonly images?: number
-  /** Default: 1. */
+  /** What chance is drawn from: the same seed gives the same bytes everywhere. Default: 1. */
   readonly seed?: number
+  /** Parameters that differ from the preset's. */
   readonly parameters?: Partial<SynthParameters>
 }
 

@@ -10,13 +10,17 @@ const ORDINARY: readonly Kind[] = ['random', 'text', 'pointers', 'sparse']
 
 const LAYOUTS_HELP = 'scattered, runs:LENGTH, or same-offset in all images, as forks have them'
 
-interface Parameter<Value extends number | string> {
+/** What a parameter starts from and may be. Its value is a number or a text, as `standard` is. */
+export interface Parameter<Value extends number | string> {
+  /** What it is where neither the preset nor the user says otherwise. */
   readonly standard: Value
   /** One line for people. */
   readonly help: string
-  /** Of a number. */
+  /** The least that a number may be. */
   readonly least?: number
+  /** The most. */
   readonly most?: number
+  /** Must it be an integer? */
   readonly whole?: boolean
 }
 

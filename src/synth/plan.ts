@@ -18,8 +18,20 @@ export const KINDS = [
 export type Kind = (typeof KINDS)[number]
 export const KIND = Object.fromEntries(KINDS.map((name, number) => [name, number])) as Record<Kind, number>
 
-/** What a page is there for. The letter stands for it in truth.json. */
-export const CLASSES = {
+/** What a page of a synthetic guest is there for. */
+export type PageClass =
+  | 'zero'
+  | 'same-filled'
+  | 'duplicate'
+  | 'thrashed'
+  | 'near'
+  | 'similar'
+  | 'colliding'
+  | 'volatile'
+  | 'unique'
+
+/** The letter that stands for each class in truth.json. */
+export const CLASSES: Readonly<Record<PageClass, string>> = {
   zero: 'z',
   'same-filled': 'f',
   duplicate: 'd',
@@ -29,8 +41,7 @@ export const CLASSES = {
   colliding: 'c',
   volatile: 'v',
   unique: 'u',
-} as const
-export type PageClass = keyof typeof CLASSES
+}
 export const CLASS_NAMES = Object.keys(CLASSES) as PageClass[]
 export const CLASS = Object.fromEntries(CLASS_NAMES.map((name, number) => [name, number])) as Record<
   PageClass,

@@ -3,12 +3,15 @@
 
 import { DEFAULTS, type SynthParameters } from './parameters.ts'
 
+/** A mix of pages as a published measurement found it. */
 export interface SynthPreset {
   /** One line for people. */
   readonly summary: string
+  /** How many images it has unless the user says otherwise. */
   readonly images: number
-  /** Pages an image. */
+  /** Pages an image, unless the user says otherwise. */
   readonly pages: number
+  /** What it is made of, defaults filled in. */
   readonly parameters: SynthParameters
   /** Moment 0 is made by a plan of the preset's own (demo.ts), not from the parameters of the mix. */
   readonly ownPlan?: true
@@ -34,6 +37,7 @@ const homogeneous: Partial<SynthParameters> = {
   entropy: 'random:3+text:2+pointers:4+sparse:1',
 }
 
+/** All presets by name. Where each is from stands beside it in the source, and in docs/benchmarking.md. */
 export const PRESETS: Readonly<Record<string, SynthPreset>> = {
   // Three small guests of one kind; its pages are recorded in tests, so it stays as it is.
   demo: preset('three small guests of one kind, to try things on', 3, 4096, { writeUnique: 0.05 }, true),

@@ -3,16 +3,25 @@
 
 import { expectOptions, PagefoldError } from '../errors.ts'
 import { type Files, files } from '../platform.ts'
-import type { Sink, SurveyHooks } from './survey.ts'
-import { type SynthTruth, surveyOf, synthTruth, TRUTH_OPTIONS, type TruthOptions } from './truth.ts'
+import {
+  type Sink,
+  type SurveyHooks,
+  surveyOf,
+  synthTruth,
+  TRUTH_OPTIONS,
+  type TruthOptions,
+} from './truth.ts'
+import type { SynthTruth } from './truth-json.ts'
 
 export const TRUTH_FILE = 'truth.json'
 
+/** What `writeSynth` writes, and where. */
 export interface WriteOptions extends TruthOptions {
   /** Made if it is not there. */
   readonly dir: string
   /** Take a directory that is not empty; images and the truth of an earlier run are removed, other files left. */
   readonly force?: boolean
+  /** Called now and then, with how many pages of how many have been written, over all moments. */
   readonly onProgress?: SurveyHooks['onProgress']
 }
 

@@ -31,7 +31,7 @@ export const RECORDS: readonly Drawing[] = [
     ...words('HEADER_MAGIC', 'HEADER_VERSION', 'HEADER_ARENA_PAGES', 'HEADER_FIRST_PFN'),
     ...words('HEADER_CHECKSUM', 'HEADER_INDEX', 'HEADER_ZONE_NEXT', 'HEADER_ZONE_END'),
     ...words('HEADER_ROOT_BITS', 'HEADER_ZONE_TOUCHED'),
-    field('HEADER_KEY', 8),
+    field('HEADER_RESULT', 8),
     gap(16, 'room for words to come'),
     field('HEADER_CACHES', CACHE_COUNT * CACHE_BYTES),
     gap(96, 'room for caches to come'),

@@ -22,7 +22,6 @@ import {
   WINDOW_TICKET,
 } from '../../assembly/abi.ts'
 import type { Arena } from '../../src/core/arena.ts'
-import { KEY } from '../../src/core/key.ts'
 import { RmapItems } from '../../src/core/rmap-items.ts'
 import { Window } from '../../src/core/window.ts'
 import { openSource } from '../../src/images/index.ts'
@@ -70,7 +69,7 @@ describe('a page in the window', () => {
     const roots = arena.allocRoots()
     arena.core.hashWindow(at, 1, roots, roots)
     arena.core.checksumChanged(at)
-    return new BigUint64Array(arena.memory.buffer)[KEY / 8]!
+    return new BigUint64Array(arena.memory.buffer)[window.keyOf(at) / 8]!
   }
 
   it('is hashed by the scan if no helper came', () => {

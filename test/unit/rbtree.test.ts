@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { CACHE_RMAP, LINK_ROOT, TREE_BLACK, TREE_LEFT, TREE_PARENT, TREE_RIGHT } from '../../assembly/abi.ts'
 import type { Arena } from '../../src/core/arena.ts'
 import { BareTree } from '../../src/core/bare-tree.ts'
+import { RESULT } from '../../src/core/key.ts'
 import { type RbNode, RbTree } from '../model/rbtree.ts'
 import { bareArena } from '../support/arena.ts'
 import { random } from '../support/random.ts'
@@ -171,11 +172,11 @@ describe('search', () => {
     const { core } = arena
     const roots = arena.allocRoots()
     expect(arena.rootSlots).toBe(1)
-    const link = -core.search(roots)
+    const link = -core.search(roots, RESULT)
     expect(link).toBe(roots | LINK_ROOT)
     const item = core.slabAlloc(CACHE_RMAP)
     core.insert(item, link)
-    expect(core.search(roots)).toBe(item)
-    expect(core.searchBelow(item + TREE_RIGHT)).toBe(-(item + TREE_RIGHT))
+    expect(core.search(roots, RESULT)).toBe(item)
+    expect(core.searchBelow(item + TREE_RIGHT, RESULT)).toBe(-(item + TREE_RIGHT))
   })
 })

@@ -18,15 +18,19 @@ import {
 } from './quality.ts'
 import { strategyOf, type Touched, touched } from './traits.ts'
 
+/** What `compareHashes` compares, and how thoroughly. */
 export interface CompareOptions {
+  /** Guests whose pages are hashed and merged. */
   readonly images: readonly Image[]
   readonly checksums: readonly ChecksumName[]
   readonly indexes: readonly IndexName[]
+  /** Words that `sampled` reads of a page. */
   readonly sampleWords: number
   /** Pages of each family, and at most so many of the images', on which collisions are counted. */
   readonly pages: number
   /** Times each merge is timed. */
   readonly rounds: number
+  /** Called before each step, with what it is and how many of how many are done. */
   readonly onProgress?: (step: string, done: number, of: number) => void
 }
 
@@ -40,25 +44,32 @@ export interface PageSet {
   readonly birthday: Collisions
 }
 
+/** What one checksum confuses and misses. */
 export interface ChecksumQuality {
   readonly checksum: ChecksumName
   readonly traits: ChecksumTraits
   readonly touched: Touched
   /** Pairs confused in each of the page sets, in their order; undefined with a seed for a checksum that takes none. */
   readonly collisions: readonly (Collisions | undefined)[]
-  /** The share of changes that 32 bits of it miss, measured on the images' pages, and what was to be expected. */
+  /** The share of changes that 32 bits of it miss, measured on the images' pages. */
   readonly missed: Missed
+  /** What was to be expected. */
   readonly missed_expected: Missed
 }
 
+/** What a merge with one checksum and one index came to. */
 export interface StrategyResult extends Convergence {
   readonly checksum: ChecksumName
   readonly index: IndexName
 }
 
+/** What `compareHashes` found: every checksum with every index. */
 export interface HashComparison {
+  /** What collisions were counted on. */
   readonly sets: readonly PageSet[]
+  /** One for each checksum, in the order asked for. */
   readonly checksums: readonly ChecksumQuality[]
+  /** One for each checksum with each index. */
   readonly strategies: readonly StrategyResult[]
 }
 

@@ -1,29 +1,37 @@
 // A strategy's whole day: the same images merged until there is nothing left to merge, timed; and once more with every
 // search and comparison counted.
 
-import type { Host } from '../../host.ts'
+import { Host } from '../../host.ts'
+import type { HostOptions } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
 import { systemClock } from '../../ksm/clock.ts'
 import type { StrategyOptions } from '../../options.ts'
 import { median } from '../median.ts'
-import { hostFor, loadGuest } from '../merge/host.ts'
+import { hostFor, hostMadeBy, loadGuest } from '../merge/host.ts'
 import type { MergedRange } from '../merge/sharing.ts'
 import { countingCore, type SearchCounts } from './counting-core.ts'
 
+/** What it takes to merge everything mergeable with one strategy. Only the times depend on the machine. */
 export interface Convergence {
-  /** Medians over the rounds: the two full scans after which everything mergeable is merged. */
+  /** Time for the two full scans after which everything mergeable is merged; median over the rounds. */
   readonly elapsed_ms: number
+  /** Processor time for them. */
   readonly cpu_ms: number
+  /** Time for them, per page of all images. */
   readonly ns_per_page: number
   /** Frames saved, zero pages included. The same for every strategy. */
   readonly pages_merged: number
+  /** Pages merged per second of processor time. */
   readonly merged_per_cpu_second: number
   /** Everything pagefold keeps beside the frames. */
   readonly metadata_bytes_per_page: number
+  /** Times a tree was searched for a page. */
   readonly searches: number
   /** Tree nodes passed, per search. */
   readonly probes_per_search: number
+  /** Pages compared, on the way down a tree and before merging. */
   readonly comparisons: number
+  /** Of these, those that found the pages different. */
   readonly failed_comparisons: number
 }
 
@@ -45,7 +53,7 @@ export async function converge(
       if (round > 0) times.push({ elapsed: systemClock.now() - started, cpu: systemClock.cpu() - cpu })
       clear(host, guests)
     }
-    const { counts, merged, metadata } = countOnce(host, images)
+    const { counts, merged, metadata } = await countOnce(pages, images, strategy)
     const [elapsed_ms, cpu_ms] = [median(times.map((t) => t.elapsed)), median(times.map((t) => t.cpu))]
     return {
       elapsed_ms,
@@ -70,17 +78,22 @@ function clear(host: Host, guests: readonly MergedRange[]): void {
   host.ksm.scan(1)
 }
 
-function countOnce(
-  host: Host,
+/** On another host, whose scan counts what it calls. */
+async function countOnce(
+  pages: number,
   images: readonly Image[],
-): { counts: SearchCounts; merged: number; metadata: number } {
-  const { core, counts } = countingCore(host.memory.arena)
-  const guests = images.map((image) => loadGuest(host, image))
-  host.ksm.state.core = core
-  host.ksm.scan(2)
-  host.ksm.state.core = host.memory.arena.core
-  const { pages_sharing, ksm_zero_pages } = host.ksm.counters()
-  const metadata = host.metadata().total
-  clear(host, guests)
-  return { counts, merged: pages_sharing + ksm_zero_pages, metadata }
+  strategy: StrategyOptions,
+): Promise<{ counts: SearchCounts; merged: number; metadata: number }> {
+  const counts: SearchCounts = { searches: 0, probes: 0, comparisons: 0, failed_comparisons: 0 }
+  const make = (options: HostOptions): Promise<Host> =>
+    Host.withCore(options, (arena) => countingCore(arena, counts))
+  const host = await hostMadeBy(make, pages, strategy)
+  try {
+    for (const image of images) loadGuest(host, image)
+    host.ksm.scan(2)
+    const { pages_sharing, ksm_zero_pages } = host.ksm.counters()
+    return { counts, merged: pages_sharing + ksm_zero_pages, metadata: host.metadata().total }
+  } finally {
+    host.close()
+  }
 }

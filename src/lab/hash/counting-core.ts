@@ -15,24 +15,23 @@ export interface SearchCounts {
   failed_comparisons: number
 }
 
-/** Returns the arena's core, counting, and the counts. */
-export function countingCore(arena: Arena): { core: Arena['core']; counts: SearchCounts } {
+/** Returns the arena's core, which adds to `counts` what it is called for. */
+export function countingCore(arena: Arena, counts: SearchCounts): Arena['core'] {
   const { core } = arena
-  const counts = { searches: 0, probes: 0, comparisons: 0, failed_comparisons: 0 }
   const compared = (different: boolean): void => {
     counts.comparisons++
     if (different) counts.failed_comparisons++
   }
-  const counting: Arena['core'] = {
+  return {
     ...core,
-    search(roots) {
+    search(roots, key) {
       counts.searches++
-      counts.probes += nodesPassed(arena, roots)
-      return core.search(roots)
+      counts.probes += nodesPassed(arena, roots, key)
+      return core.search(roots, key)
     },
-    searchBelow(link) {
-      counts.probes += nodesPassedBelow(arena, link)
-      return core.searchBelow(link)
+    searchBelow(link, key) {
+      counts.probes += nodesPassedBelow(arena, link, key)
+      return core.searchBelow(link, key)
     },
     comparePages(pfn, otherPfn) {
       const order = core.comparePages(pfn, otherPfn)
@@ -45,5 +44,4 @@ export function countingCore(arena: Arena): { core: Arena['core']; counts: Searc
       return identical
     },
   }
-  return { core: counting, counts }
 }

@@ -12,6 +12,7 @@ export type Collisions = Readonly<Record<(typeof WIDTHS)[number], number>>
 
 /** Ways in which a page changes between two scans. */
 export const CHANGES = ['bit', 'word', 'line', 'half'] as const
+/** `bit`: one bit; `word`: 4 bytes; `line`: the 64 of a cache line; `half`: half the page. */
 export type Change = (typeof CHANGES)[number]
 
 /** The share of changes that go unnoticed, 0..1. */

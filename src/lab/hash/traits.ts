@@ -8,6 +8,7 @@ import { CHECKSUM_TRAITS, type ChecksumName, type StrategyOptions } from '../../
 /** What memory brings at a time. */
 const LINE = 64
 
+/** What a checksum costs in memory traffic, per page. */
 export interface Touched {
   /** Bytes a checksum reads of a page. */
   readonly bytes: number

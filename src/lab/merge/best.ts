@@ -9,10 +9,13 @@ const CHUNK_PAGES = 1024
 
 /** What no merging of these images' pages can surpass. */
 export interface BestPossible {
+  /** Pages of all images. */
   readonly pages: number
   /** Different contents, zeros among them. */
   readonly contents: number
+  /** Pages of zeros. */
   readonly zero_pages: number
+  /** Saved if every content is kept once. */
   readonly bytes_saved: number
   /** Without what is saved on pages of zeros. */
   readonly bytes_saved_without_zero_pages: number

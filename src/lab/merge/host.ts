@@ -3,13 +3,14 @@
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { expectInteger, expectOneOf, expectOptions, PagefoldError } from '../../errors.ts'
 import { Host } from '../../host.ts'
-import { MAX_WORKERS } from '../../host-options.ts'
+import { type HostOptions, MAX_WORKERS } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
 import { type Clock, stillClock } from '../../ksm/clock.ts'
 import { GUESTS_POLICIES, type GuestsPolicy, type KnobName } from '../../ksm/tunables.ts'
 import { chosenStrategy, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
 import type { MergedRange } from './sharing.ts'
 
+/** How `hostFor` makes its host. */
 export interface ImageHostOptions extends StrategyOptions {
   /** `still`: what would take two scans to merge is merged in one. Default: `running`, as Linux. */
   readonly guests?: GuestsPolicy
@@ -34,7 +35,16 @@ const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
  * closes it. Throws PagefoldError: ENOMEM for more pages than an arena holds, EINVAL or ERANGE for a knob; TypeError or
  * RangeError for a strategy there is not.
  */
-export async function hostFor(pages: number, options: ImageHostOptions = {}): Promise<Host> {
+export function hostFor(pages: number, options: ImageHostOptions = {}): Promise<Host> {
+  return hostMadeBy(Host.create, pages, options)
+}
+
+/** The same by another way of making hosts. @internal */
+export async function hostMadeBy(
+  make: typeof Host.create,
+  pages: number,
+  options: ImageHostOptions,
+): Promise<Host> {
   const { index, checksum, checksumBits, seed, sampleWords, guests, workers } = options
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
   expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
@@ -45,7 +55,7 @@ export async function hostFor(pages: number, options: ImageHostOptions = {}): Pr
   const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   // Every page has a frame of its own at first; breaking a merge takes the new frame before it gives up the old.
   const capacity = { frames: pages + 1, mappings: pages + 1024 }
-  const host = await create({ ...capacity, ...chosen, clock: options.clock ?? stillClock }, pages)
+  const host = await makeOrRefuse(make, { ...capacity, ...chosen, clock: options.clock ?? stillClock }, pages)
   try {
     host.ksm.set('smart_scan', 0)
     for (const [name, value] of Object.entries(options.knobs ?? {})) host.ksm.set(name as KnobName, value)
@@ -57,9 +67,9 @@ export async function hostFor(pages: number, options: ImageHostOptions = {}): Pr
   }
 }
 
-async function create(options: Parameters<typeof Host.create>[0], pages: number): Promise<Host> {
+async function makeOrRefuse(make: typeof Host.create, options: HostOptions, pages: number): Promise<Host> {
   try {
-    return await Host.create(options)
+    return await make(options)
   } catch (cause) {
     if (!(cause instanceof RangeError)) throw cause
     throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds (${cause.message})`, {

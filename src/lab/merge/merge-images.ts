@@ -13,7 +13,9 @@ import { hostFor, type ImageHostOptions, loadGuest } from './host.ts'
 import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 import { writeMoment } from './write-moment.ts'
 
+/** What `mergeImages` merges, and how. Only `images` must be given. */
 export interface MergeOptions extends Omit<ImageHostOptions, 'clock'> {
+  /** One guest each, scanned in this order. They stay open. */
   readonly images: readonly Image[]
   /** The same images at a later moment: after the first scans only pages that differ are written. */
   readonly later?: readonly Image[]
@@ -21,31 +23,40 @@ export interface MergeOptions extends Omit<ImageHostOptions, 'clock'> {
   readonly scans?: number
   /** Full scans after `later`. Default: until one changes no counter. */
   readonly scansAfter?: number
+  /** Called now and then while images are read and written, and before each scan. */
   readonly onProgress?: (event: MergeProgress) => void
   /** Called after the last scan, while all is still in place: each image a range of an mm, in the order given. */
   readonly inspect?: (host: Host, ranges: readonly MergedRange[]) => void
 }
 
+/** What `mergeImages` is at: pages read or written, of how many; or the number of a scan, from 1. */
 export type MergeProgress =
   | { readonly stage: 'load' | 'write'; readonly done: number; readonly of: number }
   | { readonly stage: 'scan'; readonly scan: number }
 
 /** Linux's counters after one full scan, and what the scan took. */
 export type ScanRow = Omit<Counters, 'pages_scanned' | 'full_scans'> & {
+  /** Milliseconds the scan took. */
   readonly elapsed_ms: number
+  /** Milliseconds of processor time, of all threads. */
   readonly cpu_ms: number
 }
 
+/** What came of a merge: what `pagefold scan --json` prints. */
 export interface MergeResult {
+  /** Pages of all images. */
   readonly pages: number
+  /** What was merged, in the order given. */
   readonly images: readonly {
     readonly source: string
     readonly format: ImageFormat
     readonly pages: number
   }[]
+  /** Knobs of interest, and those that were given, as they were at the end. */
   readonly knobs: Record<string, number | string>
   readonly index: IndexName
   readonly checksum: ChecksumName
+  /** A row for each full scan. */
   readonly after_each_scan: readonly ScanRow[]
   /** Pages that `later` changed; absent without it. */
   readonly pages_written?: number
@@ -53,9 +64,11 @@ export interface MergeResult {
   readonly bytes_saved: number
   /** Everything pagefold keeps beside the frames, in bytes. */
   readonly metadata_bytes: number
+  /** The same by kind. */
   readonly metadata: MetadataStats
   /** `general_profit` with pagefold's own metadata instead of Linux's 64 bytes an item. */
   readonly profit_after_own_metadata: number
+  /** Who shares with whom. */
   readonly sharing: Sharing
 }
 

@@ -14,6 +14,7 @@ export interface Sharing {
   between: number
 }
 
+/** A range of an mm that holds an image. */
 export interface MergedRange {
   readonly mm: Mm
   /** Bytes. */

@@ -33,4 +33,5 @@ export const PAGE_STATES = [
   'absent',
 ] as const
 
+/** What has become of a page: one of PAGE_STATES, which tells what each means. */
 export type PageState = (typeof PAGE_STATES)[number]

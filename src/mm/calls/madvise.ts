@@ -7,7 +7,12 @@ import { modifyFlags } from '../model/vma-edit.ts'
 import { pageOut } from '../reclaim/swap-out.ts'
 import { zapPageRange } from './unmap.ts'
 
+/** What `madvise` takes. */
 export const ADVICES = ['MADV_MERGEABLE', 'MADV_UNMERGEABLE', 'MADV_DONTNEED', 'MADV_PAGEOUT'] as const
+/**
+ * What an mm wants done with a range: have its pages merged, or no longer (those that are get copies); throw them
+ * away; swap them out.
+ */
 export type Advice = (typeof ADVICES)[number]
 
 /** May its pages ever be merged? Linux: vma_ksm_compatible() */

@@ -17,6 +17,7 @@ import { isEligible } from './madvise.ts'
 import { expectProt, type Prot } from './prot.ts'
 import { refused } from './refused.ts'
 
+/** What kind of mapping `mmap` makes, and where. */
 export interface MmapOptions {
   /** Where, in bytes; must be free. Default: behind the last mapping. */
   readonly address?: number

@@ -11,6 +11,7 @@ import { nextPte, setPte, walkPageRange } from '../page/ptes.ts'
 import { refused } from './refused.ts'
 import { removeVma, unmapRange } from './unmap.ts'
 
+/** Where `mremap` may put the range. */
 export interface MremapOptions {
   /** Move the range if it cannot grow where it is. Default: true. */
   readonly mayMove?: boolean

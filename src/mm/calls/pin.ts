@@ -8,6 +8,7 @@ import { eachPage } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { HoldOptions } from './gup.ts'
 
+/** What pages are pinned for. */
 export interface PinOptions {
   /** For writing. Default: for reading only. */
   readonly write?: boolean
@@ -19,6 +20,7 @@ export interface PinOptions {
 export class Pin {
   /** The frames held, in order of address. */
   readonly pfns: readonly number[]
+  /** Were they pinned for long? */
   readonly longterm: boolean
   private readonly memory: Memory
   private readonly offset: number

@@ -50,6 +50,7 @@ export const NO_KSM: KsmHooks = {
   recoverFromFailure: () => 0,
 }
 
+/** Who is told of writes to protected pages. Linux: UFFD_FEATURE_PAGEFAULT_FLAG_WP */
 export interface UserfaultHandler {
   /** A guest is about to write to a protected page. Take the protection away to let it. */
   onWriteProtect(fault: { readonly address: number }): void

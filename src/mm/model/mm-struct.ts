@@ -10,6 +10,7 @@ import { VmaList } from './vma.ts'
 /** What Linux spends on an rmap item: profit is reckoned with it, so that the figures compare. */
 export const LINUX_RMAP_ITEM_BYTES = 64
 
+/** What an mm is made with. */
 export interface MmOptions {
   /** For messages and tracepoints. */
   readonly name?: string
@@ -26,6 +27,7 @@ export function expectMmOptions(call: string, options: MmOptions): MmOptions {
 }
 
 export class MmStruct {
+  /** What messages and tracepoints call it. */
   readonly name: string
   /** @internal */
   readonly memory: Memory

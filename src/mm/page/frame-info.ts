@@ -18,13 +18,17 @@ import type { Frames } from './frames.ts'
 /** What a frame's descriptor says. Linux: struct page, dump_page() */
 export interface FrameInfo {
   readonly pfn: number
+  /** References: one for each mapping and pin, and one for the swap cache. */
   readonly refcount: number
+  /** Ptes that map it. */
   readonly mapcount: number
   /** Whose page it is. `anon`: an ordinary one; `ksm`: a merged one; undefined: free. `id` tells owners apart. */
   readonly mapping: { readonly kind: 'anon' | 'ksm'; readonly id: number } | undefined
   /** For an ordinary anonymous page: the virtual page number it was first mapped at. */
   readonly index: number
+  /** The NUMA node it lies on. */
   readonly node: number
+  /** What is set: `locked`, `exclusive`, `dirty`, `swapcache`, `hwpoison`, `pinned`, `offline`, `not uptodate`. */
   readonly flags: readonly string[]
 }
 

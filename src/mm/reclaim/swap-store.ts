@@ -9,7 +9,9 @@ import { MAX_SWAP_SLOTS } from '../page/pte.ts'
 export interface SwapStore {
   /** How many pages it holds, 1 to 2^20. */
   readonly slots: number
+  /** Reads the page in `slot` into `into`, 4096 bytes. */
   read(slot: number, into: Uint8Array): void
+  /** Writes `from`, 4096 bytes, to `slot`. They are not its to keep: it has to copy them. */
   write(slot: number, from: Uint8Array): void
   /** Called once it is no longer used for swap. */
   close?(): void

@@ -12,6 +12,7 @@ import { EMPTY_PTE, ptePfn, pteWritable } from '../page/pte.ts'
 import { getPte } from '../page/ptes.ts'
 import type { Notifier, NotifierRange } from './notifier.ts'
 
+/** What a mirror knows of a virtual page: the frame behind it, and whether it may be written there. */
 export interface Translation {
   readonly pfn: number
   readonly writable: boolean
@@ -20,6 +21,10 @@ export interface Translation {
 /** How often a page that changes under the lookup is looked up again: the lookup's own fault is one such change. */
 const MAX_TRIES = 3
 
+/**
+ * A mirror of an mm's translations that is never stale: what a hypervisor's shadow page tables or a device's IOMMU
+ * are. A pattern for writing your own. Linux: KVM's mmu_invalidate_retry()
+ */
 export class SecondaryMmu implements Notifier {
   private readonly mm: Mm
   private readonly translations = new Map<number, Translation>()
@@ -66,6 +71,7 @@ export class SecondaryMmu implements Notifier {
     return this.look(() => [...this.active])
   }
 
+  /** Called by the mm: forgets the range. */
   invalidateRangeStart(range: NotifierRange): void {
     this.look(() => {
       this.active.push(range)
@@ -76,6 +82,7 @@ export class SecondaryMmu implements Notifier {
     })
   }
 
+  /** Called by the mm: from here on the range may be looked up again. */
   invalidateRangeEnd(range: NotifierRange): void {
     this.look(() => {
       const at = this.active.findIndex(({ start, end }) => start === range.start && end === range.end)
@@ -86,6 +93,7 @@ export class SecondaryMmu implements Notifier {
     })
   }
 
+  /** Forgets everything and is told of nothing any more. */
   close(): void {
     this.look(() => {
       this.mm.unregisterNotifier(this)

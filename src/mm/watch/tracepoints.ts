@@ -4,16 +4,23 @@ import { expectOneOf, mistake, reportLater } from '../../errors.ts'
 
 /** The fields of each event. An mm is given by its name, an rmap item by its address in the arena. */
 export interface TraceEvents {
+  /** A full scan begins: its number, and how many rmap items there are. */
   ksm_start_scan: { seq: number; rmap_entries: number }
+  /** A full scan has ended. */
   ksm_stop_scan: { seq: number; rmap_entries: number }
+  /** An mm is registered for scanning. */
   ksm_enter: { mm: string }
+  /** An mm leaves, and with it what ksmd knew of its pages. */
   ksm_exit: { mm: string }
   /** Zero-page merges only, as in Linux. */
   ksm_merge_one_page: { pfn: number; rmap_item: number; mm: string; err: number }
   /** ksm_page is 0 when a page was made the first of its content. */
   ksm_merge_with_ksm_page: { ksm_page: number; pfn: number; rmap_item: number; mm: string; err: number }
+  /** The page of a stable node is gone, and the node with it. */
   ksm_remove_ksm_page: { pfn: number }
+  /** A page's item leaves such a node. */
   ksm_remove_rmap_item: { pfn: number; rmap_item: number; mm: string }
+  /** The advisor has chosen after a full scan; `scan_time` is in seconds. */
   ksm_advisor: { scan_time: number; pages_to_scan: number; cpu_percent: number }
 }
 
@@ -53,6 +60,7 @@ export type RacePoint =
   | 'scan: between mms'
   | 'scan: after unstable reset'
 
+/** The name of one of the kernel's tracepoints. */
 export type TraceName = keyof TraceEvents
 
 export const TRACE_NAMES = [

@@ -65,13 +65,16 @@ describe('a later moment', () => {
     const before = twins(2100)
     const after = before.slice()
     // At the beginning and the end of a page, of a chunk, of all.
-    for (const at of [0, 3 * PAGE - 1, 1023 * PAGE, 1024 * PAGE + 2048, 2100 * PAGE - 1]) after[at]! ^= 1
+    const changed = [0, 3 * PAGE - 1, 1023 * PAGE, 1024 * PAGE + 2048, 2100 * PAGE - 1]
+    // And each word of a few, in a page of its own.
+    for (let word = 0; word < 16; word++) changed.push((20 + word) * PAGE + 4 * word)
+    for (const at of changed) after[at]! ^= 1
     const [first, later] = [before, after].map((bytes) => imageOf(bytes)) as [Image, Image]
     const host = await hostFor(2100)
     const guest = loadGuest(host, first)
     host.ksm.scan(2)
     const heard: number[] = []
-    expect(writeMoment([guest], [later], (pages) => heard.push(pages))).toBe(5)
+    expect(writeMoment([guest], [later], (pages) => heard.push(pages))).toBe(changed.length)
     expect(heard).toEqual([1024, 2048, 2100])
     expect(Buffer.compare(guest.mm.read(guest.address, after.length), after)).toBe(0)
     expect(writeMoment([guest], [later], () => {})).toBe(0)

@@ -18,6 +18,8 @@ export function writeMoment(
 ): number {
   const words = new Uint32Array(CHUNK_PAGES * WORDS_PER_PAGE)
   const bytes = new Uint8Array(words.buffer)
+  const present = new Uint32Array(WORDS_PER_PAGE)
+  const presentBytes = new Uint8Array(present.buffer)
   let written = 0
   let done = 0
   for (const [i, { mm, address, pages }] of guests.entries()) {
@@ -26,12 +28,8 @@ export function writeMoment(
       later[i]!.read(first, count, bytes.subarray(0, count * PAGE_SIZE))
       for (let page = 0; page < count; page++) {
         const at = address + (first + page) * PAGE_SIZE
-        // Compared where it lies: a copy of the guest's pages costs as much as all the rest.
-        let same = false
-        mm.memory.bytes.show(mm.pfn(at)!, (present) => {
-          same = isPageOf(words, page, present)
-        })
-        if (same) continue
+        mm.memory.bytes.read(mm.pfn(at)!, 0, PAGE_SIZE, presentBytes, 0)
+        if (isPageOf(words, page, present)) continue
         mm.write(at, bytes.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
         written++
       }
@@ -42,12 +40,21 @@ export function writeMoment(
   return written
 }
 
-/** Is `present` what stands in `words` as its page number `page`? */
-function isPageOf(words: Uint32Array, page: number, { buffer, byteOffset }: Uint8Array): boolean {
-  const present = new Uint32Array(buffer, byteOffset, WORDS_PER_PAGE)
+/** Is `present` what stands in `words` as its page number `page`? Eight words at a time: one at a time takes a third longer. */
+function isPageOf(words: Uint32Array, page: number, present: Uint32Array): boolean {
   const start = page * WORDS_PER_PAGE
-  for (let word = 0; word < WORDS_PER_PAGE; word++) {
-    if (present[word] !== words[start + word]) return false
+  for (let i = 0; i < WORDS_PER_PAGE; i += 8) {
+    const at = start + i
+    const different =
+      (words[at]! ^ present[i]!) |
+      (words[at + 1]! ^ present[i + 1]!) |
+      (words[at + 2]! ^ present[i + 2]!) |
+      (words[at + 3]! ^ present[i + 3]!) |
+      (words[at + 4]! ^ present[i + 4]!) |
+      (words[at + 5]! ^ present[i + 5]!) |
+      (words[at + 6]! ^ present[i + 6]!) |
+      (words[at + 7]! ^ present[i + 7]!)
+    if (different !== 0) return false
   }
   return true
 }

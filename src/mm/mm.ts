@@ -30,7 +30,7 @@ import { expectProt, type Prot } from './calls/prot.ts'
 import { expectDone } from './calls/refused.ts'
 import { unmapRange } from './calls/unmap.ts'
 import { registerUserfault, userfaultWriteProtect } from './fault/userfault.ts'
-import { ADDRESS_LIMIT, expectAddress, hex, pageRange, vpnOf } from './model/address.ts'
+import { ADDRESS_LIMIT, expectAddress, hex, type PageRange, pageRange, vpnOf } from './model/address.ts'
 import type { Gate } from './model/gate.ts'
 import type { UserfaultHandler } from './model/hooks.ts'
 import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './model/mm-struct.ts'
@@ -72,10 +72,13 @@ export class Mm extends MmStruct {
     return this.enter(() => mmap(this, length, options))
   }
 
-  /** Unmaps a range; what is not mapped in it is no error. Frames nobody else maps are free at once. */
+  /**
+   * Unmaps a range; what is not mapped in it is no error. Frames nobody else maps are free at once. Throws EINVAL for a
+   * length of 0.
+   */
   munmap(address: number, length: number): void {
     this.enter(() => {
-      const { start, end } = pageRange(address, length)
+      const { start, end } = this.someRange(address, length, 'munmap')
       unmapRange(this, start, end)
     })
   }
@@ -102,9 +105,10 @@ export class Mm extends MmStruct {
   }
 
   /**
-   * Resizes a mapping, or moves it; returns its address. A range that moves is unmerged first. Throws EFAULT if it is
-   * not one mapping (several, with holes between, can be moved to an address but not resized), ENOMEM if there is no room,
-   * or no memory to unmerge.
+   * Resizes a mapping, or moves it; returns its address. A range that moves is unmerged first. One that only shrinks, or
+   * only moves to an address, may be several mappings with holes between. Throws EFAULT if nothing is mapped where it
+   * begins, and if it is to grow or to get another length elsewhere and what is kept is not one mapping; EINVAL for huge pages
+   * that are to grow; ENOMEM if there is no room, or no memory to unmerge.
    */
   mremap(address: number, oldLength: number, newLength: number, options: MremapOptions = {}): number {
     return this.enter(() => mremap(this, address, oldLength, newLength, options))
@@ -214,22 +218,22 @@ export class Mm extends MmStruct {
     })
   }
 
-  /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped. */
+  /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped, EINVAL for a length of 0. */
   registerUserfault(address: number, length: number, handler: UserfaultHandler): void {
     this.enter(() => {
       expectObject('handler', handler, ['onWriteProtect'])
-      const { start, end } = pageRange(address, length)
+      const { start, end } = this.someRange(address, length, 'registerUserfault')
       registerUserfault(this, start, end, handler)
     })
   }
 
   /**
    * Protects the present pages of a range, or with `on` false lets them go. Throws ENOMEM if part of it is not mapped,
-   * ENOENT if part of it is not registered. Linux: UFFDIO_WRITEPROTECT
+   * ENOENT if part of it is not registered, EINVAL for a length of 0. Linux: UFFDIO_WRITEPROTECT
    */
   userfaultWriteProtect(address: number, length: number, on: boolean): void {
     this.enter(() => {
-      const { start, end } = pageRange(address, length)
+      const { start, end } = this.someRange(address, length, 'userfaultWriteProtect')
       userfaultWriteProtect(this, start, end, on)
     })
   }
@@ -307,6 +311,13 @@ export class Mm extends MmStruct {
   private expectRange(address: number, length: number, min: number): void {
     expectAddress(address)
     expectInteger('length', length, min, ADDRESS_LIMIT - address)
+  }
+
+  /** A range for the calls that Linux refuses an empty one; the others do nothing then. */
+  private someRange(address: number, length: number, call: string): PageRange {
+    const range = pageRange(address, length)
+    if (range.start < range.end) return range
+    throw new PagefoldError('EINVAL', `${this.name}: ${call} of no bytes at ${hex(address)}`)
   }
 
   /** What every call goes through that only a living mm can answer. */

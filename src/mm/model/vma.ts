@@ -113,9 +113,10 @@ export class VmaList {
     this.hint = 0
   }
 
-  /** The vmas that touch [start, end), at this moment. */
+  /** The vmas that touch [start, end), at this moment; none touches an empty range. */
   within(start: number, end: number): Vma[] {
     const found: Vma[] = []
+    if (start >= end) return found
     for (let i = this.indexAt(start); i < this.list.length; i++) {
       const vma = this.list[i]!
       if (vma.start >= end) break

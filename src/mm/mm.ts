@@ -61,7 +61,7 @@ const MAX_READ_BYTES = 2 ** 32
 /**
  * One address space, as a guest or whoever runs one holds it. Made by `host.createMm`, `host.loadImage` or `fork`,
  * ended by `exit`. Addresses and lengths are in bytes, addresses 44 bits wide. Once it has exited its calls throw
- * ESRCH; only `ksmStat` and `unregisterNotifier` still answer.
+ * ESRCH; only `unregisterNotifier` still answers.
  */
 export class Mm extends MmStruct {
   /**
@@ -265,9 +265,10 @@ export class Mm extends MmStruct {
     }
   }
 
-  /** What /proc/PID/ksm_stat says. */
+  /** What /proc/PID/ksm_stat says. Throws ESRCH once the mm has exited: there is nothing in that file then. */
   ksmStat(): KsmStat {
     return this.memory.gate.look(() => {
+      this.expectUsers()
       const { rmapItems, mergingPages, zeroPages } = this.ksm
       return {
         ksm_rmap_items: rmapItems,
@@ -328,7 +329,11 @@ export class Mm extends MmStruct {
   private expectAlive(): Gate {
     const { gate } = this.memory
     gate.expectSound()
-    if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
+    this.expectUsers()
     return gate
+  }
+
+  private expectUsers(): void {
+    if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
   }
 }

@@ -191,7 +191,7 @@ export const ON_AN_MM: Record<string, Operation> = {
     refused: everywhere('ENOENT', GONE),
   },
   pfn: { act: ({ mm }) => mm.pfn(AT), refused: GONE },
-  ksmStat: { act: ({ mm }) => mm.ksmStat() },
+  ksmStat: { act: ({ mm }) => mm.ksmStat(), refused: GONE },
   oomReap: { act: ({ mm }) => mm.oomReap(), refused: GONE, touches: ALL },
   registerNotifier: {
     act: ({ mm }) => {

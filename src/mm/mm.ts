@@ -20,6 +20,7 @@ import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
 import { holdPages } from './calls/gup.ts'
 import { ADVICES, type Advice, madvise } from './calls/madvise.ts'
+import { mlock, munlock } from './calls/mlock.ts'
 import { type MmapOptions, mmap } from './calls/mmap.ts'
 import { mprotect } from './calls/mprotect.ts'
 import { type MremapOptions, mremap } from './calls/mremap.ts'
@@ -28,6 +29,7 @@ import type { Pin, PinOptions } from './calls/pin.ts'
 import { disableMergeAny, enableMergeAny } from './calls/prctl.ts'
 import { expectProt, type Prot } from './calls/prot.ts'
 import { expectDone } from './calls/refused.ts'
+import { type MappingStat, smaps } from './calls/smaps.ts'
 import { unmapRange } from './calls/unmap.ts'
 import { registerUserfault, userfaultWriteProtect } from './fault/userfault.ts'
 import { ADDRESS_LIMIT, expectAddress, hex, type PageRange, pageRange, vpnOf } from './model/address.ts'
@@ -84,15 +86,37 @@ export class Mm extends MmStruct {
   }
 
   /**
-   * Advises about a range: MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_DONTNEED, MADV_PAGEOUT. Throws ENOMEM if part of the
-   * range is not mapped (the rest has been done) or memory ran out while unmerging; EAGAIN if the mm could not be
-   * registered.
+   * Advises about a range; `Advice` has the advices. Throws ENOMEM if part of the range is not mapped (the rest has been done)
+   * or memory ran out while unmerging; EINVAL where a part of another kind cannot be had that for (device memory thrown
+   * away or swapped out, locked memory thrown away, a file's pages freed or wiped), those before have been done; EAGAIN
+   * if the mm could not be registered. Populating stops at the first page that cannot be had: ENOMEM for a hole, EINVAL
+   * where that access is not allowed, and what a fault throws.
    */
   madvise(address: number, length: number, advice: Advice): void {
     this.enter(() => {
       expectOneOf('advice', advice, ADVICES)
       const { start, end } = pageRange(address, length)
       expectDone(this, madvise(this, start, end, advice), `${advice} of ${hex(address)}+${length}`)
+    })
+  }
+
+  /**
+   * Locks a range into memory: its pages are faulted in, those that may be written to as the mm's own, and are not
+   * swapped out. They are merged all the same. Throws ENOMEM if part of it is not mapped or may not be touched, EAGAIN when no
+   * frame is left; what lies before is locked. Children do not inherit it.
+   */
+  mlock(address: number, length: number): void {
+    this.enter(() => {
+      const { start, end } = pageRange(address, length)
+      expectDone(this, mlock(this, start, end), `mlock of ${hex(address)}+${length}`)
+    })
+  }
+
+  /** Takes that back. Throws ENOMEM if part of the range is not mapped; what lies before is unlocked. */
+  munlock(address: number, length: number): void {
+    this.enter(() => {
+      const { start, end } = pageRange(address, length)
+      expectDone(this, munlock(this, start, end), `munlock of ${hex(address)}+${length}`)
     })
   }
 
@@ -279,6 +303,11 @@ export class Mm extends MmStruct {
         ksm_mergeable: [...this.vmas].some((vma) => vma.has(VM_MERGEABLE)) ? 'yes' : 'no',
       }
     })
+  }
+
+  /** What each mapping holds, by address; what /proc/PID/smaps says, its line `KSM:` among it. */
+  smaps(): MappingStat[] {
+    return this.enter(() => smaps(this))
   }
 
   /**

@@ -4,10 +4,11 @@
 import { type Errno, expectBoolean, expectOptions, mistake } from '../../errors.ts'
 import { addressOf, hex, type PageRange, pageAt, pageRange, VPN_LIMIT } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { VM_HUGETLB, VM_MERGEABLE, VM_PFNMAP, VM_UFFD_WP, Vma } from '../model/vma.ts'
+import { VM_HUGETLB, VM_LOCKED, VM_MERGEABLE, VM_PFNMAP, VM_UFFD_WP, Vma } from '../model/vma.ts'
 import { mergeWithNeighbours, splitAt } from '../model/vma-edit.ts'
 import { EMPTY_PTE } from '../page/pte.ts'
 import { nextPte, setPte, walkPageRange } from '../page/ptes.ts'
+import { populateLocked } from './fault-in.ts'
 import { refused } from './refused.ts'
 import { removeVma, unmapRange } from './unmap.ts'
 
@@ -36,7 +37,11 @@ export function mremap(
   expectBoolean('mayMove', mayMove)
   const target = to === undefined ? undefined : expectTarget(old, pages, pageAt(to))
   const moved = remap(mm, old, pages, target, mayMove)
-  if (typeof moved === 'number') return addressOf(moved)
+  if (typeof moved === 'number') {
+    // What cannot be brought in stays out, as in Linux.
+    if (mm.vmas.at(moved)?.has(VM_LOCKED)) populateLocked(mm, moved + old.end - old.start, moved + pages)
+    return addressOf(moved)
+  }
   throw refused(mm, moved, `mremap of ${hex(address)}+${oldLength}`)
 }
 

@@ -9,7 +9,13 @@ import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES } from '../../src/index.ts'
 import { differenceBeforeChains, firstDifference } from '../support/compare-rows.ts'
 import { runHistory } from '../support/history.ts'
-import { kernelUnavailable, runOnKernel, withSwapFile, withWorker } from '../support/kernel-history.ts'
+import {
+  kernelUnavailable,
+  readsZeroPage,
+  runOnKernel,
+  withSwapFile,
+  withWorker,
+} from '../support/kernel-history.ts'
 import { randomProgram } from '../support/random-program.ts'
 import { formatRecording, parseRecording } from '../support/recording.ts'
 import { shrink } from '../support/shrink.ts'
@@ -101,8 +107,12 @@ describe.skipIf(unavailable !== undefined)(
       await withWorker(source, (worker) =>
         withSwapFile(async (swapFile) => {
           for (const seed of LIVE_SEEDS) {
-            const program = randomProgram(seed, { ops: LIVE_OPS, pageout: swapFile !== undefined })
-            const kernel = await runOnKernel(worker, program, swapFile)
+            const program = randomProgram(seed, {
+              ops: LIVE_OPS,
+              pageout: swapFile !== undefined,
+              untouchedReads: readsZeroPage(worker),
+            })
+            const kernel = await runOnKernel({ worker, swapFile }, program)
             const content = await runHistory(program, { index: 'content' })
             const hash = await runHistory(program, { index: 'hash' })
             expect(firstDifference(kernel, content, 'content'), `seed ${seed}`).toBeUndefined()

@@ -20,8 +20,8 @@ export interface ProgramOptions {
   /** With reclaim, which needs swap. Default: true. */
   readonly pageout?: boolean
   /**
-   * Of the wider kind: batches of 1 to 40 pages with guests acting in between, more holes, mremap that resizes, mlock,
-   * MADV_FREE, populating, merge_across_nodes. Default: false.
+   * Of the wider kind: batches of 1 to 40 pages with guests acting in between, more holes, mremap that resizes, MADV_FREE,
+   * populating, merge_across_nodes. Default: false.
    */
   readonly wide?: boolean
   /** Are the tracepoints part of the rows? Default: false. */
@@ -75,8 +75,6 @@ class Generator {
   constructor(random: Random, { pageout, wide, untouchedReads }: Required<Kind>) {
     this.random = random
     this.untouchedReads = untouchedReads
-    // What is locked keeps a merged page alive for a while after its last mapping has gone, which run=2 finds out.
-    const locks = wide && random.chance(0.5)
     this.contents = random.pick([3, 6, 40])
     // One in three programs does only what merging is made of.
     const beyond = random.chance(0.33) ? 0 : 1
@@ -92,7 +90,7 @@ class Generator {
       [1.5, () => this.unmap()],
       [3, () => this.fork()],
       [2, () => this.exit()],
-      [locks ? 0 : 0.5, () => this.ops.push(['run', random.chance(0.8) ? 2 : 3])],
+      [0.5, () => this.ops.push(['run', random.chance(0.8) ? 2 : 3])],
       [1, () => this.knob()],
       [20, () => this.ops.push(['scan', random.pick([1, 1, 1, 2, 3])])],
       [2 * beyond, () => this.mprotect()],
@@ -105,12 +103,16 @@ class Generator {
         (pageout ? 2.5 : 0) * beyond,
         () => this.onRange(({ p, r, first, count }) => ['pageout', p, r, first, count]),
       ],
-      ...(wide ? this.widerChoices(locks) : []),
+      ...(wide ? this.widerChoices() : []),
     ]
     this.weights = this.choices.reduce((sum, [weight]) => sum + weight, 0)
   }
 
-  private widerChoices(locks: boolean): (readonly [weight: number, add: () => void])[] {
+  /**
+   * No mlock: Linux holds pages that are unlocked for a while longer, in batches, and whether one can be merged or is free then
+   * depends on the processor's.
+   */
+  private widerChoices(): (readonly [weight: number, add: () => void])[] {
     const { random } = this
     return [
       [40, () => this.ops.push(['batch', 1 + random.below(random.pick([3, 12, 40]))])],
@@ -120,8 +122,6 @@ class Generator {
       [2, () => this.overRange((p, r, first, count) => ['mergeable', p, r, first, count])],
       [2, () => this.overRange((p, r, first, count) => ['unmergeable', p, r, first, count])],
       [1, () => this.overRange((p, r, first, count) => ['dontneed', p, r, first, count])],
-      [locks ? 1 : 0, () => this.overRange((p, r, first, count) => ['lock', p, r, first, count])],
-      [locks ? 1 : 0, () => this.overRange((p, r, first, count) => ['unlock', p, r, first, count])],
       [1, () => this.overRange((p, r, first, count) => ['free', p, r, first, count])],
       [1.5, () => this.overRange((p, r, first, count) => ['populate', p, r, first, count, this.access()])],
       [0.5, () => this.ops.push(['knob', 'merge_across_nodes', random.below(2)])],

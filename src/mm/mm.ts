@@ -239,7 +239,7 @@ export class Mm extends MmStruct {
    * TypeError, ESRCH.
    */
   registerNotifier(notifier: Notifier): void {
-    this.enter(() => {
+    this.memory.gate.enter(() => {
       expectObject('notifier', notifier)
       this.addNotifier(notifier)
     })

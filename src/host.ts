@@ -11,7 +11,6 @@ import {
   expectInteger,
   expectObject,
   expectOptions,
-  outside,
   PagefoldError,
 } from './errors.ts'
 import { expectHostOptions, type HostOptions, type HostPolicy } from './host-options.ts'
@@ -139,10 +138,9 @@ export class Host {
       try {
         const address = mm.mmap(image.pages * PAGE_SIZE)
         populate(mm, vpnOf(address), image.pages, (bytes, first, count) => {
-          outside(() => {
-            image.read(first, count, bytes)
-            onProgress?.(first + count)
-          })
+          const { gate } = this.memory
+          gate.call('image', () => image.read(first, count, bytes))
+          gate.call('progress', () => onProgress?.(first + count))
         })
         return { mm, address }
       } catch (error) {
@@ -309,6 +307,7 @@ export class Host {
    */
   close(): void {
     if (!this.open) return
+    this.memory.gate.expectOutside()
     this.open = false
     this.ksm.stop().catch(() => {})
     this.ksm.batch.helpers.close()

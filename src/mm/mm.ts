@@ -247,6 +247,7 @@ export class Mm extends MmStruct {
 
   /** Doing it twice does nothing, nor does it after the mm has exited. */
   unregisterNotifier(notifier: Notifier): void {
+    this.memory.gate.expectOutside()
     this.memory.gate.look(() => this.removeNotifier(notifier))
   }
 
@@ -311,7 +312,9 @@ export class Mm extends MmStruct {
 
   /** What every call goes through that only a living mm can answer. */
   private enter<Result>(work: () => Result): Result {
-    return this.expectAlive().look(work)
+    const gate = this.expectAlive()
+    gate.expectOutside()
+    return gate.look(work)
   }
 
   private expectAlive(): Gate {

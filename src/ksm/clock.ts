@@ -4,7 +4,10 @@ import { expectObject, reportLater } from '../errors.ts'
 import type { Gate } from '../mm/model/gate.ts'
 import { cpuTime } from '../platform.ts'
 
-/** Time as a host sees it: chains are pruned, the advisor reckons and ksmd sleeps by it. */
+/**
+ * Time as a host sees it: chains are pruned, the advisor reckons and ksmd sleeps by it. `now` and `cpu` are called in the middle
+ * of a scan: only calls that look are possible there (docs/callbacks.md).
+ */
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number

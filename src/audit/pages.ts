@@ -58,7 +58,7 @@ function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number 
     const where = (): string => `${mm.name}, page ${vpn}`
     const vma = mm.vmas.at(vpn)
     if (vma === undefined) complaints.unless(false, () => `${where()}: mapped outside every vma`)
-    else if (pteNormal(pte)) auditPte(mm, vma, pte, complaints, where)
+    else if (pteNormal(pte)) auditPte(mm, vma, vpn, pte, complaints, where)
     if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
     else if (pteNormal(pte)) {
       const pfn = ptePfn(pte)
@@ -76,7 +76,14 @@ function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number 
 }
 
 /** A pte that maps a frame. */
-function auditPte(mm: MmStruct, vma: Vma, pte: number, complaints: Complaints, where: () => string): void {
+function auditPte(
+  mm: MmStruct,
+  vma: Vma,
+  vpn: number,
+  pte: number,
+  complaints: Complaints,
+  where: () => string,
+): void {
   const { memory } = mm
   const { frames } = memory
   const pfn = ptePfn(pte)
@@ -87,8 +94,12 @@ function auditPte(mm: MmStruct, vma: Vma, pte: number, complaints: Complaints, w
     )
     return
   }
-  complaints.unless(frames.isAnon(pfn), () => `${where()}: frame ${pfn} is nobody's anonymous page`)
   const writable = pteWrite(pte)
+  if (vma.shared?.pages.get(vma.indexOf(vpn)) === pfn) {
+    complaints.unless(!writable, () => `${where()}: frame ${pfn} of a file is writable`)
+    return
+  }
+  complaints.unless(frames.isAnon(pfn), () => `${where()}: frame ${pfn} is nobody's anonymous page`)
   complaints.unless(!writable || vma.has(VM_WRITE), () => `${where()}: writable, but the range is not`)
   complaints.unless(
     !writable || frames.mapcount(pfn) === 1,

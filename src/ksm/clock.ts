@@ -69,14 +69,24 @@ export const systemClock: Clock = {
 /** Time stands still, so that a run's outcome does not depend on how fast the machine is. Sleeps end at once. */
 export const stillClock: Clock = { now: () => 0, cpu: () => 0, sleep: (_, signal) => timer(0, signal) }
 
+/** setTimeout takes no more, and fires at once for what is longer. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1
+
 function timer(ms: number, signal: SleepSignal): Promise<void> {
   return new Promise((resolve) => {
+    let timeout: ReturnType<typeof setTimeout>
     const done = (): void => {
       clearTimeout(timeout)
       signal.removeEventListener('abort', done)
       resolve()
     }
-    const timeout = setTimeout(done, ms)
+    const wait = (left: number): void => {
+      timeout =
+        left > MAX_TIMEOUT_MS
+          ? setTimeout(() => wait(left - MAX_TIMEOUT_MS), MAX_TIMEOUT_MS)
+          : setTimeout(done, left)
+    }
+    wait(ms)
     if (signal.aborted) done()
     else signal.addEventListener('abort', done)
   })

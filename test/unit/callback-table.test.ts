@@ -62,6 +62,16 @@ const TRIGGERS: Record<Callback, (scene: ApiScene, attempt: () => void) => void>
     mm.madvise(at, 2 * PAGE, 'MADV_PAGEOUT')
     mm.read(at, 2 * PAGE)
   },
+  file({ mm }, attempt) {
+    const file = {
+      pages: 1,
+      read: (_: number, into: Uint8Array) => {
+        attempt()
+        into.fill(9)
+      },
+    }
+    mm.read(mm.mmap(PAGE, { file }), 1)
+  },
   image({ host }, attempt) {
     const read: typeof IMAGE.read = (first, count, into) => {
       attempt()

@@ -10,7 +10,15 @@
 import { brokenInvariant, isOrdinary, outside, PagefoldError } from '../../errors.ts'
 
 /** What of an embedder's is called in the middle of something. */
-export const CALLBACKS = ['notifier', 'tracepoint', 'clock', 'swap store', 'image', 'progress'] as const
+export const CALLBACKS = [
+  'notifier',
+  'tracepoint',
+  'clock',
+  'swap store',
+  'file',
+  'image',
+  'progress',
+] as const
 export type Callback = (typeof CALLBACKS)[number]
 
 export class Gate {

@@ -14,6 +14,7 @@ import type { CowPolicy } from './cow-policy.ts'
 import { Gate } from './gate.ts'
 import { type KsmHooks, NO_KSM } from './hooks.ts'
 import type { MmStruct } from './mm-struct.ts'
+import type { SharedObject } from './shared-object.ts'
 
 /** Linux: PID_MAX_LIMIT is larger; an rmap item has 16 bits for it. */
 const MAX_MMS = 65_535
@@ -38,6 +39,10 @@ export class Memory {
   race: ((point: RacePoint, mm?: MmStruct) => void) | undefined
   /** Where a test may act when the notifiers of an mm have heard that a range begins, or that it has ended. */
   notified: ((step: 'start' | 'end', mm: MmStruct) => void) | undefined
+  /** Files that are mapped, by what callers name them by: all who map one share its pages until they write. */
+  readonly files = new Map<object, SharedObject>()
+  /** Has any mapping ever been locked? Until then nobody need look for one. */
+  mayBeLocked = false
   ksm: KsmHooks = NO_KSM
   /** Notifiers registered with any mm. */
   notifiers = 0

@@ -13,9 +13,9 @@ export interface TraceEvents {
   ksm_enter: { mm: string }
   /** An mm leaves, and with it what ksmd knew of its pages. */
   ksm_exit: { mm: string }
-  /** Zero-page merges only, as in Linux. */
+  /** Zero-page merges only, and `pfn` is the zero page's, as in Linux. */
   ksm_merge_one_page: { pfn: number; rmap_item: number; mm: string; err: number }
-  /** ksm_page is 0 when a page was made the first of its content. */
+  /** ksm_page is 0 when a page was made the first of its content; `pfn` is that of the page that is kept. */
   ksm_merge_with_ksm_page: { ksm_page: number; pfn: number; rmap_item: number; mm: string; err: number }
   /** The page of a stable node is gone, and the node with it. */
   ksm_remove_ksm_page: { pfn: number }

@@ -32,6 +32,8 @@ import { add, type Complaints } from './complaints.ts'
 interface PteCount {
   /** Present ptes by frame. */
   readonly mappings: Map<number, number>
+  /** Whose domain maps a frame. */
+  readonly domains: Map<number, string>
   /** Swap ptes by slot. */
   readonly swapped: Map<string, number>
   /** Frames that belong to shared objects. */
@@ -40,7 +42,7 @@ interface PteCount {
 
 /** Page tables against frame descriptors and swap. */
 export function auditPages(memory: Memory, complaints: Complaints): void {
-  const count: PteCount = { mappings: new Map(), swapped: new Map(), shared: new Set() }
+  const count: PteCount = { mappings: new Map(), domains: new Map(), swapped: new Map(), shared: new Set() }
   let zeroPages = 0
   for (const mm of memory.mms()) if (mm.users > 0) zeroPages += auditMm(mm, count, complaints)
   complaints.equal('ksm_zero_pages', memory.arena.counters[COUNTER_KSM_ZERO_PAGES]!, zeroPages)
@@ -58,7 +60,13 @@ function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number 
     if (vma === undefined) complaints.unless(false, () => `${where()}: mapped outside every vma`)
     else if (pteNormal(pte)) auditPte(mm, vma, vpn, pte, complaints, where)
     if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
-    else if (pteNormal(pte)) add(count.mappings, ptePfn(pte))
+    else if (pteNormal(pte)) {
+      const pfn = ptePfn(pte)
+      add(count.mappings, pfn)
+      const domain = count.domains.get(pfn) ?? mm.domain
+      count.domains.set(pfn, domain)
+      complaints.unless(domain === mm.domain, () => `${where()}: frame ${pfn} belongs to domain "${domain}"`)
+    }
     complaints.unless(!isMigrationPte(pte), () => `${where()}: left in the middle of a migration`)
     complaints.unless(!isZeroPte(pte) || !pteWrite(pte), () => `${where()}: the zero page is writable`)
     if (isKsmZeroPte(pte)) zeroPages++

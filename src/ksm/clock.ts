@@ -1,9 +1,13 @@
 // Time, as the merger sees it. Injected, so that a test or a simulation decides what time it is.
 
-import { expectObject } from '../errors.ts'
+import { expectObject, reportLater } from '../errors.ts'
+import type { Gate } from '../mm/model/gate.ts'
 import { cpuTime } from '../platform.ts'
 
-/** Time as a host sees it: chains are pruned, the advisor reckons and ksmd sleeps by it. */
+/**
+ * Time as a host sees it: chains are pruned, the advisor reckons and ksmd sleeps by it. `now` and `cpu` are called in the middle
+ * of a scan: only calls that look are possible there (docs/callbacks.md).
+ */
 export interface Clock {
   /** Milliseconds since some fixed moment; never goes back. */
   now(): number
@@ -28,6 +32,31 @@ export type SleepSignal = typeof globalThis extends { AbortSignal: { prototype: 
 export function expectClock(clock: Clock): Clock {
   expectObject('clock', clock, ['now', 'cpu', 'sleep'])
   return clock
+}
+
+/**
+ * An embedder's clock as the scan may ask it: what it throws is reported as an uncaught error, and if it throws, goes back or
+ * tells what is no time, the time is what it was before.
+ */
+export function soundClock(clock: Clock, gate: Gate): Clock {
+  return {
+    now: steady(gate, () => clock.now()),
+    cpu: steady(gate, () => clock.cpu()),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  }
+}
+
+function steady(gate: Gate, read: () => number): () => number {
+  let latest = 0
+  return () => {
+    try {
+      const time = gate.call('clock', read)
+      if (time >= latest && time < Number.POSITIVE_INFINITY) latest = time
+    } catch (error) {
+      reportLater(error)
+    }
+    return latest
+  }
 }
 
 /** The machine's own clocks. */

@@ -267,7 +267,7 @@ export class Mm extends MmStruct {
    * TypeError, ESRCH.
    */
   registerNotifier(notifier: Notifier): void {
-    this.enter(() => {
+    this.memory.gate.enter(() => {
       expectObject('notifier', notifier)
       this.addNotifier(notifier)
     })
@@ -275,6 +275,7 @@ export class Mm extends MmStruct {
 
   /** Doing it twice does nothing, nor does it after the mm has exited. */
   unregisterNotifier(notifier: Notifier): void {
+    this.memory.gate.expectOutside()
     this.memory.gate.look(() => this.removeNotifier(notifier))
   }
 
@@ -307,7 +308,7 @@ export class Mm extends MmStruct {
 
   /** What each mapping holds, by address; what /proc/PID/smaps says, its line `KSM:` among it. */
   smaps(): MappingStat[] {
-    return this.enter(() => smaps(this))
+    return this.expectAlive().look(() => smaps(this))
   }
 
   /**
@@ -352,7 +353,9 @@ export class Mm extends MmStruct {
 
   /** What every call goes through that only a living mm can answer. */
   private enter<Result>(work: () => Result): Result {
-    return this.expectAlive().look(work)
+    const gate = this.expectAlive()
+    gate.expectOutside()
+    return gate.look(work)
   }
 
   private expectAlive(): Gate {

@@ -36,7 +36,7 @@ export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefi
  * before. EFAULT behind the end of the file, ENOMEM, EIO if it cannot be read.
  */
 export function pageOfFile(memory: Memory, vma: Vma, vpn: number): number | Errno {
-  const { frames, bytes } = memory
+  const { frames, bytes, gate } = memory
   const file = vma.shared!
   const index = vma.indexOf(vpn)
   const known = file.pages.get(index)
@@ -45,17 +45,11 @@ export function pageOfFile(memory: Memory, vma: Vma, vpn: number): number | Errn
   if (index >= source.pages) return 'EFAULT'
   const pfn = frames.alloc(vma.nid)
   if (pfn === 0) return 'ENOMEM'
-  let errno: Errno | undefined
   try {
-    bytes.fill(pfn, 1, (page) => source.read(index, page))
+    bytes.fill(pfn, 1, (page) => gate.call('file', () => source.read(index, page)))
   } catch {
-    errno = 'EIO'
-  }
-  // Whoever reads the file may have had others fault meanwhile, and unmap.
-  const faster = file.pages.get(index)
-  if (errno !== undefined || faster !== undefined || file.users === 0) {
     frames.put(pfn)
-    return errno ?? faster ?? 'EFAULT'
+    return 'EIO'
   }
   file.pages.set(index, pfn)
   return pfn

@@ -21,7 +21,7 @@ const HEADER_BYTES = 464
 const SUB_HEADER_BYTES = 104
 const DESCRIPTOR_BYTES = 24
 /** More than any architecture's page. */
-const MAX_BLOCK = 2 ** 20
+const MAX_BLOCK = 2 ** 16
 /** Descriptors read at a time. */
 const BATCH = 2048
 

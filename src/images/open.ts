@@ -84,8 +84,7 @@ function imageOf(file: ImageFile, plan: ImagePlan): Image {
 function diffOf(file: DiskFile, plan: ImagePlan, path: string): Image {
   return orClose(file, () => {
     const { format } = formatOf(file, plan)
-    if (format !== RAW)
-      throw refuse(file, `a base is for sparse raw files, and this is of format ${format.name}`)
+    if (format !== RAW) throw refuse(file, `a base is for sparse raw files, and this is none: ${format.name}`)
     const data = dataOf(file)
     const base = openImage(path)
     return orClose(base, () => withBase(file, data, base))

@@ -269,8 +269,8 @@ static const char *const COUNTERS[] = {
 #define COUNTER_COUNT (sizeof COUNTERS / sizeof *COUNTERS)
 
 static int pids[MAX_PROCESSES], exits[MAX_PROCESSES];
-/* Linux resets neither pages_scanned nor pages_skipped. */
-static long scanned_before, skipped_before;
+/* Linux resets neither pages_scanned nor pages_skipped; and zero pages that it lost count of stay counted until a reboot. */
+static long scanned_before, skipped_before, zeros_before;
 
 static void give_up(const char *what) {
   fprintf(stderr, "kernel-worker: %s: %s\n", what, strerror(errno));
@@ -355,6 +355,8 @@ static void print_row(int op, int error) {
     long value = counter(COUNTERS[i]);
     if (!strcmp(COUNTERS[i], "pages_scanned")) value -= scanned_before;
     if (!strcmp(COUNTERS[i], "pages_skipped")) value -= skipped_before;
+    if (!strcmp(COUNTERS[i], "ksm_zero_pages")) value -= zeros_before;
+    if (!strcmp(COUNTERS[i], "general_profit")) value -= zeros_before * sysconf(_SC_PAGESIZE);
     printf(",\"%s\":%ld", COUNTERS[i], value);
   }
   printf(",\"mms\":{");
@@ -481,6 +483,7 @@ int main(int argc, char **argv) {
   prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
   scanned_before = counter("pages_scanned");
   skipped_before = counter("pages_skipped");
+  zeros_before = counter("ksm_zero_pages");
   for (int process = 0; process < MAX_PROCESSES; process++) make_pipes(process);
   for (int index = 0; fgets(line, sizeof line, stdin) != NULL; index++) run_line(index, line);
   for (int process = 0; process < MAX_PROCESSES; process++) {

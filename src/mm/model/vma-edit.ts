@@ -9,7 +9,7 @@ export function splitAt(mm: MmStruct, vpn: number): void {
   const vma = mm.vmas.at(vpn)
   if (vma === undefined || vma.start === vpn) return
   const rest = new Vma(mm, vpn, vma.end, vma, vma.indexOf(vpn))
-  vma.end = vpn
+  mm.vmas.setEnd(vma, vpn)
   rest.anonVma = vma.anonVma
   mm.memory.anonVmas.clone(rest, vma)
   if (vma.shared !== undefined) {
@@ -83,6 +83,6 @@ function join(mm: MmStruct, a: Vma, b: Vma): void {
     a.anonVma = b.anonVma
     anonVmas.clone(a, b)
   }
-  a.end = b.end
+  mm.vmas.setEnd(a, b.end)
   anonVmas.unlink(b)
 }

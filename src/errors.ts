@@ -9,6 +9,7 @@ export type Errno =
   | 'EACCES'
   | 'EAGAIN'
   | 'EBUSY'
+  | 'EDEADLK'
   | 'EEXIST'
   | 'EFAULT'
   | 'EHWPOISON'

@@ -11,7 +11,6 @@ import {
   expectInteger,
   expectObject,
   expectOptions,
-  outside,
   PagefoldError,
 } from './errors.ts'
 import { expectHostOptions, type HostOptions, type HostPolicy } from './host-options.ts'
@@ -49,7 +48,7 @@ export interface MetadataStats extends ArenaMetadata {
 
 /** How `loadImage` makes its mm. */
 export interface LoadOptions extends MmOptions {
-  /** Called now and then with how many pages have been read. */
+  /** Called now and then with how many pages have been read; only calls that look are possible there (docs/callbacks.md). */
   readonly onProgress?: (pages: number) => void
 }
 
@@ -139,10 +138,9 @@ export class Host {
       try {
         const address = mm.mmap(image.pages * PAGE_SIZE)
         populate(mm, vpnOf(address), image.pages, (bytes, first, count) => {
-          outside(() => {
-            image.read(first, count, bytes)
-            onProgress?.(first + count)
-          })
+          const { gate } = this.memory
+          gate.call('image', () => image.read(first, count, bytes))
+          gate.call('progress', () => onProgress?.(first + count))
         })
         return { mm, address }
       } catch (error) {
@@ -281,7 +279,10 @@ export class Host {
     })
   }
 
-  /** Calls `listener` at one of the kernel's tracepoints. Listening costs time; without a listener nothing is made. */
+  /**
+   * Calls `listener` at one of the kernel's tracepoints, where only calls that look are possible (docs/callbacks.md). Listening
+   * costs time; without a listener nothing is made.
+   */
   on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): this {
     this.look(() => this.memory.trace.on(name, listener))
     return this
@@ -295,6 +296,8 @@ export class Host {
 
   /** Recounts everything from the structures and throws EUCLEAN with what is wrong. Slow. */
   audit(): void {
+    // In the middle of something not everything fits.
+    this.memory.gate.expectOutside()
     this.look(() => {
       const complaints = audit(this.memory, this.ksm.state)
       if (complaints.length === 0) return
@@ -309,6 +312,7 @@ export class Host {
    */
   close(): void {
     if (!this.open) return
+    this.memory.gate.expectOutside()
     this.open = false
     this.ksm.stop().catch(() => {})
     this.ksm.batch.helpers.close()

@@ -16,7 +16,10 @@ export interface Image {
   readonly notes: readonly string[]
   /** The guest's own address of a page, in bytes. */
   addressOf(page: number): number
-  /** Reads pages [first, first + count) into `into`, count * 4096 bytes, all of which are written. Throws EIO. */
+  /**
+   * Reads pages [first, first + count) into `into`, count * 4096 bytes, all of which are written. Throws EIO. Inside `loadImage` only
+   * calls that look are possible (docs/callbacks.md).
+   */
   read(first: number, count: number, into: Uint8Array): void
   /** Gives back what the image holds open. It cannot be read afterwards. */
   close(): void

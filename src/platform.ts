@@ -78,10 +78,3 @@ export function sharingRefused(): PagefoldError | undefined {
   const headers = 'Cross-Origin-Opener-Policy: same-origin and Cross-Origin-Embedder-Policy: require-corp'
   return new PagefoldError('ENOTSUP', `a page has shared memory only if it is served with ${headers}`)
 }
-
-/** Are two stretches of as many bytes equal? */
-export function sameBytes(bytes: Uint8Array, others: Uint8Array): boolean {
-  // Where there is a Buffer it is ten times as fast as a loop.
-  if (globalThis.Buffer !== undefined) return Buffer.compare(bytes, others) === 0
-  return bytes.every((byte, at) => byte === others[at])
-}

@@ -32,6 +32,8 @@ import { add, type Complaints } from './complaints.ts'
 interface PteCount {
   /** Present ptes by frame. */
   readonly mappings: Map<number, number>
+  /** Whose domain maps a frame. */
+  readonly domains: Map<number, string>
   /** Swap ptes by slot. */
   readonly swapped: Map<string, number>
   /** Frames that belong to shared objects. */
@@ -40,7 +42,7 @@ interface PteCount {
 
 /** Page tables against frame descriptors and swap. */
 export function auditPages(memory: Memory, complaints: Complaints): void {
-  const count: PteCount = { mappings: new Map(), swapped: new Map(), shared: new Set() }
+  const count: PteCount = { mappings: new Map(), domains: new Map(), swapped: new Map(), shared: new Set() }
   let zeroPages = 0
   for (const mm of memory.mms()) if (mm.users > 0) zeroPages += auditMm(mm, count, complaints)
   complaints.equal('ksm_zero_pages', memory.arena.counters[COUNTER_KSM_ZERO_PAGES]!, zeroPages)
@@ -56,9 +58,15 @@ function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number 
     const where = (): string => `${mm.name}, page ${vpn}`
     const vma = mm.vmas.at(vpn)
     if (vma === undefined) complaints.unless(false, () => `${where()}: mapped outside every vma`)
-    else if (pteNormal(pte)) auditPte(mm, vma, pte, complaints, where)
+    else if (pteNormal(pte)) auditPte(mm, vma, vpn, pte, complaints, where)
     if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
-    else if (pteNormal(pte)) add(count.mappings, ptePfn(pte))
+    else if (pteNormal(pte)) {
+      const pfn = ptePfn(pte)
+      add(count.mappings, pfn)
+      const domain = count.domains.get(pfn) ?? mm.domain
+      count.domains.set(pfn, domain)
+      complaints.unless(domain === mm.domain, () => `${where()}: frame ${pfn} belongs to domain "${domain}"`)
+    }
     complaints.unless(!isMigrationPte(pte), () => `${where()}: left in the middle of a migration`)
     complaints.unless(!isZeroPte(pte) || !pteWrite(pte), () => `${where()}: the zero page is writable`)
     if (isKsmZeroPte(pte)) zeroPages++
@@ -68,7 +76,14 @@ function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number 
 }
 
 /** A pte that maps a frame. */
-function auditPte(mm: MmStruct, vma: Vma, pte: number, complaints: Complaints, where: () => string): void {
+function auditPte(
+  mm: MmStruct,
+  vma: Vma,
+  vpn: number,
+  pte: number,
+  complaints: Complaints,
+  where: () => string,
+): void {
   const { memory } = mm
   const { frames } = memory
   const pfn = ptePfn(pte)
@@ -79,8 +94,12 @@ function auditPte(mm: MmStruct, vma: Vma, pte: number, complaints: Complaints, w
     )
     return
   }
-  complaints.unless(frames.isAnon(pfn), () => `${where()}: frame ${pfn} is nobody's anonymous page`)
   const writable = pteWrite(pte)
+  if (vma.shared?.pages.get(vma.indexOf(vpn)) === pfn) {
+    complaints.unless(!writable, () => `${where()}: frame ${pfn} of a file is writable`)
+    return
+  }
+  complaints.unless(frames.isAnon(pfn), () => `${where()}: frame ${pfn} is nobody's anonymous page`)
   complaints.unless(!writable || vma.has(VM_WRITE), () => `${where()}: writable, but the range is not`)
   complaints.unless(
     !writable || frames.mapcount(pfn) === 1,

@@ -1,6 +1,6 @@
 // What hangs together by links: the stable trees with their chains, the forests of anon_vmas.
 
-import { COUNTER_STABLE_NODE_CHAINS, COUNTER_STABLE_NODE_DUPS } from '../../assembly/abi.ts'
+import { COUNTER_STABLE_NODE_CHAINS, COUNTER_STABLE_NODE_DUPS, RMAP_UNSTABLE } from '../../assembly/abi.ts'
 import type { KsmState } from '../ksm/state.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import { add, type Complaints } from './complaints.ts'
@@ -42,6 +42,31 @@ export function auditTrees(memory: Memory, ksm: KsmState, complaints: Complaints
   complaints.equal('stable_node_chains', counters[COUNTER_STABLE_NODE_CHAINS]!, chains)
   complaints.equal('stable_node_dups', counters[COUNTER_STABLE_NODE_DUPS]!, dups)
   complaints.equal('stable nodes in use', arena.objects().stableNodes, found + dups)
+}
+
+/** The unstable trees of a scan under way: between two scans they are forgotten, and what is left of them may dangle. */
+export function auditUnstableTrees(memory: Memory, ksm: KsmState, complaints: Complaints): void {
+  if (ksm.cursor.slot === ksm.slots.head) return
+  const { core, items } = ksm
+  const { arena } = memory
+  let found = 0
+  for (const roots of [...ksm.allTrees()].flatMap(({ unstable }) => unstable)) {
+    for (let slot = 0; slot < arena.rootSlots; slot++) {
+      const root = arena.rootSlot(roots, slot)
+      const size = core.checkTree(root, ksm.ordersByChecksum ? 1 : 0)
+      complaints.unless(
+        size >= 0,
+        () => `the unstable tree at ${root} breaks rule ${-size} (assembly/check.ts)`,
+      )
+      found += Math.max(0, size)
+    }
+  }
+  let marked = 0
+  for (const { rmapList } of ksm.slots) {
+    for (let item = rmapList; item !== 0; item = items.next(item))
+      if (items.state(item) === RMAP_UNSTABLE && items.scansSince(item, ksm.seqnr) === 0) marked++
+  }
+  complaints.equal('items in the unstable trees', found, marked)
 }
 
 /** References on anon_vmas: one for being linked, one for each item, on a root one for each other member. */

@@ -16,10 +16,14 @@ import {
   FRAME_TABLE,
   HEADER_ARENA_PAGES,
   HEADER_CACHES,
+  HEADER_CHECKSUM,
   HEADER_COUNTERS,
   HEADER_FIRST_PFN,
+  HEADER_INDEX,
   HEADER_MAGIC,
   HEADER_ROOT_BITS,
+  HEADER_SECRET,
+  HEADER_STRATEGY,
   HEADER_VERSION,
   HEADER_ZONE_END,
   HEADER_ZONE_NEXT,
@@ -28,6 +32,8 @@ import {
   NODE_BYTES,
   PAGE_SIZE,
   RMAP_BYTES,
+  SECRET_BYTES,
+  STRATEGY_BYTES,
   TABLE_BYTES,
 } from '../../assembly/abi.ts'
 import { expectInteger, PagefoldError } from '../errors.ts'
@@ -79,7 +85,8 @@ export class Arena {
   readonly endPfn: number
   /** A tree is a block of this many root slots (see assembly/search.ts). */
   readonly rootSlots: number
-  private rootBlocks = 0
+  /** Trees that were taken. */
+  rootBlocks = 0
 
   private constructor(
     memory: WebAssembly.Memory,
@@ -128,19 +135,8 @@ export class Arena {
   }
 
   private writeHeader(plan: ArenaPlan, zoneStart: number): void {
-    const header: [number, number][] = [
-      [HEADER_MAGIC, ABI_MAGIC],
-      [HEADER_VERSION, ABI_VERSION],
-      [HEADER_ARENA_PAGES, this.endPfn],
-      [HEADER_FIRST_PFN, this.firstPfn],
-      [HEADER_ZONE_NEXT, zoneStart],
-      [HEADER_ZONE_END, this.firstPfn * PAGE_SIZE],
-      [HEADER_ROOT_BITS, rootBits(plan)],
-      [cacheField(CACHE_TABLE, CACHE_OBJECT_BYTES), TABLE_BYTES],
-      [cacheField(CACHE_RMAP, CACHE_OBJECT_BYTES), RMAP_BYTES],
-      [cacheField(CACHE_NODE, CACHE_OBJECT_BYTES), NODE_BYTES],
-    ]
-    for (const [at, value] of header) this.u32[at >>> 2] = value
+    for (const [at, value] of this.fixedWords(plan)) this.u32[at >>> 2] = value
+    this.u32[HEADER_ZONE_NEXT >>> 2] = zoneStart
     writeStrategy(this.memory.buffer, plan)
   }
 
@@ -148,6 +144,36 @@ export class Arena {
   useChecksum(strategy: ArenaStrategy): void {
     this.strategy = { ...strategy, index: this.strategy.index }
     writeStrategy(this.memory.buffer, this.strategy)
+  }
+
+  /** The words of the header that never change. */
+  private fixedWords(plan: ArenaPlan | ArenaStrategy): [number, number][] {
+    return [
+      [HEADER_MAGIC, ABI_MAGIC],
+      [HEADER_VERSION, ABI_VERSION],
+      [HEADER_ARENA_PAGES, this.endPfn],
+      [HEADER_FIRST_PFN, this.firstPfn],
+      [HEADER_ZONE_END, this.firstPfn * PAGE_SIZE],
+      [HEADER_ROOT_BITS, Math.log2(this.rootSlots)],
+      [HEADER_CHECKSUM, plan.checksum],
+      [HEADER_INDEX, plan.index],
+      [cacheField(CACHE_TABLE, CACHE_OBJECT_BYTES), TABLE_BYTES],
+      [cacheField(CACHE_RMAP, CACHE_OBJECT_BYTES), RMAP_BYTES],
+      [cacheField(CACHE_NODE, CACHE_OBJECT_BYTES), NODE_BYTES],
+    ]
+  }
+
+  /** What of the header is not as it was written, by the words' addresses; empty if all is. */
+  changedHeaderWords(): number[] {
+    const changed = this.fixedWords(this.strategy).filter(([at, value]) => this.u32[at >>> 2] !== value >>> 0)
+    const fresh = new ArrayBuffer(FRAME_TABLE)
+    writeStrategy(fresh, this.strategy)
+    const wanted = new Uint32Array(fresh)
+    const places = [...wordsOf(HEADER_STRATEGY, STRATEGY_BYTES), ...wordsOf(HEADER_SECRET, SECRET_BYTES)]
+    const others = places.filter((word) => this.u32[word] !== wanted[word]).map((word) => word * 4)
+    const next = this.u32[HEADER_ZONE_NEXT >>> 2]!
+    const outside = next % PAGE_SIZE !== 0 || next > this.firstPfn * PAGE_SIZE
+    return [...changed.map(([at]) => at), ...others, ...(outside ? [HEADER_ZONE_NEXT] : [])]
   }
 
   /** The bytes of one frame, a live view. */
@@ -266,4 +292,8 @@ function reserve(wasmPages: number): WebAssembly.Memory {
 
 function cacheField(cache: number, field: number): number {
   return HEADER_CACHES + cache * CACHE_BYTES + field
+}
+
+function wordsOf(at: number, bytes: number): number[] {
+  return Array.from({ length: bytes / 4 }, (_, word) => at / 4 + word)
 }

@@ -1,5 +1,6 @@
 // ksmd on its own: a batch, a sleep, and again, for as long as it is wanted. It sleeps for sleep_millisecs, or until
-// that knob changes; with nothing to scan, until it is woken. Everything else of the host may be used meanwhile.
+// that knob changes, whatever becomes of `run` meanwhile; with nothing to scan it waits until there is, which a change of
+// sleep_millisecs is not. Everything else of the host may be used meanwhile.
 //
 // Linux: ksm_scan_thread()
 
@@ -21,8 +22,10 @@ export class Daemon {
   private latest = { wanted: false }
   /** Ends when all that were begun have. */
   private ended: Promise<void> = Promise.resolve()
-  /** Ends the sleep under way. */
-  private alarm = new AbortController()
+  /** Ends the sleep between two batches. Linux: ksm_iter_wait */
+  private readonly sleep = new Alarm()
+  /** Ends the wait for something to do. Linux: ksm_thread_wait */
+  private readonly idle = new Alarm()
 
   constructor(work: DaemonWork, clock: Clock) {
     this.work = work
@@ -45,32 +48,45 @@ export class Daemon {
   async stop(): Promise<void> {
     this.latest.wanted = false
     this.wake()
+    this.cutSleepShort()
     const { ended } = this
     this.ended = ended.catch(() => {})
     await ended
   }
 
-  /** Something has changed: look again now. */
+  /** There may be something to do: one that waits for it looks. One that sleeps between two batches sleeps on. */
   wake(): void {
-    this.alarm.abort()
+    this.idle.ring()
+  }
+
+  /** sleep_millisecs has changed: the sleep under way is over. */
+  cutSleepShort(): void {
+    this.sleep.ring()
   }
 
   private async run(run: { readonly wanted: boolean }): Promise<void> {
-    if (run.wanted) await this.clock.sleep(0, this.renewAlarm())
+    if (run.wanted) await this.clock.sleep(0, this.sleep.set())
     while (run.wanted) {
-      const alarm = this.renewAlarm()
-      if (this.work.shouldRun()) {
-        this.work.scan()
-        await this.clock.sleep(this.work.sleepMs(), alarm)
-      } else {
-        await aborted(alarm)
-      }
+      const asleep = this.sleep.set()
+      if (this.work.shouldRun()) this.work.scan()
+      if (this.work.shouldRun()) await this.clock.sleep(this.work.sleepMs(), asleep)
+      else await aborted(this.idle.set())
     }
   }
+}
 
-  private renewAlarm(): AbortSignal {
-    if (this.alarm.signal.aborted) this.alarm = new AbortController()
-    return this.alarm.signal
+/** What somebody waits for, again and again. */
+class Alarm {
+  private controller = new AbortController()
+
+  /** Aborted by the next ring; one that rang while nobody waited is forgotten. */
+  set(): AbortSignal {
+    if (this.controller.signal.aborted) this.controller = new AbortController()
+    return this.controller.signal
+  }
+
+  ring(): void {
+    this.controller.abort()
   }
 }
 

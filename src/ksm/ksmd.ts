@@ -187,7 +187,7 @@ export class Ksm {
     if (knob === 'run') this.setRun(number)
     else if (knob === 'max_page_sharing' || knob === 'merge_across_nodes') this.setWhenUnmerged(knob, number)
     else tunables[knob] = number
-    if (knob === 'sleep_millisecs') this.daemon.wake()
+    if (knob === 'sleep_millisecs') this.daemon.cutSleepShort()
   }
 
   /** Linux: set_advisor_defaults() */

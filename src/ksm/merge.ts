@@ -206,7 +206,9 @@ function tryToMergeWithKsmPage(ksm: KsmState, item: number, pfn: number, ksmPfn:
     }
   }
   if (memory.trace.active) {
-    const event = { ksm_page: ksmPfn, pfn, rmap_item: item, mm: mm.name, err: errnoOf(err) }
+    // The page that is kept; the one given up may be anybody's by now.
+    const kept = ksmPfn === 0 ? pfn : ksmPfn
+    const event = { ksm_page: ksmPfn, pfn: kept, rmap_item: item, mm: mm.name, err: errnoOf(err) }
     memory.trace.emit('ksm_merge_with_ksm_page', event)
   }
   return err
@@ -258,7 +260,7 @@ function mergedWithZeroPage(ksm: KsmState, item: number, pfn: number): boolean {
   const err = tryToMergeOnePage(ksm, mm, vma, pfn, ZERO_PFN, items.vpn(item))
   if (memory.trace.active) {
     memory.trace.emit('ksm_merge_one_page', {
-      pfn,
+      pfn: ZERO_PFN,
       rmap_item: item,
       mm: mm.name,
       err: errnoOf(err),

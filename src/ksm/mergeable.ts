@@ -15,10 +15,12 @@ export function findMergeableVma(mm: MmStruct, vpn: number): Vma | undefined {
   return vma?.has(VM_MERGEABLE) && vma.anonVma !== undefined ? vma : undefined
 }
 
-/** The frame of an mm's own at `vpn`, 0 if none is present; the zero page is nobody's own. */
+/** The frame of an mm's own at `vpn`, 0 if none is present; the zero page is nobody's own, nor is a file's. */
 export function presentPage(mm: MmStruct, vpn: number): number {
   const pte = getPte(mm, vpn)
-  return pteNormal(pte) ? ptePfn(pte) : 0
+  if (!pteNormal(pte)) return 0
+  const pfn = ptePfn(pte)
+  return mm.memory.frames.isAnon(pfn) ? pfn : 0
 }
 
 /** The same for the page of an rmap item. */

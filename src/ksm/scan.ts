@@ -122,6 +122,11 @@ function pagesOfMm({ ksm, window, helped }: Batch, wanted: number): boolean {
         break
       }
       const pfn = ptePfn(getPte(mm, vpn))
+      // A file's page below a private mapping.
+      if (!ksm.frames.isAnon(pfn)) {
+        cursor.vpn = vpn + 1
+        continue
+      }
       const merged = isKsm(memory, pfn)
       const next = nextLinkedItem(ksm, slot, cursor.item)
       if (window.length > 0 && dependsOnEarlier(ksm, next, vpn, pfn, merged)) return false

@@ -10,7 +10,7 @@ import type { Memory } from '../mm/model/memory.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Frames } from '../mm/page/frames.ts'
 import { Advisor } from './advisor.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, soundClock } from './clock.ts'
 import { MmSlots, ScanCursor } from './mm-slot.ts'
 import type { SmartScanPolicy } from './tunables.ts'
 import { defaultTunables, type Tunables } from './tunables.ts'
@@ -73,7 +73,7 @@ export class KsmState {
     this.core = core
     this.counters = arena.counters
     this.options = options
-    this.clock = options.clock
+    this.clock = soundClock(options.clock, memory.gate)
     const { index, tiesAreEqual, still = false } = arena.strategy
     this.ordersByChecksum = index === INDEX_HASH
     this.trustsTies = this.ordersByChecksum && tiesAreEqual

@@ -1,7 +1,8 @@
 // The knobs under /sys/kernel/mm/ksm: their values, and what a write to each means. Changing one that has consequences
 // is the business of ksmd.ts.
 
-import { type Errno, PagefoldError } from '../errors.ts'
+import { PagefoldError } from '../errors.ts'
+import { type KnobText, readNumber, readText, withoutNewline } from './knob-text.ts'
 
 /** `run`: stop, merge, unmerge everything; the last is only ever read: memory is about to be taken away. */
 export const KSM_RUN_MERGE = 1
@@ -72,32 +73,32 @@ export type KnobName = keyof Tunables
 export type NumericKnob = Exclude<KnobName, 'advisor_mode'>
 
 interface Knob {
+  /** Linux's value after boot. */
   readonly boot: number
   readonly min: number
   readonly max: number
-  /** Also takes y, n, on, off, as kstrtobool() does. */
-  readonly bool?: true
-  /** What a number above `max` is refused with. Default: EINVAL. */
-  readonly tooLarge?: Errno
+  /** How a text becomes a number (knob-text.ts). */
+  readonly text: KnobText
 }
 
 const UINT_MAX = 2 ** 32 - 1
 const INT_MAX = 2 ** 31 - 1
+/** 2^64, one more than an unsigned long holds: the nearest number to its largest value. */
+const ULONG_MAX = 2 ** 64
 
-/** `boot`: Linux's value after boot. */
 const KNOBS: Record<NumericKnob, Knob> = {
-  run: { boot: 0, min: 0, max: 2 },
-  pages_to_scan: { boot: 100, min: 0, max: UINT_MAX },
-  sleep_millisecs: { boot: 20, min: 0, max: UINT_MAX },
-  merge_across_nodes: { boot: 1, min: 0, max: 1 },
-  max_page_sharing: { boot: 256, min: 2, max: INT_MAX, tooLarge: 'ERANGE' },
-  use_zero_pages: { boot: 0, min: 0, max: 1, bool: true },
-  stable_node_chains_prune_millisecs: { boot: 2000, min: 0, max: UINT_MAX },
-  smart_scan: { boot: 1, min: 0, max: 1, bool: true },
-  advisor_max_cpu: { boot: 70, min: 0, max: UINT_MAX },
-  advisor_target_scan_time: { boot: 200, min: 1, max: UINT_MAX },
-  advisor_min_pages_to_scan: { boot: 500, min: 0, max: UINT_MAX },
-  advisor_max_pages_to_scan: { boot: 30_000, min: 0, max: UINT_MAX },
+  run: { boot: 0, min: 0, max: 2, text: 'uint' },
+  pages_to_scan: { boot: 100, min: 0, max: UINT_MAX, text: 'uint' },
+  sleep_millisecs: { boot: 20, min: 0, max: UINT_MAX, text: 'uint' },
+  merge_across_nodes: { boot: 1, min: 0, max: 1, text: 'ulong, told' },
+  max_page_sharing: { boot: 256, min: 2, max: INT_MAX, text: 'int, told' },
+  use_zero_pages: { boot: 0, min: 0, max: 1, text: 'bool' },
+  stable_node_chains_prune_millisecs: { boot: 2000, min: 0, max: UINT_MAX, text: 'uint' },
+  smart_scan: { boot: 1, min: 0, max: 1, text: 'bool' },
+  advisor_max_cpu: { boot: 70, min: 0, max: UINT_MAX, text: 'ulong, cut to uint' },
+  advisor_target_scan_time: { boot: 200, min: 1, max: ULONG_MAX, text: 'ulong' },
+  advisor_min_pages_to_scan: { boot: 500, min: 0, max: ULONG_MAX, text: 'ulong' },
+  advisor_max_pages_to_scan: { boot: 30_000, min: 0, max: ULONG_MAX, text: 'ulong' },
 }
 
 const NUMERIC_KNOBS = Object.keys(KNOBS) as NumericKnob[]
@@ -114,7 +115,10 @@ export function isKnob(name: string): name is KnobName {
   return KNOB_NAMES.includes(name as KnobName)
 }
 
-/** What a write of `value` to a knob means. Throws what Linux answers: EINVAL, ERANGE. */
+/**
+ * What a write of `value` to a knob means: a number is the value, true and false are 1 and 0, a text is read as Linux reads
+ * it. Throws what Linux answers: EINVAL, ERANGE.
+ */
 export function parseKnob<Name extends KnobName>(
   name: Name,
   value: number | string | boolean,
@@ -124,7 +128,8 @@ export function parseKnob<Name extends KnobName>(
 }
 
 function parseMode(value: unknown): AdvisorMode {
-  const mode = ADVISOR_MODES.find((name) => name === value)
+  const text = typeof value === 'string' ? withoutNewline(value) : value
+  const mode = ADVISOR_MODES.find((name) => name === text)
   if (mode !== undefined) return mode
   throw new PagefoldError(
     'EINVAL',
@@ -133,15 +138,9 @@ function parseMode(value: unknown): AdvisorMode {
 }
 
 function parseNumber(name: NumericKnob, value: number | string | boolean): number {
-  const { min, max, bool, tooLarge } = KNOBS[name]
-  const number = typeof value === 'string' ? parseText(value, bool) : Number(value)
-  if (Number.isInteger(number) && number >= min && number <= max) return number
-  const errno = tooLarge !== undefined && number > max ? tooLarge : 'EINVAL'
+  const { min, max, text } = KNOBS[name]
+  const number = typeof value === 'string' ? readText(value, text) : readNumber(value, text)
+  if (typeof number === 'number' && number >= min && number <= max) return number
+  const errno = typeof number === 'string' ? number : 'EINVAL'
   throw new PagefoldError(errno, `${name} takes an integer in ${min}..${max}, got ${JSON.stringify(value)}`)
-}
-
-function parseText(text: string, bool: true | undefined): number {
-  if (bool && /^(y|on)/i.test(text)) return 1
-  if (bool && /^(n|off)/i.test(text)) return 0
-  return /^\+?\d+$/.test(text) ? Number(text) : Number.NaN
 }

@@ -20,6 +20,7 @@ import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
 import { holdPages } from './calls/gup.ts'
 import { ADVICES, type Advice, madvise } from './calls/madvise.ts'
+import { mlock, munlock } from './calls/mlock.ts'
 import { type MmapOptions, mmap } from './calls/mmap.ts'
 import { mprotect } from './calls/mprotect.ts'
 import { type MremapOptions, mremap } from './calls/mremap.ts'
@@ -28,9 +29,10 @@ import type { Pin, PinOptions } from './calls/pin.ts'
 import { disableMergeAny, enableMergeAny } from './calls/prctl.ts'
 import { expectProt, type Prot } from './calls/prot.ts'
 import { expectDone } from './calls/refused.ts'
+import { type MappingStat, smaps } from './calls/smaps.ts'
 import { unmapRange } from './calls/unmap.ts'
 import { registerUserfault, userfaultWriteProtect } from './fault/userfault.ts'
-import { ADDRESS_LIMIT, expectAddress, hex, pageRange, vpnOf } from './model/address.ts'
+import { ADDRESS_LIMIT, expectAddress, hex, type PageRange, pageRange, vpnOf } from './model/address.ts'
 import type { Gate } from './model/gate.ts'
 import type { UserfaultHandler } from './model/hooks.ts'
 import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './model/mm-struct.ts'
@@ -61,7 +63,7 @@ const MAX_READ_BYTES = 2 ** 32
 /**
  * One address space, as a guest or whoever runs one holds it. Made by `host.createMm`, `host.loadImage` or `fork`,
  * ended by `exit`. Addresses and lengths are in bytes, addresses 44 bits wide. Once it has exited its calls throw
- * ESRCH; only `ksmStat` and `unregisterNotifier` still answer.
+ * ESRCH; only `unregisterNotifier` still answers.
  */
 export class Mm extends MmStruct {
   /**
@@ -72,24 +74,49 @@ export class Mm extends MmStruct {
     return this.enter(() => mmap(this, length, options))
   }
 
-  /** Unmaps a range; what is not mapped in it is no error. Frames nobody else maps are free at once. */
+  /**
+   * Unmaps a range; what is not mapped in it is no error. Frames nobody else maps are free at once. Throws EINVAL for a
+   * length of 0.
+   */
   munmap(address: number, length: number): void {
     this.enter(() => {
-      const { start, end } = pageRange(address, length)
+      const { start, end } = this.someRange(address, length, 'munmap')
       unmapRange(this, start, end)
     })
   }
 
   /**
-   * Advises about a range: MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_DONTNEED, MADV_PAGEOUT. Throws ENOMEM if part of the
-   * range is not mapped (the rest has been done) or memory ran out while unmerging; EAGAIN if the mm could not be
-   * registered.
+   * Advises about a range; `Advice` has the advices. Throws ENOMEM if part of the range is not mapped (the rest has been done)
+   * or memory ran out while unmerging; EINVAL where a part of another kind cannot be had that for (device memory thrown
+   * away or swapped out, locked memory thrown away, a file's pages freed or wiped), those before have been done; EAGAIN
+   * if the mm could not be registered. Populating stops at the first page that cannot be had: ENOMEM for a hole, EINVAL
+   * where that access is not allowed, and what a fault throws.
    */
   madvise(address: number, length: number, advice: Advice): void {
     this.enter(() => {
       expectOneOf('advice', advice, ADVICES)
       const { start, end } = pageRange(address, length)
       expectDone(this, madvise(this, start, end, advice), `${advice} of ${hex(address)}+${length}`)
+    })
+  }
+
+  /**
+   * Locks a range into memory: its pages are faulted in, those that may be written to as the mm's own, and are not
+   * swapped out. They are merged all the same. Throws ENOMEM if part of it is not mapped or may not be touched, EAGAIN when no
+   * frame is left; what lies before is locked. Children do not inherit it.
+   */
+  mlock(address: number, length: number): void {
+    this.enter(() => {
+      const { start, end } = pageRange(address, length)
+      expectDone(this, mlock(this, start, end), `mlock of ${hex(address)}+${length}`)
+    })
+  }
+
+  /** Takes that back. Throws ENOMEM if part of the range is not mapped; what lies before is unlocked. */
+  munlock(address: number, length: number): void {
+    this.enter(() => {
+      const { start, end } = pageRange(address, length)
+      expectDone(this, munlock(this, start, end), `munlock of ${hex(address)}+${length}`)
     })
   }
 
@@ -102,9 +129,10 @@ export class Mm extends MmStruct {
   }
 
   /**
-   * Resizes a mapping, or moves it; returns its address. A range that moves is unmerged first. Throws EFAULT if it is
-   * not one mapping (several, with holes between, can be moved to an address but not resized), ENOMEM if there is no room,
-   * or no memory to unmerge.
+   * Resizes a mapping, or moves it; returns its address. A range that moves is unmerged first. One that only shrinks, or
+   * only moves to an address, may be several mappings with holes between. Throws EFAULT if nothing is mapped where it
+   * begins, and if it is to grow or to get another length elsewhere and what is kept is not one mapping; EINVAL for huge pages
+   * that are to grow; ENOMEM if there is no room, or no memory to unmerge.
    */
   mremap(address: number, oldLength: number, newLength: number, options: MremapOptions = {}): number {
     return this.enter(() => mremap(this, address, oldLength, newLength, options))
@@ -214,22 +242,22 @@ export class Mm extends MmStruct {
     })
   }
 
-  /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped. */
+  /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped, EINVAL for a length of 0. */
   registerUserfault(address: number, length: number, handler: UserfaultHandler): void {
     this.enter(() => {
       expectObject('handler', handler, ['onWriteProtect'])
-      const { start, end } = pageRange(address, length)
+      const { start, end } = this.someRange(address, length, 'registerUserfault')
       registerUserfault(this, start, end, handler)
     })
   }
 
   /**
    * Protects the present pages of a range, or with `on` false lets them go. Throws ENOMEM if part of it is not mapped,
-   * ENOENT if part of it is not registered. Linux: UFFDIO_WRITEPROTECT
+   * ENOENT if part of it is not registered, EINVAL for a length of 0. Linux: UFFDIO_WRITEPROTECT
    */
   userfaultWriteProtect(address: number, length: number, on: boolean): void {
     this.enter(() => {
-      const { start, end } = pageRange(address, length)
+      const { start, end } = this.someRange(address, length, 'userfaultWriteProtect')
       userfaultWriteProtect(this, start, end, on)
     })
   }
@@ -239,7 +267,7 @@ export class Mm extends MmStruct {
    * TypeError, ESRCH.
    */
   registerNotifier(notifier: Notifier): void {
-    this.enter(() => {
+    this.memory.gate.enter(() => {
       expectObject('notifier', notifier)
       this.addNotifier(notifier)
     })
@@ -247,6 +275,7 @@ export class Mm extends MmStruct {
 
   /** Doing it twice does nothing, nor does it after the mm has exited. */
   unregisterNotifier(notifier: Notifier): void {
+    this.memory.gate.expectOutside()
     this.memory.gate.look(() => this.removeNotifier(notifier))
   }
 
@@ -261,9 +290,10 @@ export class Mm extends MmStruct {
     }
   }
 
-  /** What /proc/PID/ksm_stat says. */
+  /** What /proc/PID/ksm_stat says. Throws ESRCH once the mm has exited: there is nothing in that file then. */
   ksmStat(): KsmStat {
     return this.memory.gate.look(() => {
+      this.expectUsers()
       const { rmapItems, mergingPages, zeroPages } = this.ksm
       return {
         ksm_rmap_items: rmapItems,
@@ -274,6 +304,11 @@ export class Mm extends MmStruct {
         ksm_mergeable: [...this.vmas].some((vma) => vma.has(VM_MERGEABLE)) ? 'yes' : 'no',
       }
     })
+  }
+
+  /** What each mapping holds, by address; what /proc/PID/smaps says, its line `KSM:` among it. */
+  smaps(): MappingStat[] {
+    return this.expectAlive().look(() => smaps(this))
   }
 
   /**
@@ -309,15 +344,28 @@ export class Mm extends MmStruct {
     expectInteger('length', length, min, ADDRESS_LIMIT - address)
   }
 
+  /** A range for the calls that Linux refuses an empty one; the others do nothing then. */
+  private someRange(address: number, length: number, call: string): PageRange {
+    const range = pageRange(address, length)
+    if (range.start < range.end) return range
+    throw new PagefoldError('EINVAL', `${this.name}: ${call} of no bytes at ${hex(address)}`)
+  }
+
   /** What every call goes through that only a living mm can answer. */
   private enter<Result>(work: () => Result): Result {
-    return this.expectAlive().look(work)
+    const gate = this.expectAlive()
+    gate.expectOutside()
+    return gate.look(work)
   }
 
   private expectAlive(): Gate {
     const { gate } = this.memory
     gate.expectSound()
-    if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
+    this.expectUsers()
     return gate
+  }
+
+  private expectUsers(): void {
+    if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
   }
 }

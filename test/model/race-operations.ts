@@ -558,7 +558,11 @@ function moveRange(world: World, target: Guest, args: readonly number[]): void {
   const fixed = how! >= 2 ? vpnOf(toRegion!, toPage!) : undefined
   if (fixed !== undefined && fixed < start + oldPages! && fixed + newPages! > start) return
   const vma = target.mm.vmas.at(start)
+  const kept = Math.min(oldPages!, newPages!)
   const whole = vma !== undefined && vma.end >= start + oldPages!
+  // To shrink in place only its beginning must be mapped; on the way elsewhere what is kept of it must be one mapping.
+  const possible =
+    vma !== undefined && (vma.end >= start + kept || (fixed === undefined && newPages! <= oldPages!))
   // Several mappings at once, of which some have moved when one cannot: recorded histories have that.
   if (!whole && fixed !== undefined && oldPages === newPages) return
   let place = -1
@@ -566,9 +570,8 @@ function moveRange(world: World, target: Guest, args: readonly number[]): void {
     const options = { mayMove: how !== 0, ...(fixed === undefined ? {} : { address: fixed * PAGE }) }
     place = target.mm.mremap(start * PAGE, oldPages! * PAGE, newPages! * PAGE, options) / PAGE
   })
-  expectErrno('mremap', errno, whole ? [undefined, 'ENOMEM', 'EAGAIN', 'EIO', 'EHWPOISON'] : ['EFAULT'])
-  if (errno === 'EFAULT') return
-  const kept = Math.min(oldPages!, newPages!)
+  expectErrno('mremap', errno, possible ? [undefined, 'ENOMEM', 'EAGAIN', 'EIO', 'EHWPOISON'] : ['EFAULT'])
+  if (vma === undefined || (!possible && fixed === undefined)) return
   const drop = (from: number, pages: number): void => {
     for (const vpn of range(from, pages)) target.pages.delete(vpn)
   }
@@ -576,13 +579,16 @@ function moveRange(world: World, target: Guest, args: readonly number[]): void {
   drop(start + kept, oldPages! - kept)
   if (fixed !== undefined) drop(fixed, newPages!)
   if (errno !== undefined) return
-  const moved = range(start, kept).map((vpn) => target.pages.get(vpn)!)
+  const moved = range(start, kept).map((vpn) => target.pages.get(vpn))
   drop(start, kept)
-  for (const i of range(0, newPages!)) target.pages.set(place + i, moved[i] ?? grown(moved, i))
+  for (const i of range(0, newPages!)) {
+    const page = i < kept ? moved[i] : grown(moved, i)
+    if (page !== undefined) target.pages.set(place + i, page)
+  }
 }
 
 /** What a mapping has behind the pages it had. */
-function grown(before: readonly Page[], at: number): Page {
+function grown(before: readonly (Page | undefined)[], at: number): Page {
   const { shared, readable, writable } = before[0]!
   return freshPage(shared && { cells: shared.cells, index: shared.index + at }, readable, writable)
 }

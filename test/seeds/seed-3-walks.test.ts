@@ -9,7 +9,7 @@ import type { AnonVma } from '../../src/mm/model/anon-vma.ts'
 import { anonVmaOf, getAnonVma, rmapWalk } from '../../src/mm/page/rmap.ts'
 import { namesFreed, namesOf } from '../support/forest.ts'
 import { memoryOf } from '../support/inside.ts'
-import { always, once } from '../support/races.ts'
+import { always, atNotifiers, once } from '../support/races.ts'
 import { lockForests, RwSemaphore } from '../support/rw-semaphore.ts'
 import { sharedPair } from '../support/shared-pair.ts'
 import { addRange, contentBytes, expectContent, makeHost, PAGE } from '../support/world.ts'
@@ -86,8 +86,8 @@ describe('seed 3, walks', () => {
     const inner = second.pfn(at)!
     const outer = parent.pfn(at)!
     let moved = 0
-    parent.registerNotifier({
-      invalidateRangeStart: () => {
+    atNotifiers(host, parent, {
+      start: () => {
         if (moved === 0) moved = host.migrate(inner, { node: 0 })
       },
     })
@@ -118,7 +118,7 @@ describe('seed 3, walks', () => {
       })
       expect(visited).toEqual([parent, first, third].map(({ name }) => name))
       expect(locks.taken.every(({ root }) => root === anonVmaOf(memoryOf(host), pfn)!.root.id)).toBe(true)
-      parent.registerNotifier({ invalidateRangeEnd: () => void (third.users > 0 && third.exit()) })
+      atNotifiers(host, parent, { end: () => void (third.users > 0 && third.exit()) })
       expect(host.reclaim(pfn)).toBeUndefined()
       expectContent(parent, at, 1)
       host.audit()

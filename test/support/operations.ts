@@ -50,6 +50,73 @@ export const ON_AN_MM: Record<string, Operation> = {
     touches: [0, 1, 2, 3],
   },
   MADV_PAGEOUT: { act: ({ mm }) => mm.madvise(AT, LENGTH, 'MADV_PAGEOUT'), refused: GONE },
+  MADV_FREE: { act: ({ mm }) => mm.madvise(AT, LENGTH, 'MADV_FREE'), refused: GONE, touches: ALL },
+  MADV_COLD: { act: ({ mm }) => mm.madvise(AT, LENGTH, 'MADV_COLD'), refused: GONE },
+  'MADV_DONTFORK, fork, MADV_DOFORK': {
+    act: (scene) => {
+      const { mm } = scene
+      mm.madvise(AT, 4 * PAGE, 'MADV_DONTFORK')
+      const child = mm.fork()
+      expect(errnoOf(() => child.read(AT, 1))).toBe('EFAULT')
+      expect(child.read(AT + 4 * PAGE, 1)[0]).toBe(scene.byte)
+      child.exit()
+      mm.madvise(AT, LENGTH, 'MADV_DOFORK')
+    },
+    refused: GONE,
+  },
+  'MADV_WIPEONFORK, fork, MADV_KEEPONFORK': {
+    act: (scene) => {
+      const { mm } = scene
+      mm.madvise(AT, 4 * PAGE, 'MADV_WIPEONFORK')
+      const child = mm.fork()
+      expect(child.read(AT, 1)[0]).toBe(0)
+      expect(child.read(AT + 4 * PAGE, 1)[0]).toBe(scene.byte)
+      child.exit()
+      mm.madvise(AT, LENGTH, 'MADV_KEEPONFORK')
+    },
+    refused: GONE,
+  },
+  MADV_POPULATE_READ: { act: ({ mm }) => mm.madvise(AT, LENGTH, 'MADV_POPULATE_READ'), refused: GONE },
+  MADV_POPULATE_WRITE: {
+    act: ({ mm }) => {
+      mm.madvise(AT, LENGTH, 'MADV_POPULATE_WRITE')
+      expect(new Set(ALL.map((page) => mm.pfn(AT + page * PAGE))).size).toBe(PAGES)
+    },
+    refused: GONE,
+  },
+  'mlock and munlock': {
+    act: ({ host, mm }) => {
+      mm.mlock(AT, LENGTH)
+      expect(host.reclaim(mm.pfn(AT)!)).toBe('mlocked')
+      expect(errnoOf(() => mm.madvise(AT, PAGE, 'MADV_PAGEOUT'))).toBe('EINVAL')
+      mm.munlock(AT, LENGTH)
+    },
+    refused: GONE,
+  },
+  'mlock of a hole': {
+    act: ({ mm }) => mm.mlock(ELSEWHERE, PAGE),
+    refused: everywhere('ENOMEM', GONE),
+  },
+  'munlock of a hole': {
+    act: ({ mm }) => mm.munlock(ELSEWHERE, PAGE),
+    refused: everywhere('ENOMEM', GONE),
+  },
+  'mmap of a file': {
+    act: (scene) => {
+      const { mm } = scene
+      const at = mm.mmap(2 * PAGE, { file: pageOf(6), address: ELSEWHERE })
+      expect(mm.read(at, 1)[0]).toBe(6)
+      expect(errnoOf(() => mm.read(at + PAGE, 1))).toBe('EFAULT')
+      mm.write(at, pageOf(3))
+      expect(holds(mm, at, 1, 3)).toBe(true)
+    },
+    refused: GONE,
+  },
+  smaps: { act: ({ mm }) => expect(mm.smaps()).toHaveLength(1), refused: GONE },
+  'munmap of nothing at all': {
+    act: ({ mm }) => mm.munmap(AT, 0),
+    refused: everywhere('EINVAL', GONE),
+  },
   'madvise of a hole': {
     act: ({ mm }) => mm.madvise(ELSEWHERE, PAGE, 'MADV_MERGEABLE'),
     refused: everywhere('ENOMEM', GONE),
@@ -191,7 +258,7 @@ export const ON_AN_MM: Record<string, Operation> = {
     refused: everywhere('ENOENT', GONE),
   },
   pfn: { act: ({ mm }) => mm.pfn(AT), refused: GONE },
-  ksmStat: { act: ({ mm }) => mm.ksmStat() },
+  ksmStat: { act: ({ mm }) => mm.ksmStat(), refused: GONE },
   oomReap: { act: ({ mm }) => mm.oomReap(), refused: GONE, touches: ALL },
   registerNotifier: {
     act: ({ mm }) => {

@@ -4,7 +4,7 @@
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES, memorySwapStore, PagefoldError } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
-import { once } from '../support/races.ts'
+import { atNotifiers, once } from '../support/races.ts'
 import { sharePage } from '../support/shared-pair.ts'
 import { addRange, contentBytes, expectContent, makeHost, PAGE } from '../support/world.ts'
 
@@ -55,8 +55,8 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
     const [p, q] = [addRange(a, [7]), addRange(b, [7])]
     host.ksm.scan(1)
     let written = 0
-    b.registerNotifier({
-      invalidateRangeStart() {
+    atNotifiers(host, b, {
+      start() {
         if (written++ > 0) return
         a.write(p, contentBytes(8))
         b.write(q, contentBytes(8))
@@ -104,7 +104,7 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
     host.audit()
   })
 
-  it('survives a guest that exits or unmaps from inside a notifier', async () => {
+  it('survives a guest that exits or unmaps while notifiers have been told', async () => {
     for (const leave of ['exit', 'munmap'] as const) {
       for (let call = 1; call <= 6; call++) {
         const host = await makeHost({ index })
@@ -116,10 +116,9 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
           if (leave === 'exit') b.exit()
           else b.munmap(q, PAGE)
         }
-        for (const mm of [a, b]) {
-          mm.registerNotifier({ invalidateRangeStart: onCall, invalidateRangeEnd: onCall })
-        }
+        for (const mm of [a, b]) atNotifiers(host, mm, { start: onCall, end: onCall })
         host.ksm.scan(2)
+        memoryOf(host).notified = undefined
         expect(calls).toBeGreaterThanOrEqual(call)
         expectContent(a, p, 7)
         host.audit()
@@ -138,8 +137,8 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
         host.swapOn(memorySwapStore(8))
         const { a, b, p, q, k } = sharePage(host)
         let called = 0
-        a.registerNotifier({
-          invalidateRangeStart() {
+        atNotifiers(host, a, {
+          start() {
             if (called++ > 0) return
             if (change === 'write') a.write(p, contentBytes(3))
             else if (change === 'discard') a.madvise(p, PAGE, 'MADV_DONTNEED')
@@ -155,6 +154,7 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
         } catch (error) {
           expect(error).toBeInstanceOf(PagefoldError)
         }
+        memoryOf(host).notified = undefined
         expect(called).toBeGreaterThan(0)
         expectContent(b, q, 7)
         if (change === 'write' && operation === 'write') {

@@ -127,6 +127,45 @@ describe('its rest', () => {
     await host.ksm.stop()
   })
 
+  it('goes on though run becomes 0 and 1 again', async () => {
+    const { clock, host, scanned } = await running()
+    host.ksm.set('pages_to_scan', 3)
+    host.ksm.set('sleep_millisecs', 1000)
+    host.ksm.start()
+    await clock.advance(0)
+    await clock.advance(400)
+    expect(scanned()).toBe(3)
+    host.ksm.set('run', 0)
+    await clock.advance(50)
+    host.ksm.set('run', 1)
+    await clock.advance(250)
+    expect(scanned()).toBe(3)
+    await clock.advance(300)
+    expect(scanned(), 'a second after the first batch').toBe(6)
+    await host.ksm.stop()
+  })
+
+  it('goes on though the first mm is registered meanwhile; a batch that left nothing to do is followed by none', async () => {
+    const clock = new ManualClock()
+    const host = await makeHost({ clock })
+    const { mm } = guest(host, 'a', [7])
+    host.ksm.set('sleep_millisecs', 1000)
+    host.ksm.start()
+    await clock.advance(0)
+    expect(clock.slept).toEqual([0, 1000])
+    mm.exit()
+    host.ksm.set('sleep_millisecs', 2000)
+    await settle()
+    await clock.advance(0)
+    host.ksm.set('sleep_millisecs', 3000)
+    await settle()
+    expect(clock.sleeping, 'nobody is registered any more').toBe(0)
+    guest(host, 'b', [7])
+    await settle()
+    expect(host.ksm.counters().pages_scanned).toBe(2)
+    await host.ksm.stop()
+  })
+
   it('may be none at all: others get their turn still', async () => {
     const host = await makeHost({ clock: stillClock })
     host.ksm.set('sleep_millisecs', 0)
@@ -215,6 +254,21 @@ describe('stop', () => {
 })
 
 describe("on the machine's own clock", () => {
+  it.each([2 ** 31, 2 ** 32 - 1])('%i ms are not no time at all', async (ms) => {
+    const host = await Host.create({ frames: 64 })
+    guest(host, 'a', [7, 8, 9])
+    host.ksm.set('pages_to_scan', 1)
+    host.ksm.set('sleep_millisecs', ms)
+    host.ksm.set('run', 1)
+    host.ksm.start()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect(host.ksm.counters().pages_scanned).toBe(1)
+    host.ksm.set('sleep_millisecs', ms - 1)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(host.ksm.counters().pages_scanned, 'a change wakes it').toBe(2)
+    await host.ksm.stop()
+  })
+
   it('merges, and stops in time', async () => {
     const host = await Host.create({ frames: 64 })
     const { mm, at } = guest(host, 'a', [7, 7])

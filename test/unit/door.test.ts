@@ -6,123 +6,12 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { brokenInvariant } from '../../src/errors.ts'
-import { Host, type Image, memorySwapStore, type Notifier, SecondaryMmu } from '../../src/index.ts'
-import type { Ksm } from '../../src/ksm/ksmd.ts'
+import { Host, memorySwapStore, SecondaryMmu } from '../../src/index.ts'
 import { Ksm as KsmClass } from '../../src/ksm/ksmd.ts'
 import { Pin } from '../../src/mm/calls/pin.ts'
 import { Mm } from '../../src/mm/mm.ts'
-import { errnoOf, guest, makeHost, PAGE } from '../support/world.ts'
-
-interface Scene {
-  readonly host: Host
-  readonly ksm: Ksm
-  readonly mm: Mm
-  readonly at: number
-  readonly pin: Pin
-  readonly mmu: SecondaryMmu
-  readonly notifier: Notifier
-}
-
-/** Looks only: answers on a closed host too. The others refuse. */
-interface Call {
-  readonly act: (scene: Scene) => unknown
-  readonly looks?: true
-}
-
-const IMAGE: Image = {
-  source: 'one page',
-  format: 'raw',
-  pages: 1,
-  notes: [],
-  addressOf: () => 0,
-  read: (_, __, into) => void into.fill(1),
-  close: () => {},
-}
-const RANGE = { event: 'clear', start: 0, end: PAGE, blockable: true } as const
-const pfnOf = ({ mm, at }: Scene): number => mm.pfn(at)!
-
-/** One call of every public method, with arguments that are in order. */
-const CALLS: Record<string, { readonly of: (scene: Scene) => object; readonly calls: Record<string, Call> }> =
-  {
-    Host: {
-      of: ({ host }) => host,
-      calls: {
-        createMm: { act: ({ host }) => host.createMm() },
-        loadImage: { act: ({ host }) => host.loadImage(IMAGE) },
-        frames: { act: ({ host }) => host.frames.free, looks: true },
-        frame: { act: (scene) => scene.host.frame(FRAME), looks: true },
-        migrate: { act: ({ host }) => host.migrate(FRAME, { node: 0 }) },
-        offline: { act: ({ host }) => host.offline(FRAME, FRAME + 1) },
-        online: { act: ({ host }) => host.online(FRAME, FRAME + 1) },
-        swapOn: { act: ({ host }) => host.swapOn(memorySwapStore(4)) },
-        swapOff: { act: ({ host }) => host.swapOff(memorySwapStore(4)) },
-        reclaim: { act: ({ host }) => host.reclaim(FRAME) },
-        memoryFailure: { act: ({ host }) => host.memoryFailure(FRAME) },
-        vmstat: { act: ({ host }) => host.vmstat(), looks: true },
-        warnings: { act: ({ host }) => host.warnings(), looks: true },
-        metadata: { act: ({ host }) => host.metadata(), looks: true },
-        on: { act: ({ host }) => host.on('ksm_enter', () => {}), looks: true },
-        off: { act: ({ host }) => host.off('ksm_enter', () => {}), looks: true },
-        audit: { act: ({ host }) => host.audit(), looks: true },
-      },
-    },
-    Ksm: {
-      of: ({ ksm }) => ksm,
-      calls: {
-        set: { act: ({ ksm }) => ksm.set('pages_to_scan', 7) },
-        get: { act: ({ ksm }) => ksm.get('run'), looks: true },
-        counters: { act: ({ ksm }) => ksm.counters(), looks: true },
-        start: { act: ({ ksm }) => ksm.start() },
-        scan: { act: ({ ksm }) => ksm.scan(1) },
-        scanPages: { act: ({ ksm }) => ksm.scanPages(1) },
-      },
-    },
-    Mm: {
-      of: ({ mm }) => mm,
-      calls: {
-        mmap: { act: ({ mm }) => mm.mmap(PAGE) },
-        munmap: { act: ({ mm, at }) => mm.munmap(at, PAGE) },
-        madvise: { act: ({ mm, at }) => mm.madvise(at, PAGE, 'MADV_DONTNEED') },
-        mprotect: { act: ({ mm, at }) => mm.mprotect(at, PAGE, 'PROT_READ') },
-        mremap: { act: ({ mm, at }) => mm.mremap(at, PAGE, 2 * PAGE) },
-        fork: { act: ({ mm }) => mm.fork() },
-        replace: { act: ({ mm }) => mm.replace() },
-        exit: { act: ({ mm }) => mm.exit() },
-        prctl: { act: ({ mm }) => mm.prctl('PR_SET_MEMORY_MERGE', 1) },
-        write: { act: ({ mm, at }) => mm.write(at, Uint8Array.of(1)) },
-        read: { act: ({ mm, at }) => mm.read(at, 1) },
-        pin: { act: ({ mm, at }) => mm.pin(at, PAGE) },
-        get: { act: ({ mm, at }) => mm.get(at, PAGE) },
-        registerUserfault: { act: ({ mm, at }) => mm.registerUserfault(at, PAGE, { onWriteProtect() {} }) },
-        userfaultWriteProtect: { act: ({ mm, at }) => mm.userfaultWriteProtect(at, PAGE, true) },
-        registerNotifier: { act: ({ mm, notifier }) => mm.registerNotifier(notifier) },
-        unregisterNotifier: { act: ({ mm, notifier }) => mm.unregisterNotifier(notifier), looks: true },
-        pfn: { act: ({ mm, at }) => mm.pfn(at) },
-        ksmStat: { act: ({ mm }) => mm.ksmStat(), looks: true },
-        oomReap: { act: ({ mm }) => mm.oomReap() },
-      },
-    },
-    Pin: {
-      of: ({ pin }) => pin,
-      calls: {
-        read: { act: ({ pin }) => pin.read(0, 1) },
-        write: { act: ({ pin }) => pin.write(0, Uint8Array.of(1)) },
-        release: { act: ({ pin }) => pin.release() },
-      },
-    },
-    SecondaryMmu: {
-      of: ({ mmu }) => mmu,
-      calls: {
-        translate: { act: ({ mmu, at }) => mmu.translate(at) },
-        peek: { act: ({ mmu, at }) => mmu.peek(at), looks: true },
-        isMasked: { act: ({ mmu, at }) => mmu.isMasked(at / PAGE), looks: true },
-        openRanges: { act: ({ mmu }) => mmu.openRanges.length, looks: true },
-        invalidateRangeStart: { act: ({ mmu }) => mmu.invalidateRangeStart(RANGE), looks: true },
-        invalidateRangeEnd: { act: ({ mmu }) => mmu.invalidateRangeEnd(RANGE), looks: true },
-        close: { act: ({ mmu }) => mmu.close(), looks: true },
-      },
-    },
-  }
+import { CALLS, IMAGE, makeScene } from '../support/api.ts'
+import { errnoOf, PAGE } from '../support/world.ts'
 
 /** These end things, and have to work on whatever is left of a host. */
 const ENDS: Record<string, readonly string[]> = { Host: ['close'], Ksm: ['stop'] }
@@ -143,27 +32,6 @@ function publicMethods(name: keyof typeof CLASSES): string[] {
   return Object.getOwnPropertyNames(CLASSES[name].prototype).filter(
     (method) => method !== 'constructor' && !kept.has(method),
   )
-}
-
-/** A frame that is there, whatever the scene. */
-let FRAME = 0
-
-async function makeScene(): Promise<Scene> {
-  const host = await makeHost()
-  const { mm, at } = guest(host, 'a', [7, 7, 8])
-  const notifier = {}
-  mm.registerNotifier(notifier)
-  const scene = {
-    host,
-    ksm: host.ksm,
-    mm,
-    at,
-    pin: mm.pin(at + 2 * PAGE, PAGE, { write: true }),
-    mmu: new SecondaryMmu(mm),
-    notifier,
-  }
-  FRAME = pfnOf(scene)
-  return scene
 }
 
 /** Stands for a part of the engine of which nothing works any more. */

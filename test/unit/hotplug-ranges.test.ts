@@ -1,7 +1,9 @@
 // Ranges of memory that come and go: each can be taken away once and given back once, and a refusal changes nothing.
 
 import { describe, expect, it } from 'vitest'
+import type { Mm } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
+import { atNotifiers } from '../support/races.ts'
 import { addFilled, bootHost, errnoOf, fill, fullScans, holds, PAGE } from '../support/world.ts'
 
 describe('offline and online', () => {
@@ -80,7 +82,7 @@ describe('offline and online', () => {
     memoryOf(host).race = undefined
     host.audit()
     const [mm] = [...memoryOf(host).mms()]
-    mm!.addNotifier({ invalidateRangeStart: tryIt })
+    atNotifiers(host, mm as Mm, { start: tryIt })
     said.clear()
     host.offline(firstPfn, firstPfn + 8)
     expect([...said]).toEqual(['EBUSY'])

@@ -23,12 +23,17 @@ export function writeBytes(mm: MmStruct, address: number, from: Uint8Array, kind
   })
 }
 
-/** The frame behind a virtual page, after whatever faults it takes. */
+/** How often a page that somebody takes away again at once is asked for. */
+const MAX_TRIES = 3
+
+/** The frame behind a virtual page, after whatever faults it takes. What it maps is looked at after them, never before. */
 function access(mm: MmStruct, vpn: number, kind: FaultKind): number {
-  const vma = mm.vmas.at(vpn)
-  const pte = getPte(mm, vpn)
-  if (vma !== undefined && allows(mm, vma, pte, kind)) return ptePfn(pte)
-  const errno = handleMmFault(mm, vpn, kind)
-  if (errno !== undefined) throw refused(mm, errno, `${kind} at ${hex(addressOf(vpn))}`)
-  return ptePfn(getPte(mm, vpn))
+  for (let tries = 0; tries <= MAX_TRIES; tries++) {
+    const vma = mm.vmas.at(vpn)
+    const pte = getPte(mm, vpn)
+    if (vma !== undefined && allows(mm, vma, pte, kind)) return ptePfn(pte)
+    const errno = handleMmFault(mm, vpn, kind)
+    if (errno !== undefined) throw refused(mm, errno, `${kind} at ${hex(addressOf(vpn))}`)
+  }
+  throw refused(mm, 'EAGAIN', `${kind} at ${hex(addressOf(vpn))}`)
 }

@@ -7,7 +7,16 @@
 import { FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { VM_PFNMAP, VM_SHARED, VM_UFFD_WP, VM_WRITE, Vma } from '../model/vma.ts'
+import {
+  VM_DONTCOPY,
+  VM_LOCKED,
+  VM_PFNMAP,
+  VM_SHARED,
+  VM_UFFD_WP,
+  VM_WIPEONFORK,
+  VM_WRITE,
+  Vma,
+} from '../model/vma.ts'
 import {
   entryClearExclusive,
   entryExclusive,
@@ -35,20 +44,22 @@ export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
   const { memory } = parent
   for (const vma of parent.vmas) {
     memory.race?.('fork: before vma', parent)
+    if (vma.has(VM_DONTCOPY)) continue
     const copy = new Vma(
       child,
       vma.start,
       vma.end,
-      { flags: vma.flags & ~VM_UFFD_WP, nid: vma.nid },
+      { flags: vma.flags & ~(VM_UFFD_WP | VM_LOCKED), nid: vma.nid },
       vma.pgoff,
     )
-    memory.anonVmas.fork(copy, vma)
+    const wiped = vma.has(VM_WIPEONFORK)
+    if (!wiped) memory.anonVmas.fork(copy, vma)
     if (vma.shared !== undefined) {
       copy.shared = vma.shared
       vma.shared.users++
     }
     child.vmas.insert(copy)
-    const errno = copyPageRange(child, copy, parent, vma)
+    const errno = wiped ? undefined : copyPageRange(child, copy, parent, vma)
     if (errno !== undefined) {
       exitMm(child)
       return errno

@@ -23,7 +23,7 @@ const MAX_TRIES = 3
 /** Holds the pages of a range. Throws what a fault throws; nothing is held then. */
 export function holdPages(mm: MmStruct, address: number, length: number, options: HoldOptions): Pin {
   const end = vpnOf(address + length - 1) + 1
-  const pfns = takePages(mm, vpnOf(address), end, options.write, options.pin)
+  const pfns = takePages(mm, vpnOf(address), end, options)
   if (typeof pfns === 'string') throw refused(mm, pfns, `cannot hold ${hex(address)}+${length}`)
   return new Pin(mm.memory, pfns, address - addressOf(vpnOf(address)), options)
 }
@@ -32,27 +32,21 @@ export function holdPages(mm: MmStruct, address: number, length: number, options
  * Takes references on the pages of [start, end), faulting them in. All or nothing: on an error those taken are let go.
  * Linux: pin_user_pages(), get_user_pages()
  */
-export function takePages(
-  mm: MmStruct,
-  start: number,
-  end: number,
-  write: boolean,
-  pin: boolean,
-): number[] | Errno {
+export function takePages(mm: MmStruct, start: number, end: number, options: HoldOptions): number[] | Errno {
   const pfns: number[] = []
   for (let vpn = start; vpn < end; vpn++) {
-    const pfn = takePage(mm, vpn, write, pin)
+    const pfn = takePage(mm, vpn, options)
     if (typeof pfn === 'number') {
       pfns.push(pfn)
       continue
     }
-    for (const taken of pfns) mm.memory.pins.remove(taken, pin)
+    for (const taken of pfns) mm.memory.pins.remove(taken, options.pin)
     return pfn
   }
   return pfns
 }
 
-function takePage(mm: MmStruct, vpn: number, write: boolean, pin: boolean): number | Errno {
+function takePage(mm: MmStruct, vpn: number, { write, pin, longterm }: HoldOptions): number | Errno {
   const { pins } = mm.memory
   const kind: FaultKind = write ? 'write' : 'read'
   for (let tries = 0; tries < MAX_TRIES; tries++) {
@@ -60,7 +54,7 @@ function takePage(mm: MmStruct, vpn: number, write: boolean, pin: boolean): numb
     if (vma === undefined) return 'EFAULT'
     const pte = getPte(mm, vpn)
     const accessible = allows(mm, vma, pte, kind)
-    if (accessible && (!pin || write || vma.has(VM_SHARED) || isOwn(mm.memory, pte))) {
+    if (accessible && (!pin || write || vma.has(VM_SHARED) || isOwn(mm.memory, pte, longterm))) {
       const pfn = ptePfn(pte)
       pins.add(pfn, pin)
       return pfn
@@ -71,8 +65,12 @@ function takePage(mm: MmStruct, vpn: number, write: boolean, pin: boolean): numb
   return 'EAGAIN'
 }
 
-/** Is the page nobody else's, so that what is read through it stays what the guest sees? Linux: gup_must_unshare() */
-function isOwn(memory: Memory, pte: number): boolean {
+/**
+ * Is the page nobody else's, so that what is read through it stays what the guest sees? A file's page may be read for
+ * a short while all the same. Linux: gup_must_unshare()
+ */
+function isOwn(memory: Memory, pte: number, longterm: boolean): boolean {
   const pfn = ptePfn(pte)
+  if (pteNormal(pte) && !memory.frames.isAnon(pfn)) return !longterm
   return pteNormal(pte) && !isKsm(memory, pfn) && memory.frames.hasFlag(pfn, FRAME_EXCLUSIVE)
 }

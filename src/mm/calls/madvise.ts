@@ -2,16 +2,42 @@
 
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { VM_HUGETLB, VM_MERGEABLE, VM_PFNMAP, VM_SHARED, type Vma } from '../model/vma.ts'
+import {
+  VM_DONTCOPY,
+  VM_HUGETLB,
+  VM_LOCKED,
+  VM_MERGEABLE,
+  VM_PFNMAP,
+  VM_SHARED,
+  VM_WIPEONFORK,
+  type Vma,
+} from '../model/vma.ts'
 import { modifyFlags } from '../model/vma-edit.ts'
+import { freeLazily } from '../reclaim/lazy-free.ts'
 import { pageOut } from '../reclaim/swap-out.ts'
+import { populateRange } from './fault-in.ts'
 import { zapPageRange } from './unmap.ts'
 
 /** What `madvise` takes. */
-export const ADVICES = ['MADV_MERGEABLE', 'MADV_UNMERGEABLE', 'MADV_DONTNEED', 'MADV_PAGEOUT'] as const
+export const ADVICES = [
+  'MADV_MERGEABLE',
+  'MADV_UNMERGEABLE',
+  'MADV_DONTNEED',
+  'MADV_PAGEOUT',
+  'MADV_FREE',
+  'MADV_COLD',
+  'MADV_DONTFORK',
+  'MADV_DOFORK',
+  'MADV_WIPEONFORK',
+  'MADV_KEEPONFORK',
+  'MADV_POPULATE_READ',
+  'MADV_POPULATE_WRITE',
+] as const
 /**
  * What an mm wants done with a range: have its pages merged, or no longer (those that are get copies); throw them
- * away; swap them out.
+ * away, at once (DONTNEED) or when frames are reclaimed and nobody has written to them by then (FREE); swap them out, or
+ * be the first to be (COLD; here nothing is swapped out unasked, so it does nothing). DONTFORK: a child does not get the range; WIPEONFORK:
+ * it gets it empty; DOFORK and KEEPONFORK take that back. POPULATE_READ, POPULATE_WRITE: fault its pages in, as reading or writing would.
  */
 export type Advice = (typeof ADVICES)[number]
 
@@ -25,6 +51,8 @@ export function isEligible(vma: Vma): boolean {
  * rest, a failure stops.
  */
 export function madvise(mm: MmStruct, start: number, end: number, advice: Advice): Errno | undefined {
+  if (advice === 'MADV_POPULATE_READ') return populateRange(mm, start, end, 'read')
+  if (advice === 'MADV_POPULATE_WRITE') return populateRange(mm, start, end, 'write')
   let hole = false
   let at = start
   for (const vma of mm.vmas.within(start, end)) {
@@ -38,7 +66,15 @@ export function madvise(mm: MmStruct, start: number, end: number, advice: Advice
   return hole || at < end ? 'ENOMEM' : undefined
 }
 
-function adviseVma(mm: MmStruct, vma: Vma, start: number, end: number, advice: Advice): Errno | undefined {
+function adviseVma(
+  mm: MmStruct,
+  vma: Vma,
+  start: number,
+  end: number,
+  advice: Exclude<Advice, `MADV_POPULATE_${string}`>,
+): Errno | undefined {
+  if (isRefused(vma, advice)) return 'EINVAL'
+  const { flags } = vma
   switch (advice) {
     case 'MADV_MERGEABLE':
       return makeMergeable(mm, vma, start, end)
@@ -50,10 +86,47 @@ function adviseVma(mm: MmStruct, vma: Vma, start: number, end: number, advice: A
       mm.notifiers.end(range)
       return undefined
     }
+    case 'MADV_FREE':
+      freeLazily(mm, start, end)
+      return undefined
     case 'MADV_PAGEOUT':
       pageOut(mm, start, end)
       return undefined
+    case 'MADV_COLD':
+      return undefined
+    case 'MADV_DONTFORK':
+      return changeFlags(mm, vma, start, end, flags | VM_DONTCOPY)
+    case 'MADV_DOFORK':
+      return changeFlags(mm, vma, start, end, flags & ~VM_DONTCOPY)
+    case 'MADV_WIPEONFORK':
+      return changeFlags(mm, vma, start, end, flags | VM_WIPEONFORK)
+    case 'MADV_KEEPONFORK':
+      return changeFlags(mm, vma, start, end, flags & ~VM_WIPEONFORK)
   }
+}
+
+/** Not everything can be done with everything. Linux: madvise_dontneed_free_valid_vma(), can_madv_lru_vma() */
+function isRefused(vma: Vma, advice: Advice): boolean {
+  const ofObject = vma.shared !== undefined || vma.has(VM_SHARED | VM_HUGETLB | VM_PFNMAP)
+  switch (advice) {
+    case 'MADV_DONTNEED':
+      return vma.has(VM_PFNMAP) || (vma.has(VM_LOCKED) && !vma.has(VM_HUGETLB))
+    case 'MADV_FREE':
+      return ofObject || vma.has(VM_LOCKED)
+    case 'MADV_PAGEOUT':
+    case 'MADV_COLD':
+      return vma.has(VM_LOCKED | VM_PFNMAP | VM_HUGETLB)
+    case 'MADV_DOFORK':
+      return vma.has(VM_PFNMAP)
+    case 'MADV_WIPEONFORK':
+      return ofObject
+    default:
+      return false
+  }
+}
+
+function changeFlags(mm: MmStruct, vma: Vma, start: number, end: number, flags: number): undefined {
+  if (flags !== vma.flags) modifyFlags(mm, start, end, flags)
 }
 
 function makeMergeable(mm: MmStruct, vma: Vma, start: number, end: number): Errno | undefined {

@@ -1,16 +1,19 @@
 // mmap: a new range of an address space. Nothing is allocated until it is touched. Linux: do_mmap(), mmap_region()
 
+import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import {
   expectBoolean,
   expectInteger,
+  expectObject,
   expectOneOf,
   expectOptions,
   mistake,
   PagefoldError,
 } from '../../errors.ts'
 import { ADDRESS_LIMIT, addressOf, hex, pageAt, pagesOf, VPN_LIMIT } from '../model/address.ts'
+import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { SharedObject } from '../model/shared-object.ts'
+import { type PageSource, SharedObject } from '../model/shared-object.ts'
 import { VM_HUGETLB, VM_MERGEABLE, VM_PFNMAP, VM_READ, VM_SHARED, VM_WRITE, Vma } from '../model/vma.ts'
 import { mergeWithNeighbours } from '../model/vma-edit.ts'
 import { isEligible } from './madvise.ts'
@@ -25,13 +28,30 @@ export interface MmapOptions {
   readonly prot?: Prot
   /** Shared mappings are not copied on write and never merged. Default: false. */
   readonly shared?: boolean
+  /**
+   * The file a private mapping shows: bytes, the last page of which is filled up with zeros, or whoever reads them, a page at a
+   * time. A page is read when somebody first touches it and kept while the file is mapped anywhere on the host; all who
+   * map the same object share it. A write goes to a copy, which is anonymous memory like any other and can be merged;
+   * behind the end of the file every touch is EFAULT. Not for shared mappings. Linux: MAP_PRIVATE
+   */
+  readonly file?: Uint8Array | PageSource
+  /** Where in the file the mapping begins, in bytes, a multiple of 4096. Default: 0. */
+  readonly offset?: number
   /** NUMA node its pages are wanted on. Default: 0. */
   readonly node?: number
   /** Huge pages, or device memory without pages of its own: both are never merged. Default: ordinary pages. */
   readonly kind?: 'ordinary' | 'hugetlb' | 'pfnmap'
 }
 
-const OPTIONS = { address: true, prot: true, shared: true, node: true, kind: true } as const
+const OPTIONS = {
+  address: true,
+  prot: true,
+  shared: true,
+  file: true,
+  offset: true,
+  node: true,
+  kind: true,
+} as const
 const KIND_FLAGS = { ordinary: 0, hugetlb: VM_HUGETLB, pfnmap: VM_PFNMAP }
 const KINDS = ['ordinary', 'hugetlb', 'pfnmap'] as const
 
@@ -44,11 +64,13 @@ export function mmap(mm: MmStruct, length: number, options: MmapOptions): number
     shared = false,
     kind = 'ordinary',
     prot,
+    file,
   } = expectOptions('mmap', options, OPTIONS)
   const kindFlags = KIND_FLAGS[expectOneOf('kind', kind, KINDS)]
   const protFlags = expectProt(prot ?? VM_READ | VM_WRITE)
   const nid = expectInteger('node', node, 0, mm.memory.frames.numaNodes - 1)
   expectBoolean('shared', shared)
+  const pgoff = expectPlaceInFile(options, pages)
   const start = address === undefined ? mm.vmas.findRoom(pages) : pageAt(address)
   if (start < 0) {
     throw new PagefoldError('ENOMEM', `${mm.name}: no hole of ${pages} pages in the address space`)
@@ -58,16 +80,59 @@ export function mmap(mm: MmStruct, length: number, options: MmapOptions): number
     throw mistake(new RangeError(`Expected the range to end below 2^44, got ${hex(addressOf(end))}`))
   expectFree(mm, start, end)
   const flags = protFlags | kindFlags | (shared ? VM_SHARED : 0)
-  const vma = new Vma(mm, start, end, { flags, nid })
+  const vma = new Vma(mm, start, end, { flags, nid }, file === undefined ? start : pgoff)
   if (shared) vma.shared = new SharedObject()
   if (mm.mergeAny && isEligible(vma)) {
     const errno = mm.mergeable ? undefined : mm.memory.ksm.enter(mm)
     if (errno !== undefined) throw refused(mm, errno, 'mmap')
     vma.flags |= VM_MERGEABLE
   }
+  if (file !== undefined) vma.shared = openFile(mm.memory, file)
   mm.vmas.insert(vma)
   mergeWithNeighbours(mm, vma)
   return addressOf(start)
+}
+
+/** Where in its file a mapping begins, in pages. Throws TypeError, RangeError. */
+function expectPlaceInFile({ file, offset = 0, shared, kind }: MmapOptions, pages: number): number {
+  const pgoff = expectInteger('offset', offset, 0, Number.MAX_SAFE_INTEGER) / PAGE_SIZE
+  if (!Number.isInteger(pgoff) || pgoff + pages > VPN_LIMIT)
+    throw mistake(
+      new RangeError(`Expected \`offset\` to be a multiple of ${PAGE_SIZE} below 2^44, got ${offset}`),
+    )
+  if (file === undefined) {
+    if (offset === 0) return 0
+    throw mistake(new TypeError('Expected no `offset` without a `file`'))
+  }
+  if (shared === true || (kind ?? 'ordinary') !== 'ordinary')
+    throw mistake(new TypeError('Expected a mapping with a `file` to be private and ordinary'))
+  if (file instanceof Uint8Array) return pgoff
+  expectObject('file', file, ['read'])
+  expectInteger('pages', file.pages, 0, VPN_LIMIT)
+  return pgoff
+}
+
+/** The file as the host knows it, one vma more showing it. */
+function openFile({ files }: Memory, file: Uint8Array | PageSource): SharedObject {
+  const known = files.get(file)
+  if (known !== undefined) {
+    known.users++
+    return known
+  }
+  const opened = new SharedObject(file instanceof Uint8Array ? pagesOfBytes(file) : file)
+  files.set(file, opened)
+  return opened
+}
+
+function pagesOfBytes(bytes: Uint8Array): PageSource {
+  return {
+    pages: pagesOf(bytes.length),
+    read(page, into) {
+      const part = bytes.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
+      into.set(part)
+      into.fill(0, part.length)
+    },
+  }
 }
 
 function expectFree(mm: MmStruct, start: number, end: number): void {

@@ -4,10 +4,11 @@
 import { type Errno, expectBoolean, expectOptions, mistake } from '../../errors.ts'
 import { addressOf, hex, type PageRange, pageAt, pageRange, VPN_LIMIT } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { VM_HUGETLB, VM_MERGEABLE, VM_UFFD_WP, Vma } from '../model/vma.ts'
+import { VM_HUGETLB, VM_LOCKED, VM_MERGEABLE, VM_PFNMAP, VM_UFFD_WP, Vma } from '../model/vma.ts'
 import { mergeWithNeighbours, splitAt } from '../model/vma-edit.ts'
 import { EMPTY_PTE } from '../page/pte.ts'
 import { nextPte, setPte, walkPageRange } from '../page/ptes.ts'
+import { populateLocked } from './fault-in.ts'
 import { refused } from './refused.ts'
 import { removeVma, unmapRange } from './unmap.ts'
 
@@ -36,7 +37,11 @@ export function mremap(
   expectBoolean('mayMove', mayMove)
   const target = to === undefined ? undefined : expectTarget(old, pages, pageAt(to))
   const moved = remap(mm, old, pages, target, mayMove)
-  if (typeof moved === 'number') return addressOf(moved)
+  if (typeof moved === 'number') {
+    // What cannot be brought in stays out, as in Linux.
+    if (mm.vmas.at(moved)?.has(VM_LOCKED)) populateLocked(mm, moved + old.end - old.start, moved + pages)
+    return addressOf(moved)
+  }
   throw refused(mm, moved, `mremap of ${hex(address)}+${oldLength}`)
 }
 
@@ -50,8 +55,10 @@ function expectTarget(old: PageRange, pages: number, target: number): number {
 
 /**
  * Gives a range another length, and another place: `target`, or one that is found if it `mayMove` and cannot grow where
- * it is. Returns the virtual page it begins at. EFAULT if it is not one mapping (as it must be unless it only moves),
- * ENOMEM if there is no room or no memory.
+ * it is. Returns the virtual page it begins at. EFAULT if nothing is mapped where it begins, or what is kept of it is not
+ * one mapping where it has to be: to grow, or to get another length at another place (what lay there, and what was
+ * cut off, has gone then, as in Linux). EINVAL for huge pages that are to grow, ENOMEM if there is no room or no memory.
+ * Linux: mremap_at(), mremap_to()
  */
 function remap(
   mm: MmStruct,
@@ -61,16 +68,19 @@ function remap(
   mayMove: boolean,
 ): number | Errno {
   if (target !== undefined && pages === old.end - old.start) return moveAll(mm, old, target)
-  const vma = mm.vmas.at(old.start)
-  if (vma === undefined || vma.end < old.end) return 'EFAULT'
   const end = old.start + pages
   const kept = Math.min(old.end, end)
-  if (end < old.end) unmapRange(mm, end, old.end)
+  const first = mm.vmas.at(old.start)
+  if (first === undefined) return 'EFAULT'
+  if (end > old.end && first.has(VM_HUGETLB)) return 'EINVAL'
+  if (target !== undefined) unmapRange(mm, target, target + pages)
+  unmapRange(mm, end, old.end)
+  if (target === undefined && end <= old.end) return old.start
+  const vma = mm.vmas.at(old.start)!
+  if (vma.end < kept || (end > old.end && vma.has(VM_PFNMAP))) return 'EFAULT'
   if (target === undefined) {
-    if (end <= old.end || growInPlace(mm, vma, old.end, end)) return old.start
+    if (growInPlace(mm, vma, old.end, end)) return old.start
     if (!mayMove) return 'ENOMEM'
-  } else {
-    unmapRange(mm, target, target + pages)
   }
   const place = target ?? mm.vmas.findRoom(pages)
   if (place < 0) return 'ENOMEM'

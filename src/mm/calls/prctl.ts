@@ -3,7 +3,6 @@
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_MERGEABLE } from '../model/vma.ts'
-import { modifyFlags } from '../model/vma-edit.ts'
 import { isEligible } from './madvise.ts'
 
 /** Makes every eligible range mergeable, now and later. ENOMEM if the mm cannot be registered. */
@@ -14,12 +13,11 @@ export function enableMergeAny(mm: MmStruct): Errno | undefined {
     if (errno !== undefined) return errno
   }
   mm.mergeAny = true
-  for (const vma of [...mm.vmas]) {
-    // One that has been joined to the one before is done already.
-    if (vma !== mm.vmas.at(vma.start) || vma.has(VM_MERGEABLE) || !isEligible(vma)) continue
-    const { start, end } = vma
-    modifyFlags(mm, start, end, vma.flags | VM_MERGEABLE)
-    mm.memory.ksm.registered(mm, start, end)
+  for (const vma of mm.vmas) {
+    if (vma.has(VM_MERGEABLE) || !isEligible(vma)) continue
+    // Neighbours that are alike now stay two, as in Linux: a range across both is not one mapping.
+    vma.flags |= VM_MERGEABLE
+    mm.memory.ksm.registered(mm, vma.start, vma.end)
   }
   return undefined
 }
@@ -32,10 +30,7 @@ export function disableMergeAny(mm: MmStruct): Errno | undefined {
     const errno = mm.memory.ksm.unmerge(mm, vma, vma.start, vma.end)
     if (errno !== undefined) return errno
   }
-  for (const vma of [...mm.vmas]) {
-    if (vma !== mm.vmas.at(vma.start) || !vma.has(VM_MERGEABLE)) continue
-    modifyFlags(mm, vma.start, vma.end, vma.flags & ~VM_MERGEABLE)
-  }
+  for (const vma of mm.vmas) vma.flags &= ~VM_MERGEABLE
   mm.mergeAny = false
   return undefined
 }

@@ -18,6 +18,7 @@ export function zapPageRange(mm: MmStruct, start: number, end: number): void {
 
 /** Unmaps [start, end), cutting the vmas at its borders. Linux: do_munmap() */
 export function unmapRange(mm: MmStruct, start: number, end: number): void {
+  if (start >= end) return
   splitAt(mm, start)
   splitAt(mm, end)
   const doomed = mm.vmas.within(start, end)

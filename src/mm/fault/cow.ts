@@ -22,6 +22,8 @@ import { anonMapping, isKsm } from '../page/rmap.ts'
  */
 export function canReuse(mm: MmStruct, vma: Vma, vpn: number, pfn: number): boolean {
   const { memory } = mm
+  // The page of a file below a private mapping is nobody's own.
+  if (!memory.frames.isAnon(pfn)) return false
   if (isKsm(memory, pfn)) return memory.reuseKsm && canReuseKsm(memory, vma, vpn, pfn)
   if (!POLICIES[memory.cowPolicy](memory, pfn)) return false
   memory.frames.setFlag(pfn, FRAME_EXCLUSIVE)

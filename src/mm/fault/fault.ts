@@ -30,7 +30,7 @@ import {
 import { getPte, setPte } from '../page/ptes.ts'
 import { addNewAnonRmap, isKsm, removeRmap } from '../page/rmap.ts'
 import { canReuse } from './cow.ts'
-import { faultShared } from './shared.ts'
+import { faultShared, mapFilePage, pageOfFile } from './shared.ts'
 import { doSwapPage } from './swap-in.ts'
 import { handleUserfault } from './userfault.ts'
 
@@ -89,6 +89,7 @@ export function handleMmFault(
 function doMissingPage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Errno | undefined {
   const { frames, pageTables } = mm.memory
   if (kind === 'unshare') return undefined
+  if (vma.shared !== undefined && !vma.has(VM_SHARED)) return doFilePage(mm, vma, vpn, kind)
   if (!pageTables.reserve(mm.pgd, vpn)) return 'ENOMEM'
   if (vma.has(VM_SHARED)) return faultShared(mm, vma, vpn)
   if (kind === 'read' && !vma.has(VM_HUGETLB)) {
@@ -99,6 +100,29 @@ function doMissingPage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Er
   if (pfn === 0) return 'ENOMEM'
   prepareAnonVma(mm, vma)
   addNewAnonRmap(mm.memory, pfn, vma, vpn)
+  setPte(mm, vpn, withAccess(mkPte(pfn), vma, kind))
+  return undefined
+}
+
+/**
+ * First touch of a private mapping of a file: a read gets the file's page, a write a copy of it.
+ * Linux: do_read_fault(), do_cow_fault()
+ */
+function doFilePage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Errno | undefined {
+  const { memory } = mm
+  const { frames } = memory
+  const page = pageOfFile(memory, vma, vpn)
+  if (typeof page === 'string') return page
+  // Whoever was asked for the bytes has been here, or has let others be: from the beginning.
+  if (mm.vmas.at(vpn) !== vma || getPte(mm, vpn) !== EMPTY_PTE) return handleMmFault(mm, vpn, kind)
+  if (!memory.pageTables.reserve(mm.pgd, vpn)) return 'ENOMEM'
+  if (kind === 'read') return mapFilePage(mm, vpn, page)
+  if (frames.hasFlag(page, FRAME_POISONED)) return 'EHWPOISON'
+  const pfn = frames.alloc(vma.nid)
+  if (pfn === 0) return 'ENOMEM'
+  memory.bytes.copy(pfn, page)
+  prepareAnonVma(mm, vma)
+  addNewAnonRmap(memory, pfn, vma, vpn)
   setPte(mm, vpn, withAccess(mkPte(pfn), vma, kind))
   return undefined
 }

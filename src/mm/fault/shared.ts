@@ -1,5 +1,6 @@
-// Shared mappings: pages that belong to an object, not to an mm. Forked mms see each other's writes; nothing here is
-// ever copied on write or merged. Linux: shmem
+// Pages that belong to an object, not to an mm. Shared mappings show them as they are: forked mms see each other's writes,
+// and nothing is ever copied on write or merged. Private mappings of a file show them until they are written to; the
+// copy is an anonymous page like any other, and only that can be merged. Linux: shmem, filemap_fault(), do_cow_fault()
 
 import { FRAME_POISONED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
@@ -30,9 +31,52 @@ export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefi
   return undefined
 }
 
+/**
+ * The file's page behind a virtual page of a private mapping, in a frame that the file holds; read in if nobody touched it
+ * before. EFAULT behind the end of the file, ENOMEM, EIO if it cannot be read.
+ */
+export function pageOfFile(memory: Memory, vma: Vma, vpn: number): number | Errno {
+  const { frames, bytes, gate } = memory
+  const file = vma.shared!
+  const index = vma.indexOf(vpn)
+  const known = file.pages.get(index)
+  if (known !== undefined) return known
+  const source = file.source!
+  if (index >= source.pages) return 'EFAULT'
+  const pfn = frames.alloc(vma.nid)
+  if (pfn === 0) return 'ENOMEM'
+  try {
+    bytes.fill(pfn, 1, (page) => gate.call('file', () => source.read(index, page)))
+  } catch {
+    frames.put(pfn)
+    return 'EIO'
+  }
+  file.pages.set(index, pfn)
+  return pfn
+}
+
+/** Maps the file's own page, for reading. */
+export function mapFilePage(mm: MmStruct, vpn: number, pfn: number): Errno | undefined {
+  const { frames } = mm.memory
+  if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
+  frames.get(pfn)
+  addRmap(mm.memory, pfn)
+  setPte(mm, vpn, mkPte(pfn))
+  return undefined
+}
+
+/** The file whose page a frame holds. */
+export function fileOf(memory: Memory, pfn: number): { file: SharedObject; index: number } | undefined {
+  for (const file of memory.files.values()) {
+    for (const [index, page] of file.pages) if (page === pfn) return { file, index }
+  }
+  return undefined
+}
+
 /** A vma no longer maps the object: with the last one its pages go. */
 export function releaseShared(memory: Memory, object: SharedObject): void {
   if (--object.users > 0) return
+  for (const [name, file] of memory.files) if (file === object) memory.files.delete(name)
   for (const pfn of object.pages.values()) memory.frames.put(pfn)
   object.pages.clear()
 }

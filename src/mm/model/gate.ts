@@ -1,16 +1,38 @@
 // The door of a host: every public method of Host, Ksm, Mm, Pin and SecondaryMmu goes through `enter`, or through `look` if it
 // changes nothing. Whatever comes out of the engine beside an ordinary refusal (a broken invariant, a trap in the core, a
 // mistake of ours) closes the host for good, wherever it happened: what it holds can be looked at, and not be built on.
+//
+// While something of the embedder's is called (`call`), the engine is in the middle of something: calls that do more than look
+// are refused then, with EDEADLK. Linux cannot call back into itself there either: locks are held. Which method answers in which
+// callback stands in docs/callbacks.md. The userfault handler is no such callback: resolving the fault is what it is for,
+// so it runs with nothing half done, and the fault begins again after it.
 
-import { brokenInvariant, isOrdinary, PagefoldError } from '../../errors.ts'
+import { brokenInvariant, isOrdinary, outside, PagefoldError } from '../../errors.ts'
+
+/** What of an embedder's is called in the middle of something. */
+export const CALLBACKS = [
+  'notifier',
+  'tracepoint',
+  'clock',
+  'swap store',
+  'file',
+  'image',
+  'progress',
+] as const
+export type Callback = (typeof CALLBACKS)[number]
 
 export class Gate {
   /** What was found broken. */
   private broken: PagefoldError | undefined
+  /** What is being called. */
+  private callback: Callback | undefined
 
-  /** Runs a piece of the engine. Throws EUCLEAN if an invariant was found broken before, or is now; else what it throws. */
+  /**
+   * Runs a piece of the engine. Throws EDEADLK inside a callback, EUCLEAN if an invariant was found broken before, or is
+   * now; else what it throws.
+   */
   enter<Result>(work: () => Result): Result {
-    this.expectSound()
+    this.expectFree()
     return this.look(work)
   }
 
@@ -34,6 +56,34 @@ export class Gate {
   /** What to throw for what came out of the engine. */
   caught(error: unknown): unknown {
     return isOrdinary(error) ? error : this.close(error)
+  }
+
+  /**
+   * Calls something of the embedder's, which may only look meanwhile. What it throws goes through to whoever waits for it, and
+   * breaks nothing here.
+   */
+  call<Result>(callback: Callback, work: () => Result): Result {
+    const before = this.callback
+    this.callback = callback
+    try {
+      return outside(work)
+    } finally {
+      this.callback = before
+    }
+  }
+
+  /** Throws EUCLEAN if an invariant was found broken before, EDEADLK inside a callback. */
+  expectFree(): void {
+    this.expectSound()
+    this.expectOutside()
+  }
+
+  /** Throws EDEADLK inside a callback. */
+  expectOutside(): void {
+    if (this.callback === undefined) return
+    const why =
+      'only calls that look are possible there, see docs/callbacks.md; do it when the call that called back is over'
+    throw new PagefoldError('EDEADLK', `inside a callback (${this.callback}): ${why}`)
   }
 
   /** Is the host closed for good? */

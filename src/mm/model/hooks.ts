@@ -52,6 +52,9 @@ export const NO_KSM: KsmHooks = {
 
 /** Who is told of writes to protected pages. Linux: UFFD_FEATURE_PAGEFAULT_FLAG_WP */
 export interface UserfaultHandler {
-  /** A guest is about to write to a protected page. Take the protection away to let it. */
+  /**
+   * A guest is about to write to a protected page. Take the protection away to let it. Nothing is half done: any call is
+   * possible here, and the fault begins again afterwards.
+   */
   onWriteProtect(fault: { readonly address: number }): void
 }

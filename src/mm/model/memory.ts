@@ -14,6 +14,7 @@ import type { CowPolicy } from './cow-policy.ts'
 import { Gate } from './gate.ts'
 import { type KsmHooks, NO_KSM } from './hooks.ts'
 import type { MmStruct } from './mm-struct.ts'
+import type { SharedObject } from './shared-object.ts'
 
 /** Linux: PID_MAX_LIMIT is larger; an rmap item has 16 bits for it. */
 const MAX_MMS = 65_535
@@ -27,7 +28,7 @@ export class Memory {
   readonly anonVmas = new AnonVmas()
   readonly swap: Swap
   readonly pins: PinCounts
-  readonly trace = new Tracepoints()
+  readonly trace = new Tracepoints(this.gate)
   /** What went wrong without stopping anything, each with a description of the frame. Linux: WARN_ON + dump_page() */
   readonly warnings: string[] = []
   /** When a write may go to a page that was shared; see cow.ts. */
@@ -36,6 +37,12 @@ export class Memory {
   reuseKsm = false
   /** Where a test may act between two steps; `mm` is the one whose mmap lock or page table lock Linux holds there. */
   race: ((point: RacePoint, mm?: MmStruct) => void) | undefined
+  /** Where a test may act when the notifiers of an mm have heard that a range begins, or that it has ended. */
+  notified: ((step: 'start' | 'end', mm: MmStruct) => void) | undefined
+  /** Files that are mapped, by what callers name them by: all who map one share its pages until they write. */
+  readonly files = new Map<object, SharedObject>()
+  /** Has any mapping ever been locked? Until then nobody need look for one. */
+  mayBeLocked = false
   ksm: KsmHooks = NO_KSM
   /** Notifiers registered with any mm. */
   notifiers = 0
@@ -47,7 +54,7 @@ export class Memory {
     this.bytes = new FrameBytes(arena)
     this.frames = new Frames(arena, this.bytes, numaNodes)
     this.pageTables = new PageTables(arena)
-    this.swap = new Swap(arena, this.bytes, this.frames)
+    this.swap = new Swap(arena, this.gate, this.bytes, this.frames)
     this.pins = new PinCounts(this.frames)
   }
 

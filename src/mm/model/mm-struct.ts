@@ -46,7 +46,7 @@ export class MmStruct {
   /** The merger's accounts of this mm; `zeroPages` is kept by the fault path and always exact. @internal */
   readonly ksm = { rmapItems: 0, mergingPages: 0, zeroPages: 0 }
   /** @internal */
-  readonly notifiers = new Notifiers()
+  readonly notifiers: Notifiers
   /** Who is told of writes to protected pages. @internal */
   userfault: UserfaultHandler | undefined
   /** Whose pages may be merged with this mm's: those of the same domain. @internal */
@@ -57,6 +57,7 @@ export class MmStruct {
   /** @internal */
   constructor(memory: Memory, options: MmOptions = {}) {
     this.memory = memory
+    this.notifiers = new Notifiers(memory.gate, (step) => memory.notified?.(step, this))
     this.pgd = memory.pageTables.create()
     if (this.pgd === 0) {
       throw new PagefoldError(

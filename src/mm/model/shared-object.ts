@@ -1,8 +1,23 @@
-// What a shared mapping shows: pages that belong to no mm. Linux: struct address_space of a shmem file
+// Pages that belong to an object and not to an mm: what a shared mapping shows, and what lies in a file below a private one.
 
-/** The pages behind shared mappings; lives as long as some vma maps it. Holds one reference on each page. */
+/** A file that is mapped: so many pages of 4096 bytes. `read` writes one of them to `into`, all of it, and may throw. */
+export interface PageSource {
+  /** How many pages it has. */
+  readonly pages: number
+  /** Writes page number `page` to `into`. */
+  read(page: number, into: Uint8Array): void
+}
+
+/** Lives as long as some vma shows it. Linux: struct address_space */
 export class SharedObject {
-  users = 1
-  /** Frames by page offset. */
+  /** Frames by page; the object holds one reference on each. */
   readonly pages = new Map<number, number>()
+  /** Vmas that show it. */
+  users = 1
+  /** Where its pages come from, if not from nowhere. */
+  readonly source: PageSource | undefined
+
+  constructor(source?: PageSource) {
+    this.source = source
+  }
 }

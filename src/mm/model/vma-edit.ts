@@ -63,6 +63,7 @@ function compatible(a: Vma, b: Vma): boolean {
     a.end === b.start &&
     (a.flags | access) === (b.flags | access) &&
     a.nid === b.nid &&
+    a.shared === b.shared &&
     a.indexOf(a.end) === b.pgoff
   )
 }
@@ -84,5 +85,6 @@ function join(mm: MmStruct, a: Vma, b: Vma): void {
     anonVmas.clone(a, b)
   }
   mm.vmas.setEnd(a, b.end)
+  if (b.shared !== undefined) b.shared.users--
   anonVmas.unlink(b)
 }

@@ -97,9 +97,10 @@ export class VmaList {
     refreshed(this.root!, vma)
   }
 
-  /** The vmas that touch [start, end), at this moment. */
+  /** The vmas that touch [start, end), at this moment; none touches an empty range. */
   within(start: number, end: number): Vma[] {
     const found: Vma[] = []
+    if (start >= end) return found
     for (let place = this.placeAt(start); place !== undefined; place = place.next) {
       if (place.vma.start >= end) break
       found.push(place.vma)

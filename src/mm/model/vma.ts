@@ -17,6 +17,12 @@ export const VM_PFNMAP = 32
 export const VM_HUGETLB = 64
 /** Writes to protected pages are reported. Linux: VM_UFFD_WP */
 export const VM_UFFD_WP = 128
+/** Its pages are to stay in memory. Linux: VM_LOCKED */
+export const VM_LOCKED = 256
+/** A child does not get it at all. Linux: VM_DONTCOPY */
+export const VM_DONTCOPY = 512
+/** A child gets it empty. Linux: VM_WIPEONFORK */
+export const VM_WIPEONFORK = 1024
 
 /** What tells two neighbours apart, beside their anon_vmas. */
 export interface VmaKind {
@@ -36,7 +42,7 @@ export class Vma {
   pgoff: number
   /** Where new pages go; undefined until the first write. */
   anonVma: AnonVma | undefined
-  /** The object whose pages a shared mapping shows. */
+  /** The object whose pages a shared mapping shows, or the file below the pages of a private one's own. */
   shared: SharedObject | undefined
   /** Every anon_vma whose pages this vma may map, oldest first. */
   readonly anonVmaChain: AnonVma[] = []

@@ -27,6 +27,8 @@ export class Frames extends FrameTable {
   /** One pool a NUMA node. */
   private readonly pools: Pool[]
   private readonly perNode: number
+  /** Pages whose content may be thrown away instead of swapped out, unless it is written to first. Linux: lazyfree */
+  readonly lazyFree = new Set<number>()
   /** Ranges taken offline. */
   private readonly offline: { start: number; end: number }[] = []
   /** Lets a test run out of memory wherever it wants. */
@@ -233,6 +235,7 @@ export class Frames extends FrameTable {
 
   private release(pfn: number): void {
     this.setMapping(pfn, 0)
+    if (this.lazyFree.size > 0) this.lazyFree.delete(pfn)
     this.setFlags(pfn, this.flags(pfn) & (FRAME_POISONED | FRAME_OFFLINE))
     if (!this.isUnusable(pfn)) this.giveBack(pfn)
   }

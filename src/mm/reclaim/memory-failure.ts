@@ -1,19 +1,20 @@
 // Memory failure: the hardware reports an error in a frame. Its content is lost; who maps it is told, and later touches
-// fail. Nobody is told if swap has the content too. A merged page has many users at once; if its content exists in another
+// fail. Nobody is told if swap has the content too, or a file. A merged page has many users at once; if its content exists in another
 // page of its chain they can be moved there instead, which Linux users ask for.
 //
 // Linux: memory_failure(), collect_procs_ksm(), me_swapcache_clean(), me_swapcache_dirty()
 
 import { FRAME_DIRTY, FRAME_SWAPCACHE, MAPPING_KSM, PAGE_SIZE } from '../../../assembly/abi.ts'
+import { fileOf } from '../fault/shared.ts'
 import type { Memory } from '../model/memory.ts'
 import { isKsm } from '../page/rmap.ts'
-import { type Mapping, swapOutMappings, unmapToPoison } from './unmap-page.ts'
+import { discardMappings, type Mapping, swapOutMappings, unmapToPoison } from './unmap-page.ts'
 
 /** What became of the users of a broken frame. */
 export interface MemoryFailure {
   /** Who lost a page: name of the mm, and the address in bytes. Touching it fails with EHWPOISON from now on. */
   readonly told: readonly { readonly mm: string; readonly address: number }[]
-  /** How many mappings were moved to another page with the same content, or find it in swap. */
+  /** How many mappings were moved to another page with the same content, or find it in swap or in its file. */
   readonly recovered: number
 }
 
@@ -38,6 +39,14 @@ export function memoryFailure(memory: Memory, pfn: number, recover: boolean): Me
 /** Unmaps a page everywhere. Returns who lost it, and how many can have it back from swap. */
 function takeFromUsers(memory: Memory, pfn: number): { lost: Mapping[]; swapped: number } {
   const { frames, swap } = memory
+  const place = fileOf(memory, pfn)
+  if (place !== undefined) {
+    // Nobody can have written to it: whoever touches it next has it read again.
+    const mappings = discardMappings(memory, pfn)
+    place.file.pages.delete(place.index)
+    frames.put(pfn)
+    return { lost: [], swapped: mappings.length }
+  }
   if (!frames.hasFlag(pfn, FRAME_SWAPCACHE)) return { lost: unmapToPoison(memory, pfn), swapped: 0 }
   const mappings = swapOutMappings(memory, pfn, swap.entryOf(pfn))
   // It stays in the swap cache for whoever has it swapped out to find it broken there.

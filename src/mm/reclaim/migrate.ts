@@ -51,6 +51,7 @@ function movePage(memory: Memory, pfn: number, fresh: number): boolean {
   frames.setMapping(fresh, frames.mapping(pfn))
   frames.setIndex(fresh, frames.index(pfn))
   if (frames.hasFlag(pfn, FRAME_DIRTY)) frames.setFlag(fresh, FRAME_DIRTY)
+  if (frames.lazyFree.has(pfn)) frames.lazyFree.add(fresh)
   if (cached) {
     frames.get(fresh)
     swap.moveCache(pfn, fresh)

@@ -7,12 +7,15 @@ import { doSwapPage } from '../fault/swap-in.ts'
 import { VPN_LIMIT } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { isSwapPte, POISON_PTE, ptePfn, swapEntryOf } from '../page/pte.ts'
+import { VM_LOCKED } from '../model/vma.ts'
+import { isSwapPte, POISON_PTE, pteNormal, ptePfn, swapEntryOf } from '../page/pte.ts'
 import { getPte, nextNormalPte, nextPte, setPte } from '../page/ptes.ts'
+import { rmapWalk } from '../page/rmap.ts'
+import { discardLazily } from './lazy-free.ts'
 import { unmapToSwap } from './unmap-page.ts'
 
 /** Why a page was not reclaimed; undefined if its frame is free now. */
-export type ReclaimFailure = 'locked' | 'no swap' | 'still mapped' | 'referenced' | 'cannot write'
+export type ReclaimFailure = 'locked' | 'mlocked' | 'no swap' | 'still mapped' | 'referenced' | 'cannot write'
 
 /**
  * Tries to free a frame by putting its content into swap. A page that somebody holds a reference on is unmapped all
@@ -23,14 +26,27 @@ export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undef
   if (frames.hasFlag(pfn, FRAME_LOCKED)) return 'locked'
   // Nobody's page any more, only held: there is nothing to bring back later.
   if (frames.mapcount(pfn) === 0 && !frames.hasFlag(pfn, FRAME_SWAPCACHE)) return 'referenced'
+  if (memory.mayBeLocked && isMlocked(memory, pfn)) return 'mlocked'
   frames.get(pfn) // isolated: nobody frees it under us
   frames.setFlag(pfn, FRAME_LOCKED)
-  const failure = swapOut(memory, pfn)
+  const discarded = frames.lazyFree.has(pfn) && discardLazily(memory, pfn)
+  const failure = discarded ? undefined : swapOut(memory, pfn)
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.put(pfn)
   // It stays in the swap cache only for those who have it swapped out.
   if (failure !== undefined) swap.tryToFree(pfn)
   return failure
+}
+
+/** Has somebody who maps the page locked it there? Linux: folio_test_mlocked() */
+function isMlocked(memory: Memory, pfn: number): boolean {
+  let found = false
+  rmapWalk(memory, pfn, (mm, vma, vpn) => {
+    const pte = getPte(mm, vpn)
+    found = vma.has(VM_LOCKED) && pteNormal(pte) && ptePfn(pte) === pfn
+    return !found
+  })
+  return found
 }
 
 function swapOut(memory: Memory, pfn: number): ReclaimFailure | undefined {

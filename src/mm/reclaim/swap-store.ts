@@ -5,7 +5,10 @@ import { expectInteger } from '../../errors.ts'
 import { files } from '../../platform.ts'
 import { MAX_SWAP_SLOTS } from '../page/pte.ts'
 
-/** Pages by slot. `read` and `write` throw if they cannot; a page read must be what was written there last. */
+/**
+ * Pages by slot. Called in the middle of a fault or a reclaim: only calls that look are possible there (docs/callbacks.md).
+ * `read` and `write` throw if they cannot; a page read must be what was written there last.
+ */
 export interface SwapStore {
   /** How many pages it holds, 1 to 2^20. */
   readonly slots: number

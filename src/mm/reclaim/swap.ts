@@ -5,7 +5,8 @@
 
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
-import { expectInteger, expectObject, outside, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectObject, PagefoldError } from '../../errors.ts'
+import type { Gate } from '../model/gate.ts'
 import type { FrameBytes } from '../page/bytes.ts'
 import type { Frames } from '../page/frames.ts'
 import { MAX_SWAP_DEVICES, MAX_SWAP_SLOTS, type SwapEntry } from '../page/pte.ts'
@@ -28,14 +29,16 @@ interface SwapDevice {
 
 export class Swap {
   private readonly arena: Arena
+  private readonly gate: Gate
   private readonly bytes: FrameBytes
   private readonly frames: Frames
   private readonly devices: (SwapDevice | undefined)[] = []
   /** The slot behind each page in the swap cache. */
   private readonly entryOfFrame = new Map<number, SwapEntry>()
 
-  constructor(arena: Arena, bytes: FrameBytes, frames: Frames) {
+  constructor(arena: Arena, gate: Gate, bytes: FrameBytes, frames: Frames) {
     this.arena = arena
+    this.gate = gate
     this.bytes = bytes
     this.frames = frames
   }
@@ -81,7 +84,7 @@ export class Swap {
   remove(device: number): void {
     const { store } = this.devices[device]!
     this.devices[device] = undefined
-    outside(() => store.close?.())
+    this.gate.call('swap store', () => store.close?.())
   }
 
   /** Forgets every device; their slots must all be free. */
@@ -204,7 +207,7 @@ export class Swap {
     const entry = this.entryOf(pfn)
     const device = this.device(entry)
     try {
-      this.bytes.show(pfn, (page) => device.store.write(entry.slot, page))
+      this.bytes.show(pfn, (page) => this.gate.call('swap store', () => device.store.write(entry.slot, page)))
     } catch {
       return false
     }
@@ -217,7 +220,9 @@ export class Swap {
   readIn(entry: SwapEntry, pfn: number): boolean {
     const device = this.device(entry)
     try {
-      this.bytes.fill(pfn, 1, (page) => device.store.read(entry.slot, page))
+      this.bytes.fill(pfn, 1, (page) =>
+        this.gate.call('swap store', () => device.store.read(entry.slot, page)),
+      )
     } catch {
       return false
     }

@@ -8,6 +8,7 @@ import { FRAME_DIRTY, FRAME_EXCLUSIVE } from '../../../assembly/abi.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import {
+  EMPTY_PTE,
   entryExclusive,
   isMigrationPte,
   mkMigrationPte,
@@ -52,6 +53,11 @@ export function unmapToMigrate(memory: Memory, pfn: number): boolean {
 /** Replaces every pte of a broken page by a mark; returns where it was mapped. */
 export function unmapToPoison(memory: Memory, pfn: number): Mapping[] {
   return replacePtes(memory, pfn, () => POISON_PTE)
+}
+
+/** Empties every pte of a page whose content nobody wants any more; returns where it was mapped. */
+export function discardMappings(memory: Memory, pfn: number): Mapping[] {
+  return replacePtes(memory, pfn, () => EMPTY_PTE)
 }
 
 /** Turns the migration entries that name `fromPfn` into ptes of `toPfn`. Linux: remove_migration_ptes() */

@@ -6,6 +6,7 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { reportLater } from '../../errors.ts'
+import type { Gate } from '../model/gate.ts'
 
 /** What is about to happen. Linux: enum mmu_notifier_event */
 export type NotifierEvent = 'unmap' | 'clear' | 'protection' | 'protection_page' | 'release'
@@ -20,8 +21,8 @@ export interface NotifierRange {
 }
 
 /**
- * What is called may read and write the guest's memory, and have others do so; the operation notices. It is to leave the
- * mappings of the mm as they are, which an operation on mappings may be in the middle of. (Linux holds the mmap lock.)
+ * Somebody who keeps translations. What is called may take its time, and look: the engine is in the middle of something, so any
+ * call on the host that does more is refused with EDEADLK (docs/callbacks.md). (Linux holds the mmap lock.)
  */
 export interface Notifier {
   /**
@@ -43,6 +44,14 @@ export interface OpenRange {
 /** The notifiers of one mm. What one of them throws is reported as an uncaught error: the change goes on. */
 export class Notifiers {
   private readonly list: Notifier[] = []
+  private readonly gate: Gate
+  private readonly told: (step: 'start' | 'end') => void
+
+  /** `told`: for a test that acts when they have been told. */
+  constructor(gate: Gate, told: (step: 'start' | 'end') => void) {
+    this.gate = gate
+    this.told = told
+  }
 
   add(notifier: Notifier): void {
     this.list.push(notifier)
@@ -65,7 +74,8 @@ export class Notifiers {
   start(event: NotifierEvent, start: number, end: number): OpenRange | undefined {
     if (this.list.length === 0) return undefined
     const open = { range: rangeOf(event, start, end, true), told: [...this.list] }
-    for (const notifier of open.told) begin(notifier, open.range)
+    for (const notifier of open.told) this.begin(notifier, open.range)
+    this.told('start')
     return open
   }
 
@@ -76,7 +86,7 @@ export class Notifiers {
   startNonblock(event: NotifierEvent, start: number, end: number): OpenRange | 'EAGAIN' {
     const open = { range: rangeOf(event, start, end, false), told: [...this.list] }
     for (const [i, notifier] of open.told.entries()) {
-      if (begin(notifier, open.range) !== 'EAGAIN') continue
+      if (this.begin(notifier, open.range) !== 'EAGAIN') continue
       this.end({ range: open.range, told: open.told.slice(0, i) })
       return 'EAGAIN'
     }
@@ -89,20 +99,21 @@ export class Notifiers {
     for (const notifier of open.told) {
       if (!this.list.includes(notifier)) continue
       try {
-        notifier.invalidateRangeEnd?.(open.range)
+        this.gate.call('notifier', () => notifier.invalidateRangeEnd?.(open.range))
       } catch (error) {
         reportLater(error)
       }
     }
+    this.told('end')
   }
-}
 
-function begin(notifier: Notifier, range: NotifierRange): 'EAGAIN' | undefined {
-  try {
-    return notifier.invalidateRangeStart?.(range) ?? undefined
-  } catch (error) {
-    reportLater(error)
-    return undefined
+  private begin(notifier: Notifier, range: NotifierRange): 'EAGAIN' | undefined {
+    try {
+      return this.gate.call('notifier', () => notifier.invalidateRangeStart?.(range)) ?? undefined
+    } catch (error) {
+      reportLater(error)
+      return undefined
+    }
   }
 }
 

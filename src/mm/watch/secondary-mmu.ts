@@ -49,6 +49,7 @@ export class SecondaryMmu implements Notifier {
     try {
       const known = this.translations.get(vpnOf(address))
       if (known !== undefined && (known.writable || !write)) return known.pfn
+      gate.expectOutside()
       return this.faultIn(vpnOf(expectAddress(address)), write)
     } catch (error) {
       throw gate.caught(error)
@@ -95,6 +96,7 @@ export class SecondaryMmu implements Notifier {
 
   /** Forgets everything and is told of nothing any more. */
   close(): void {
+    this.mm.memory.gate.expectOutside()
     this.look(() => {
       this.mm.unregisterNotifier(this)
       this.translations.clear()

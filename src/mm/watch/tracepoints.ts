@@ -1,6 +1,7 @@
 // Tracepoints: who wants to know what happened, by the kernel's names and fields (include/trace/events/ksm.h).
 
 import { expectOneOf, mistake, reportLater } from '../../errors.ts'
+import type { Gate } from '../model/gate.ts'
 
 /** The fields of each event. An mm is given by its name, an rmap item by its address in the arena. */
 export interface TraceEvents {
@@ -12,9 +13,9 @@ export interface TraceEvents {
   ksm_enter: { mm: string }
   /** An mm leaves, and with it what ksmd knew of its pages. */
   ksm_exit: { mm: string }
-  /** Zero-page merges only, as in Linux. */
+  /** Zero-page merges only, and `pfn` is the zero page's, as in Linux. */
   ksm_merge_one_page: { pfn: number; rmap_item: number; mm: string; err: number }
-  /** ksm_page is 0 when a page was made the first of its content. */
+  /** ksm_page is 0 when a page was made the first of its content; `pfn` is that of the page that is kept. */
   ksm_merge_with_ksm_page: { ksm_page: number; pfn: number; rmap_item: number; mm: string; err: number }
   /** The page of a stable node is gone, and the node with it. */
   ksm_remove_ksm_page: { pfn: number }
@@ -76,9 +77,14 @@ export const TRACE_NAMES = [
 ] as const satisfies readonly TraceName[]
 
 export class Tracepoints {
+  private readonly gate: Gate
   /** False while nobody listens: then callers need not make an event at all. */
   active = false
   private readonly listeners = new Map<TraceName, ((event: never) => void)[]>()
+
+  constructor(gate: Gate) {
+    this.gate = gate
+  }
 
   on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
     expectOneOf('name', name, TRACE_NAMES)
@@ -98,7 +104,7 @@ export class Tracepoints {
   emit<Name extends TraceName>(name: Name, event: TraceEvents[Name]): void {
     for (const listener of this.listeners.get(name) ?? []) {
       try {
-        ;(listener as (event: TraceEvents[Name]) => void)(event)
+        this.gate.call('tracepoint', () => (listener as (event: TraceEvents[Name]) => void)(event))
       } catch (error) {
         reportLater(error)
       }

@@ -2,6 +2,7 @@
 
 import type { AnonVma } from './anon-vma.ts'
 import type { MmStruct } from './mm-struct.ts'
+import { show } from './shared-object.ts'
 import { VM_READ, VM_SHARED, VM_WRITE, Vma } from './vma.ts'
 
 /** Makes `vpn` a border: a vma that covers it becomes two. */
@@ -12,10 +13,7 @@ export function splitAt(mm: MmStruct, vpn: number): void {
   mm.vmas.setEnd(vma, vpn)
   rest.anonVma = vma.anonVma
   mm.memory.anonVmas.clone(rest, vma)
-  if (vma.shared !== undefined) {
-    rest.shared = vma.shared
-    vma.shared.users++
-  }
+  show(rest, vma.shared)
   mm.vmas.insert(rest)
 }
 
@@ -85,6 +83,6 @@ function join(mm: MmStruct, a: Vma, b: Vma): void {
     anonVmas.clone(a, b)
   }
   mm.vmas.setEnd(a, b.end)
-  if (b.shared !== undefined) b.shared.users--
+  b.shared?.vmas.delete(b)
   anonVmas.unlink(b)
 }

@@ -224,7 +224,9 @@ describe('the rooms', () => {
       new Map([...sources('src'), ...sources('bench')].map((name) => [name, importsOf(name, true)])),
     )
     expect(rings).toEqual([
-      ['anon-vma', 'hooks', 'memory', 'mm-struct', 'vma'].map((name) => `src/mm/model/${name}.ts`),
+      ['anon-vma', 'hooks', 'memory', 'mm-struct', 'shared-object', 'vma-list', 'vma'].map(
+        (name) => `src/mm/model/${name}.ts`,
+      ),
     ])
   })
 

@@ -4,6 +4,7 @@
 import { type Errno, expectBoolean, expectOptions, mistake } from '../../errors.ts'
 import { addressOf, hex, type PageRange, pageAt, pageRange, VPN_LIMIT } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
+import { show } from '../model/shared-object.ts'
 import { VM_HUGETLB, VM_LOCKED, VM_MERGEABLE, VM_PFNMAP, VM_UFFD_WP, Vma } from '../model/vma.ts'
 import { mergeWithNeighbours, splitAt } from '../model/vma-edit.ts'
 import { EMPTY_PTE } from '../page/pte.ts'
@@ -56,8 +57,7 @@ function expectTarget(old: PageRange, pages: number, target: number): number {
 /**
  * Gives a range another length, and another place: `target`, or one that is found if it `mayMove` and cannot grow where
  * it is. Returns the virtual page it begins at. EFAULT if nothing is mapped where it begins, or what is kept of it is not
- * one mapping where it has to be: to grow, or to get another length at another place (what lay there, and what was
- * cut off, has gone then, as in Linux). EINVAL for huge pages that are to grow, ENOMEM if there is no room or no memory.
+ * one mapping where it has to be: to grow, or to get another length at another place. EINVAL for huge pages that are to grow, ENOMEM if there is no room or no memory.
  * Linux: mremap_at(), mremap_to()
  */
 function remap(
@@ -73,13 +73,12 @@ function remap(
   const first = mm.vmas.at(old.start)
   if (first === undefined) return 'EFAULT'
   if (end > old.end && first.has(VM_HUGETLB)) return 'EINVAL'
+  const moves = target !== undefined || end > old.end
+  if (moves && (first.end < kept || (end > old.end && first.has(VM_PFNMAP)))) return 'EFAULT'
   if (target !== undefined) unmapRange(mm, target, target + pages)
   unmapRange(mm, end, old.end)
-  if (target === undefined && end <= old.end) return old.start
-  const vma = mm.vmas.at(old.start)!
-  if (vma.end < kept || (end > old.end && vma.has(VM_PFNMAP))) return 'EFAULT'
   if (target === undefined) {
-    if (growInPlace(mm, vma, old.end, end)) return old.start
+    if (end <= old.end || growInPlace(mm, first, old.end, end)) return old.start
     if (!mayMove) return 'ENOMEM'
   }
   const place = target ?? mm.vmas.findRoom(pages)
@@ -112,7 +111,7 @@ function moveAll(mm: MmStruct, { start, end }: PageRange, target: number): numbe
 
 function growInPlace(mm: MmStruct, vma: Vma, oldEnd: number, newEnd: number): boolean {
   if (vma.end !== oldEnd || newEnd > VPN_LIMIT || mm.vmas.within(oldEnd, newEnd).length > 0) return false
-  vma.end = newEnd
+  mm.vmas.setEnd(vma, newEnd)
   mergeWithNeighbours(mm, vma)
   return true
 }
@@ -140,10 +139,7 @@ function moveRange(mm: MmStruct, start: number, end: number, target: number): Er
   const moved = new Vma(mm, target, target + end - start, vma, pgoff)
   moved.anonVma = vma.anonVma
   memory.anonVmas.clone(moved, vma)
-  if (vma.shared !== undefined) {
-    moved.shared = vma.shared
-    vma.shared.users++
-  }
+  show(moved, vma.shared)
   mm.vmas.insert(moved)
   const range = mm.notifiers.start('unmap', start, end)
   walkPageRange(mm, start, end, (vpn, pte) => {

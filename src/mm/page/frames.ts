@@ -204,7 +204,6 @@ export class Frames extends FrameTable {
   poison(pfn: number): void {
     if (this.isFree(pfn)) this.freeCount--
     this.setFlag(pfn, FRAME_POISONED)
-    this.dropUnusable()
   }
 
   private takeAnywhere(nid: number, zeroed: boolean): number {
@@ -218,10 +217,8 @@ export class Frames extends FrameTable {
 
   private take(pool: Pool, zeroed: boolean): number {
     if (this.failAlloc?.() === true) return 0
-    let pfn = pool.oldest
+    let pfn = this.takeFreed(pool)
     if (pfn !== 0) {
-      pool.oldest = this.index(pfn)
-      this.setIndex(pfn, 0)
       if (zeroed) this.bytes.clear(pfn)
     } else {
       if (pool.fresh < pool.end && this.isUnusable(pool.fresh)) this.skipUnusable(pool)
@@ -231,6 +228,17 @@ export class Frames extends FrameTable {
     this.setRefcount(pfn, 1)
     this.freeCount--
     return pfn
+  }
+
+  /** The frame that was freed first; a broken one among the freed is left out when its turn comes. */
+  private takeFreed(pool: Pool): number {
+    for (;;) {
+      const pfn = pool.oldest
+      if (pfn === 0) return 0
+      pool.oldest = this.index(pfn)
+      this.setIndex(pfn, 0)
+      if (!this.isUnusable(pfn)) return pfn
+    }
   }
 
   private release(pfn: number): void {

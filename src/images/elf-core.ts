@@ -13,8 +13,8 @@ const CLASS_64 = 2
 const LITTLE_ENDIAN = 1
 const ET_CORE = 4
 const PT_LOAD = 1
-/** p_flags: may anything be done with the segment? */
-const PERMISSIONS = 7
+/** p_flags: may the segment be written? */
+const PF_W = 2
 /** More than 65534 segments: the number is in the first section header. */
 const PN_XNUM = 0xffff
 
@@ -58,7 +58,7 @@ function segmentsOf(file: ImageFile, header: Buffer): Segment[] {
   for (let at = 0; at < table.length; at += PHDR_BYTES) {
     if (table.readUInt32LE(at) !== PT_LOAD) continue
     const segment = {
-      permissions: table.readUInt32LE(at + 4) & PERMISSIONS,
+      permissions: table.readUInt32LE(at + 4),
       offset: offset(file, table, at + 8),
       virtual: address(file, table, at + 16),
       physical: address(file, table, at + 24),
@@ -84,34 +84,43 @@ function segmentCount(file: ImageFile, header: Buffer): number {
   return sectionHeader.readUInt32LE(44)
 }
 
-/** Pages looked at before saying that a debugger wrote zeros where the process had nothing. */
-const SAMPLES = 64
+/** Pages looked at before saying of a segment that it is zeros. */
+const SAMPLES = 16
 
 /**
- * A debugger reads what it writes, and reads zeros from memory that was only reserved (PROT_NONE: thread arenas, heaps of
- * sanitizers and runtimes); the kernel leaves that out of its cores.
+ * Pages that a process never had count as zeros where somebody wrote zeros, and nobody sees it by the number. A debugger does that in
+ * memory that was only reserved (PROT_NONE: arenas of threads, heaps of sanitizers and runtimes), and tells of no permission but
+ * to read. The kernel leaves such mappings out, but of one that was touched anywhere it writes all, what is untouched as holes.
  */
 function notesOn(file: ImageFile, segments: readonly Segment[]): string[] {
-  const reserved = segments.filter(({ permissions }) => permissions === 0)
   const bytesOf = (some: readonly Segment[]): number =>
     some.reduce((sum, { fileBytes }) => sum + fileBytes, 0)
-  const [bytes, all] = [bytesOf(reserved), bytesOf(segments)]
-  if (bytes * 2 <= all || bytes < PAGE_SIZE) return []
-  const step = Math.max(PAGE_SIZE, Math.floor(bytes / SAMPLES))
-  let [looked, zeros, next] = [0, 0, 0]
-  for (const { offset, fileBytes } of reserved) {
-    for (; next + PAGE_SIZE <= fileBytes; next += step) {
-      looked++
-      if (file.bytes(offset + next, PAGE_SIZE).every((byte) => byte === 0)) zeros++
-    }
-    next = Math.max(0, next - fileBytes)
+  const all = bytesOf(segments)
+  const reserved = segments.filter((segment) => (segment.permissions & PF_W) === 0 && isZeros(file, segment))
+  const share = (bytes: number): string => `${file.path}: ${Math.round((100 * bytes) / all)} % of it are`
+  const [zeros, holes] = [bytesOf(reserved), file.size - (file.allocated ?? file.size)]
+  const notes: string[] = []
+  if (zeros * 2 > all) {
+    notes.push(
+      `${share(zeros)} zeros in mappings that cannot be written: memory only reserved, where a debugger wrote zeros; a core by ` +
+        'the kernel leaves them out (docs/formats.md)',
+    )
   }
-  if (zeros * 10 < looked * 9 || looked === 0) return []
-  const share = Math.round((100 * bytes) / all)
-  return [
-    `${file.path}: ${share} % of it are zeros in mappings of no permission, which a debugger wrote and the process never had; ` +
-      'a core by the kernel leaves them out (docs/formats.md)',
-  ]
+  if (holes * 2 > all) {
+    notes.push(
+      `${share(Math.min(holes, all))} holes in the file: pages the process never touched, which count as zeros`,
+    )
+  }
+  return notes
+}
+
+function isZeros(file: ImageFile, { offset, fileBytes }: Segment): boolean {
+  if (fileBytes < PAGE_SIZE) return false
+  const step = Math.max(PAGE_SIZE, Math.floor((fileBytes - PAGE_SIZE) / (SAMPLES - 1)))
+  for (let at = 0; at + PAGE_SIZE <= fileBytes; at += step) {
+    if (!file.bytes(offset + at, PAGE_SIZE).every((byte) => byte === 0)) return false
+  }
+  return true
 }
 
 /** A place or size in the file: anything beyond its end is as good as its end plus one. */

@@ -10,6 +10,8 @@ export interface ImageFile {
   /** As the user named it. */
   readonly path: string
   readonly size: number
+  /** Bytes that it takes on disk, fewer than `size` if it has holes; undefined where that means nothing. */
+  readonly allocated?: number | undefined
   /** Reads exactly `length` bytes. Throws EINVAL if the file ends before, EIO. */
   bytes(offset: number, length: number): Buffer
   /** Fills `into` with what begins at `offset`. Throws the same. */
@@ -27,11 +29,13 @@ export class DiskFile implements ImageFile {
   readonly path: string
   readonly size: number
   readonly fd: number
+  readonly allocated: number | undefined
 
-  constructor(path: string, fd: number, size: number) {
+  constructor(path: string, fd: number, size: number, allocated?: number) {
     this.path = path
     this.fd = fd
     this.size = size
+    this.allocated = allocated
   }
 
   bytes(offset: number, length: number): Buffer {

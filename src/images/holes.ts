@@ -3,7 +3,6 @@
 // may still tell: if it has room for nothing but the blocks that are not zeros, all others are holes.
 
 import { spawnSync } from 'node:child_process'
-import { fstatSync } from 'node:fs'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { type DiskFile, refuse } from './file.ts'
 
@@ -36,8 +35,6 @@ while True:
   ],
 ]
 const MAX_OUTPUT = 2 ** 28
-/** What `blocks` counts in. */
-const STAT_BLOCK = 512
 
 /**
  * Finds a sparse file's data, ascending. Throws EINVAL for a file that has no holes, or if nobody can tell them from zeros that
@@ -85,7 +82,7 @@ export function byItsSize(file: DiskFile): Extent[] {
     extents.push({ offset, length })
     data += PAGE_SIZE
   }
-  if (fstatSync(file.fd).blocks * STAT_BLOCK > data) {
+  if (file.allocated === undefined || file.allocated > data) {
     throw refuse(
       file,
       'holes cannot be told from zeros that were written here; install perl or python3, one of which tells them',

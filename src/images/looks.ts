@@ -1,6 +1,7 @@
 // Whether what nobody recognises looks like a guest's memory. Not to find out what it is, only not to count an archive's pages:
 // whoever knows better says that it is raw.
 
+import type { Buffer } from 'node:buffer'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { type ImageFile, refuse } from './file.ts'
 
@@ -28,9 +29,10 @@ export function expectMemory(file: ImageFile): void {
   const pages = file.size / PAGE_SIZE
   if (pages < LEAST) return
   const samples = Math.min(SAMPLES, pages)
+  const words = new Set<bigint>()
   for (let i = 0; i < samples; i++) {
-    const page = Math.floor((i * (pages - 1)) / (samples - 1))
-    if (entropy(file.bytes(page * PAGE_SIZE, PAGE_SIZE)) < PACKED_BITS) return
+    const page = file.bytes(Math.floor((i * (pages - 1)) / (samples - 1)) * PAGE_SIZE, PAGE_SIZE)
+    if (entropy(page) < PACKED_BITS || repeats(page, words)) return
   }
   throw refuse(file, `begins like nothing known, and is packed or encrypted from end to end; ${RAW}`)
 }
@@ -44,4 +46,14 @@ export function entropy(bytes: Uint8Array): number {
     if (count > 0) bits -= (count / bytes.length) * Math.log2(count / bytes.length)
   }
   return bits
+}
+
+/** Of a page so many words of eight bytes are looked at. In what is packed none comes twice, not once in the age of the world. */
+const WORDS = 32
+
+/** Does a page have words that were seen, in itself or before? Adds its own. */
+function repeats(page: Buffer, words: Set<bigint>): boolean {
+  const before = words.size
+  for (let at = 0; at < PAGE_SIZE; at += PAGE_SIZE / WORDS) words.add(page.readBigUInt64LE(at))
+  return words.size < before + WORDS
 }

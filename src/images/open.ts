@@ -16,6 +16,9 @@ import { readPipe, readStandardInput } from './stream.ts'
 import { putAway } from './unpack.ts'
 import { withBase } from './with-base.ts'
 
+/** What a file's `blocks` count in. */
+const STAT_BLOCK = 512
+
 /**
  * Opens a memory image: a file, or a pipe, which is read to its end. Throws PagefoldError: ENOENT, EACCES, EINVAL with what is
  * wrong with it, ENOSPC if there is no room to unpack it; TypeError or RangeError for options there are not.
@@ -50,7 +53,7 @@ function openUnpacked(path: string, plan: ImagePlan): DiskFile {
     if (stat.isFIFO()) return fromStream(path, readPipe(path, fd), plan)
     if (!stat.isFile()) throw refuse({ path }, 'neither a file nor a pipe')
     if (stat.size === 0) throw refuse({ path }, 'empty')
-    const file = new DiskFile(path, fd, stat.size)
+    const file = new DiskFile(path, fd, stat.size, stat.blocks * STAT_BLOCK)
     if (plan.format !== 'raw' && recognise(file).kind === 'packing') {
       return fromStream(path, chunksOf(file), plan)
     }

@@ -144,7 +144,8 @@ export type TracedEvent = Readonly<Record<string, unknown>> & { readonly name: s
 
 /**
  * The events of a row as they can be compared with a kernel's, where pages and mms have other names: each is called by the
- * order in which it came up. Pages anew in each full scan: a frame that is given up in one is handed out in the next.
+ * order in which it came up. Pages anew in each full scan, and those that are gone apart from those that are there: a frame
+ * that is given up is handed out again, sooner or later.
  */
 export function tracedEvents(events: readonly TracedEvent[]): string[] {
   const names = { pfn: new Map<unknown, number>(), mm: new Map<unknown, number>() }
@@ -156,8 +157,12 @@ export function tracedEvents(events: readonly TracedEvent[]): string[] {
   }
   return events.map((event) => {
     if (event.name === 'ksm_start_scan') names.pfn.clear()
+    const page = event.name.startsWith('ksm_remove') ? `gone ${event.pfn}` : event.pfn
     const fields = ['seq', 'rmap_entries', 'err', 'pfn', 'mm'].filter((field) => event[field] !== undefined)
-    return [event.name, ...fields.map((field) => `${field} ${called(field, event[field])}`)].join(' ')
+    return [
+      event.name,
+      ...fields.map((field) => `${field} ${called(field, field === 'pfn' ? page : event[field])}`),
+    ].join(' ')
   })
 }
 

@@ -31,7 +31,7 @@ describe.skipIf(!has('qemu-system-x86_64'))('QEMU (skipped where it is not insta
       '-display',
       'none',
       '-machine',
-      'pc',
+      'pc,mem-merge=off', // or the running ksmd, if a test has it scan, would count its pages
       '-accel',
       'tcg',
       '-qmp',
@@ -39,6 +39,15 @@ describe.skipIf(!has('qemu-system-x86_64'))('QEMU (skipped where it is not insta
       '-nodefaults',
     ]
     const qemu = spawn('qemu-system-x86_64', args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    let said = ''
+    qemu.stdout.on('data', (text) => {
+      said += text
+    })
+    /** Everything asked has been answered, and nothing is under way any more. */
+    const answered = async (asked: number): Promise<void> => {
+      while ((said.match(/"return"/g) ?? []).length < asked)
+        await new Promise((resolve) => setTimeout(resolve, 50))
+    }
     const ended = new Promise((resolve) => qemu.on('close', resolve))
     const ask = (execute: string, options = {}) =>
       qemu.stdin.write(`${JSON.stringify({ execute, arguments: options })}\n`)
@@ -50,7 +59,11 @@ describe.skipIf(!has('qemu-system-x86_64'))('QEMU (skipped where it is not insta
     ask('dump-guest-memory', { paging: false, protocol: `file:${join(dir, 'kdump')}`, format: 'kdump-zlib' })
     ask('pmemsave', { val: 0, size: 4 << 20, filename: join(dir, 'raw') })
     ask('migrate', { uri: `exec:cat > ${join(dir, 'migration')}` })
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+    await answered(7)
+    for (let asked = 8; !/"status": "(completed|failed)"/.test(said); asked++) {
+      ask('query-migrate')
+      await answered(asked)
+    }
     ask('quit')
     await ended
     return dir

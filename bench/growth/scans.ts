@@ -190,7 +190,7 @@ const MANY: readonly Growth[] = [
     name: 'scan of pages that children share',
     of: 'children',
     async prepare(n) {
-      const host = await scanningHost(n)
+      const host = await scanningHost(n, { mappings: 200 * n })
       const { mm } = guestOf(host, 8, pairs)
       for (let i = 0; i < n >>> 3; i++) mm.fork()
       return { run: () => host.ksm.scan(2), done: () => host.close() }

@@ -2,7 +2,14 @@
 // permanent; a frame is free the instant its last reference goes, and its `mapping` is cleared then, which is what
 // makes the keyhole reference of ksm/stable.ts safe.
 
-import { FRAME_OFFLINE, FRAME_POISONED, MAPPING_ANON, ZERO_PFN } from '../../../assembly/abi.ts'
+import {
+  FRAME_OFFLINE,
+  FRAME_POISONED,
+  MAPPING_ANON,
+  MAPPING_KSM,
+  MAPPING_TAG,
+  ZERO_PFN,
+} from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
 import { FrameTable } from '../../core/frame-table.ts'
 import type { FrameBytes } from './bytes.ts'
@@ -31,6 +38,8 @@ export class Frames extends FrameTable {
   readonly lazyFree = new Set<number>()
   /** Ranges taken offline. */
   private readonly offline: { start: number; end: number }[] = []
+  /** Called when a frame no longer has the `mapping` of a merged page: with that. */
+  keyLost: ((mapping: number) => void) | undefined
   /** Lets a test run out of memory wherever it wants. */
   failAlloc: (() => boolean) | undefined
   private freeCount: number
@@ -143,6 +152,13 @@ export class Frames extends FrameTable {
   /** Linux: folio_ref_unfreeze() */
   unfreeze(pfn: number, references: number): void {
     this.setRefcount(pfn, references)
+  }
+
+  /** Says whose page it is. */
+  override setMapping(pfn: number, mapping: number): void {
+    const before = this.mapping(pfn)
+    super.setMapping(pfn, mapping)
+    if (this.keyLost !== undefined && (before & MAPPING_TAG) === MAPPING_KSM) this.keyLost(before)
   }
 
   /** An anonymous page, merged or not. Linux: folio_test_anon() */

@@ -1,12 +1,15 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`. Merge
-// throughput beside its peers is `pagefold bench`.
+// `npm run bench:cold -- IMAGE...`, `npm run bench:growth -- [NAME...]`. Merge throughput beside its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
+import { growth } from './growth/index.ts'
+import type { Grown } from './growth/measure.ts'
 import { coldStart } from './macro/cold.ts'
 import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
 import { type MicroResult, runGroup } from './micro/suite.ts'
+
+const GROWTH_HEAD = `${'what'.padEnd(52)} ${'n'.padEnd(13)} ${'at'.padStart(6)}        ms   ms of 4 n  ms of 16 n  exponent`
 
 const [what, ...args] = process.argv.slice(2)
 const smoke = args.includes('--smoke')
@@ -33,8 +36,17 @@ try {
     console.log(
       `comparePages                     ${pagefold.toFixed(0)} ns, ${(pagefold / native).toFixed(2)} times as long`,
     )
+  } else if (what === 'growth') {
+    console.log(GROWTH_HEAD)
+    const names = args.filter((arg) => arg !== '--smoke')
+    const all = await growth(names, smoke, (grown) => console.log(growthLine(grown)))
+    const worse = all.filter(({ verdict }) => verdict === 'worse than n log n')
+    console.log(`${all.length} measured, ${worse.length} worse than n log n`)
+    if (worse.length > 0) process.exitCode = 1
   } else {
-    console.error('usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE...')
+    console.error(
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...]',
+    )
     process.exitCode = 2
   }
 } catch (error) {
@@ -46,4 +58,10 @@ try {
 function describe({ name, ns, rme, samples, bytes }: MicroResult): string {
   const rate = bytes === 0 ? '' : `, ${(bytes / ns).toFixed(1)} GB/s`
   return `${name.padEnd(42)} ${ns.toFixed(1).padStart(9)} ns ± ${rme.toFixed(1)} % (${samples} samples)${rate}`
+}
+
+function growthLine({ name, of, sizes, ms, exponent, verdict }: Grown): string {
+  const times = ms.map((time) => time.toFixed(1).padStart(10)).join('  ')
+  const size = String(sizes[0]).padStart(6)
+  return `${name.padEnd(52)} ${of.padEnd(13)} ${size}${times}  ${exponent.toFixed(2).padStart(8)}  ${verdict}`
 }

@@ -53,7 +53,9 @@ export function auditPages(memory: Memory, complaints: Complaints): void {
 /** One mm's ptes; returns how many zero pages ksmd placed there. */
 function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number {
   let zeroPages = 0
-  for (const vma of mm.vmas) for (const pfn of vma.shared?.pages.values() ?? []) count.shared.add(pfn)
+  for (const object of new Set([...mm.vmas].map(({ shared }) => shared))) {
+    for (const pfn of object?.pages.values() ?? []) count.shared.add(pfn)
+  }
   walkPageRange(mm, 0, VPN_LIMIT, (vpn, pte) => {
     const where = (): string => `${mm.name}, page ${vpn}`
     const vma = mm.vmas.at(vpn)
@@ -89,7 +91,7 @@ function auditPte(
   const pfn = ptePfn(pte)
   if (vma.has(VM_SHARED)) {
     complaints.unless(
-      [...(vma.shared?.pages.values() ?? [])].includes(pfn),
+      vma.shared?.pages.get(vma.indexOf(vpn)) === pfn,
       () => `${where()}: frame ${pfn} does not belong to the shared object`,
     )
     return

@@ -1,6 +1,7 @@
 // What hangs together by links: the stable trees with their chains, the forests of anon_vmas.
 
 import { COUNTER_STABLE_NODE_CHAINS, COUNTER_STABLE_NODE_DUPS, RMAP_UNSTABLE } from '../../assembly/abi.ts'
+import { hasRoom } from '../ksm/stable-node.ts'
 import type { KsmState } from '../ksm/state.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import { add, type Complaints } from './complaints.ts'
@@ -35,6 +36,11 @@ export function auditTrees(memory: Memory, ksm: KsmState, complaints: Complaints
         complaints.unless(
           nodes.isDup(dup) && nodes.chain(dup) === node,
           () => `dup ${dup} does not know its chain`,
+        )
+        const alive = ksm.frames.mapping(nodes.pfn(dup)) === nodes.key(dup)
+        complaints.unless(
+          (alive && !hasRoom(ksm, dup)) || ksm.dups.isNoted(dup),
+          () => `dup ${dup} has room, or no page, and is passed over`,
         )
       }
     }

@@ -36,8 +36,25 @@ export function allocChain({ ksm, now }: Batch, node: number): number {
  */
 export function chooseDup(batch: Batch, chain: number, mayPrune: boolean): number {
   const { ksm } = batch
-  const { nodes, frames } = ksm
+  const { nodes } = ksm
   const prune = mayPrune && pruneDue(batch, chain)
+  // Where a test may act between any two steps, every dup is a step.
+  const chosen = ksm.memory.race === undefined ? amongNoted(ksm, chain, prune) : amongAll(ksm, chain, prune)
+  if (chosen === BUSY) return BUSY
+  if (chosen === 0) {
+    freeChain(ksm, chain)
+  } else if (nodes.first(chain) === chosen && nodes.dupNext(chosen) === 0) {
+    collapse(ksm, chain, chosen)
+  } else if (nodes.first(chain) !== chosen && hasRoom(ksm, chosen, 1)) {
+    // It can take one more after this one: in front it is found sooner.
+    moveDupToFront(ksm, chosen)
+  }
+  return chosen
+}
+
+/** Goes from dup to dup, as Linux does. What it returns has a reference on its page. */
+function amongAll(ksm: KsmState, chain: number, prune: boolean): number {
+  const { nodes, frames } = ksm
   let chosen = 0
   let live = 0
   for (let dup = nodes.first(chain); dup !== 0; ) {
@@ -55,21 +72,35 @@ export function chooseDup(batch: Batch, chain: number, mayPrune: boolean): numbe
     }
     dup = next
   }
-  if (chosen === 0) {
-    if (live > 0) return BUSY
-    freeChain(ksm, chain)
-  } else if (nodes.first(chain) === chosen && nodes.dupNext(chosen) === 0) {
-    collapse(ksm, chain, chosen)
-  } else if (nodes.first(chain) !== chosen && hasRoom(ksm, chosen, 1)) {
-    // It can take one more after this one: in front it is found sooner.
-    moveDupToFront(ksm, chosen)
+  return chosen === 0 && live > 0 ? BUSY : chosen
+}
+
+/** The same without those that are full and alive, but for the first of all: it is taken if none has room. */
+function amongNoted(ksm: KsmState, chain: number, prune: boolean): number {
+  const { nodes, frames, dups } = ksm
+  const roomy: number[] = []
+  let chosen = 0
+  for (let dup = dups.take(chain); dup !== 0; dup = dups.take(chain)) {
+    const pfn = getKsmPage(ksm, dup)
+    if (pfn === 0) continue
+    if (pfn > 0) frames.put(pfn)
+    if (pfn > 0 && !hasRoom(ksm, dup)) continue
+    roomy.push(dup)
+    if (pfn === BUSY) continue
+    if (chosen === 0 || isBetter(ksm, dup, chosen)) chosen = dup
+    if (!prune) break
   }
-  return chosen
+  for (const dup of roomy) dups.note(dup, chain)
+  if (chosen === 0) chosen = nodes.first(chain)
+  if (chosen === 0) return 0
+  const pfn = getKsmPage(ksm, chosen)
+  return pfn > 0 ? chosen : amongAll(ksm, chain, prune)
 }
 
 /** Drops a chain without dups. Linux: free_stable_node_chain() */
 export function freeChain(ksm: KsmState, chain: number): void {
   ksm.core.erase(chain)
+  ksm.dups.ended(chain)
   ksm.nodes.free(chain)
   ksm.counters[COUNTER_STABLE_NODE_CHAINS]!--
 }
@@ -78,6 +109,8 @@ function collapse(ksm: KsmState, chain: number, dup: number): void {
   const { nodes, core, counters } = ksm
   core.replace(chain, dup)
   nodes.setKind(dup, KIND_REGULAR)
+  ksm.dups.taken(dup)
+  ksm.dups.ended(chain)
   nodes.free(chain)
   counters[COUNTER_STABLE_NODE_CHAINS]!--
   counters[COUNTER_STABLE_NODE_DUPS]!--

@@ -24,6 +24,7 @@
 import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
 import type { Helpers } from '../core/helpers.ts'
+import { StableNodes } from '../core/stable-nodes.ts'
 import { expectInteger, mistake, PagefoldError } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
 import type { Memory } from '../mm/model/memory.ts'
@@ -32,6 +33,7 @@ import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
 import { visitWindow } from './merge.ts'
 import { fillWindow, HANDFUL } from './scan.ts'
+import { noteDup } from './stable-node.ts'
 import { type KsmOptions, KsmState } from './state.ts'
 import { type Counters, readCounters } from './stats.ts'
 import {
@@ -63,6 +65,7 @@ export class Ksm {
     this.state = state
     this.batch = new Batch(state, helpers)
     memory.ksm = new Hooks(state)
+    memory.frames.keyLost = (mapping) => noteDup(state, StableNodes.ofMapping(mapping))
     const work = {
       shouldRun: () =>
         state.tunables.run === KSM_RUN_MERGE && !state.slots.isEmpty && state.activity === 'resting',

@@ -48,6 +48,7 @@ export function stableTreeAppend(ksm: KsmState, item: number, node: number): voi
   if (first !== 0) items.setListPrev(first, item)
   nodes.setFirst(node, item)
   nodes.addLength(node, 1)
+  noteDup(ksm, node)
   items.setState(item, RMAP_STABLE)
   counters[first !== 0 ? COUNTER_PAGES_SHARING : COUNTER_PAGES_SHARED]!++
   memory.mm(items.mm(item)).ksm.mergingPages++
@@ -63,6 +64,7 @@ export function takeItem(ksm: KsmState, item: number): void {
   else nodes.setFirst(node, next)
   if (next !== 0) items.setListPrev(next, prev)
   nodes.addLength(node, -1)
+  noteDup(ksm, node)
   counters[nodes.first(node) !== 0 ? COUNTER_PAGES_SHARING : COUNTER_PAGES_SHARED]!--
   makeVolatile(ksm, item)
 }
@@ -84,6 +86,11 @@ export function takeAllItems(ksm: KsmState, node: number): void {
     makeVolatile(ksm, item)
     item = next
   }
+}
+
+/** If a node is a dup: it may have room now, or have lost its page. */
+export function noteDup({ dups, nodes }: KsmState, node: number): void {
+  if (dups.knows(node)) dups.note(node, nodes.chain(node))
 }
 
 /** Hangs a node on a chain, in front. Linux: stable_node_chain_add_dup() */
@@ -131,10 +138,12 @@ function pushDup(ksm: KsmState, dup: number, chain: number): void {
   nodes.setDupPrev(dup, 0)
   if (first !== 0) nodes.setDupPrev(first, dup)
   nodes.setFirst(chain, dup)
+  ksm.dups.pushed(dup, chain)
 }
 
 function takeDup(ksm: KsmState, dup: number): void {
   const { nodes } = ksm
+  ksm.dups.taken(dup)
   const next = nodes.dupNext(dup)
   const prev = nodes.dupPrev(dup)
   if (prev !== 0) nodes.setDupNext(prev, next)

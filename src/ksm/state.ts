@@ -11,6 +11,7 @@ import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Frames } from '../mm/page/frames.ts'
 import { Advisor } from './advisor.ts'
 import { type Clock, soundClock } from './clock.ts'
+import { DupOrder } from './dup-order.ts'
 import { MmSlots, ScanCursor } from './mm-slot.ts'
 import type { SmartScanPolicy } from './tunables.ts'
 import { defaultTunables, type Tunables } from './tunables.ts'
@@ -52,6 +53,8 @@ export class KsmState {
   readonly trustsTies: boolean
   /** Pages are searched for at their first visit too. */
   readonly guestsAreStill: boolean
+  /** The dups of chains that are worth a look. */
+  readonly dups = new DupOrder()
   /** Stable nodes whose page has moved to another NUMA node, to be placed in the tree there. */
   readonly migrateNodes = new Set<number>()
   /** The low 32 bits of the zero page's checksum. */

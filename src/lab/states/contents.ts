@@ -1,5 +1,5 @@
 // Which frames hold the same bytes: by checksum first, then compared, so that a weak checksum costs time and never the
-// truth.
+// truth. Nor much time: those that differ under one checksum are sorted, however many somebody has made.
 
 import type { Memory } from '../../mm/model/memory.ts'
 
@@ -12,21 +12,29 @@ const KEY_BITS = 53
  */
 export function equalFrames({ arena }: Memory, pfns: Iterable<number>): Map<number, readonly number[]> {
   const equal = new Map<number, number[]>()
-  /** The first frame of each content, by checksum; several where checksums tie. */
-  const firsts = new Map<number, number | number[]>()
-  for (const pfn of pfns) {
-    const key = Number(BigInt.asUintN(KEY_BITS, arena.checksum(pfn)))
-    const tied = firsts.get(key) ?? []
-    const candidates = typeof tied === 'number' ? [tied] : tied
-    const first = candidates.find((other) => arena.core.pagesIdentical(pfn, other) !== 0)
-    if (first === undefined) {
-      firsts.set(key, candidates.length === 0 ? pfn : [...candidates, pfn])
-      continue
-    }
+  const join = (first: number, pfn: number): void => {
     const list = equal.get(first) ?? [first]
     list.push(pfn)
     equal.set(first, list)
     equal.set(pfn, list)
+  }
+  /** By checksum the first frame that has it, and all that have it too and are not equal to that one. */
+  const firsts = new Map<number, number>()
+  const others = new Map<number, number[]>()
+  for (const pfn of pfns) {
+    const key = Number(BigInt.asUintN(KEY_BITS, arena.checksum(pfn)))
+    const first = firsts.get(key)
+    if (first === undefined) firsts.set(key, pfn)
+    else if (arena.core.pagesIdentical(pfn, first) !== 0) join(first, pfn)
+    else if (others.get(key)?.push(pfn) === undefined) others.set(key, [pfn])
+  }
+  for (const tied of others.values()) {
+    tied.sort((a, b) => arena.core.comparePages(a, b))
+    let first = tied[0]!
+    for (const pfn of tied.slice(1)) {
+      if (arena.core.pagesIdentical(pfn, first) !== 0) join(first, pfn)
+      else first = pfn
+    }
   }
   return equal
 }

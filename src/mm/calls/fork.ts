@@ -7,6 +7,7 @@
 import { FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
+import { show } from '../model/shared-object.ts'
 import {
   VM_DONTCOPY,
   VM_LOCKED,
@@ -54,10 +55,7 @@ export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
     )
     const wiped = vma.has(VM_WIPEONFORK)
     if (!wiped) memory.anonVmas.fork(copy, vma)
-    if (vma.shared !== undefined) {
-      copy.shared = vma.shared
-      vma.shared.users++
-    }
+    show(copy, vma.shared)
     child.vmas.insert(copy)
     const errno = wiped ? undefined : copyPageRange(child, copy, parent, vma)
     if (errno !== undefined) {

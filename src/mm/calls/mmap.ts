@@ -13,7 +13,7 @@ import {
 import { ADDRESS_LIMIT, addressOf, hex, pageAt, pagesOf, VPN_LIMIT } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { type PageSource, SharedObject } from '../model/shared-object.ts'
+import { type PageSource, SharedObject, show } from '../model/shared-object.ts'
 import { VM_HUGETLB, VM_MERGEABLE, VM_PFNMAP, VM_READ, VM_SHARED, VM_WRITE, Vma } from '../model/vma.ts'
 import { mergeWithNeighbours } from '../model/vma-edit.ts'
 import { isEligible } from './madvise.ts'
@@ -81,13 +81,13 @@ export function mmap(mm: MmStruct, length: number, options: MmapOptions): number
   expectFree(mm, start, end)
   const flags = protFlags | kindFlags | (shared ? VM_SHARED : 0)
   const vma = new Vma(mm, start, end, { flags, nid }, file === undefined ? start : pgoff)
-  if (shared) vma.shared = new SharedObject()
+  if (shared) show(vma, new SharedObject())
   if (mm.mergeAny && isEligible(vma)) {
     const errno = mm.mergeable ? undefined : mm.memory.ksm.enter(mm)
     if (errno !== undefined) throw refused(mm, errno, 'mmap')
     vma.flags |= VM_MERGEABLE
   }
-  if (file !== undefined) vma.shared = openFile(mm.memory, file)
+  if (file !== undefined) show(vma, openFile(mm.memory, file))
   mm.vmas.insert(vma)
   mergeWithNeighbours(mm, vma)
   return addressOf(start)
@@ -112,14 +112,11 @@ function expectPlaceInFile({ file, offset = 0, shared, kind }: MmapOptions, page
   return pgoff
 }
 
-/** The file as the host knows it, one vma more showing it. */
+/** The file as the host knows it. */
 function openFile({ files }: Memory, file: Uint8Array | PageSource): SharedObject {
   const known = files.get(file)
-  if (known !== undefined) {
-    known.users++
-    return known
-  }
-  const opened = new SharedObject(file instanceof Uint8Array ? pagesOfBytes(file) : file)
+  if (known !== undefined) return known
+  const opened = new SharedObject(file instanceof Uint8Array ? pagesOfBytes(file) : file, file)
   files.set(file, opened)
   return opened
 }

@@ -4,6 +4,7 @@
 import { type Errno, expectBoolean, expectOptions, mistake } from '../../errors.ts'
 import { addressOf, hex, type PageRange, pageAt, pageRange, VPN_LIMIT } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
+import { show } from '../model/shared-object.ts'
 import { VM_HUGETLB, VM_LOCKED, VM_MERGEABLE, VM_PFNMAP, VM_UFFD_WP, Vma } from '../model/vma.ts'
 import { mergeWithNeighbours, splitAt } from '../model/vma-edit.ts'
 import { EMPTY_PTE } from '../page/pte.ts'
@@ -110,7 +111,7 @@ function moveAll(mm: MmStruct, { start, end }: PageRange, target: number): numbe
 
 function growInPlace(mm: MmStruct, vma: Vma, oldEnd: number, newEnd: number): boolean {
   if (vma.end !== oldEnd || newEnd > VPN_LIMIT || mm.vmas.within(oldEnd, newEnd).length > 0) return false
-  vma.end = newEnd
+  mm.vmas.setEnd(vma, newEnd)
   mergeWithNeighbours(mm, vma)
   return true
 }
@@ -138,10 +139,7 @@ function moveRange(mm: MmStruct, start: number, end: number, target: number): Er
   const moved = new Vma(mm, target, target + end - start, vma, pgoff)
   moved.anonVma = vma.anonVma
   memory.anonVmas.clone(moved, vma)
-  if (vma.shared !== undefined) {
-    moved.shared = vma.shared
-    vma.shared.users++
-  }
+  show(moved, vma.shared)
   mm.vmas.insert(moved)
   const range = mm.notifiers.start('unmap', start, end)
   walkPageRange(mm, start, end, (vpn, pte) => {

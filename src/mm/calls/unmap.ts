@@ -34,7 +34,7 @@ export function removeVma(mm: MmStruct, vma: Vma): void {
   zapPageRange(mm, vma.start, vma.end)
   mm.vmas.remove(vma)
   mm.memory.anonVmas.unlink(vma)
-  if (vma.shared !== undefined) releaseShared(mm.memory, vma.shared)
+  releaseShared(mm.memory, vma)
 }
 
 function zapPte(mm: MmStruct, pte: number): void {

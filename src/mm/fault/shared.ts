@@ -6,7 +6,6 @@ import { FRAME_POISONED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import type { SharedObject } from '../model/shared-object.ts'
 import { VM_WRITE, type Vma } from '../model/vma.ts'
 import { mkPte, pteMkdirty, pteMkwrite } from '../page/pte.ts'
 import { setPte } from '../page/ptes.ts'
@@ -22,6 +21,7 @@ export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefi
     pfn = frames.allocZeroed(vma.nid)
     if (pfn === 0) return 'ENOMEM'
     object.pages.set(index, pfn)
+    mm.memory.objectPages.set(pfn, { object, index })
   }
   if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
   if (!frames.mayMap(pfn)) return 'ENOMEM'
@@ -53,6 +53,7 @@ export function pageOfFile(memory: Memory, vma: Vma, vpn: number): number | Errn
     return 'EIO'
   }
   file.pages.set(index, pfn)
+  memory.objectPages.set(pfn, { object: file, index })
   return pfn
 }
 
@@ -67,18 +68,20 @@ export function mapFilePage(mm: MmStruct, vpn: number, pfn: number): Errno | und
   return undefined
 }
 
-/** The file whose page a frame holds. */
-export function fileOf(memory: Memory, pfn: number): { file: SharedObject; index: number } | undefined {
-  for (const file of memory.files.values()) {
-    for (const [index, page] of file.pages) if (page === pfn) return { file, index }
-  }
-  return undefined
+/** Takes a page away from its object: the frame is no longer its own. */
+export function dropPage(memory: Memory, pfn: number): void {
+  const { object, index } = memory.objectPages.get(pfn)!
+  object.pages.delete(index)
+  memory.objectPages.delete(pfn)
+  memory.frames.put(pfn)
 }
 
-/** A vma no longer maps the object: with the last one its pages go. */
-export function releaseShared(memory: Memory, object: SharedObject): void {
-  if (--object.users > 0) return
-  for (const [name, file] of memory.files) if (file === object) memory.files.delete(name)
-  for (const pfn of object.pages.values()) memory.frames.put(pfn)
-  object.pages.clear()
+/** A vma no longer shows its object, if it has one: with the last one its pages go. */
+export function releaseShared(memory: Memory, vma: Vma): void {
+  const object = vma.shared
+  if (object === undefined) return
+  object.vmas.delete(vma)
+  if (object.vmas.size > 0) return
+  if (object.name !== undefined) memory.files.delete(object.name)
+  for (const pfn of object.pages.values()) dropPage(memory, pfn)
 }

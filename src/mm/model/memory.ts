@@ -14,7 +14,7 @@ import type { CowPolicy } from './cow-policy.ts'
 import { Gate } from './gate.ts'
 import { type KsmHooks, NO_KSM } from './hooks.ts'
 import type { MmStruct } from './mm-struct.ts'
-import type { SharedObject } from './shared-object.ts'
+import type { ObjectPage, SharedObject } from './shared-object.ts'
 
 /** Linux: PID_MAX_LIMIT is larger; an rmap item has 16 bits for it. */
 const MAX_MMS = 65_535
@@ -41,6 +41,8 @@ export class Memory {
   notified: ((step: 'start' | 'end', mm: MmStruct) => void) | undefined
   /** Files that are mapped, by what callers name them by: all who map one share its pages until they write. */
   readonly files = new Map<object, SharedObject>()
+  /** The frames that objects hold. Linux: a page's `mapping` and `index` */
+  readonly objectPages = new Map<number, ObjectPage>()
   /** Has any mapping ever been locked? Until then nobody need look for one. */
   mayBeLocked = false
   ksm: KsmHooks = NO_KSM

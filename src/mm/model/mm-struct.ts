@@ -5,7 +5,7 @@ import { expectOptions, expectString, PagefoldError } from '../../errors.ts'
 import { type Notifier, Notifiers } from '../watch/notifier.ts'
 import type { UserfaultHandler } from './hooks.ts'
 import type { Memory } from './memory.ts'
-import { VmaList } from './vma.ts'
+import { VmaList } from './vma-list.ts'
 
 /** What Linux spends on an rmap item: profit is reckoned with it, so that the figures compare. */
 export const LINUX_RMAP_ITEM_BYTES = 64

@@ -2,6 +2,7 @@
 
 import type { AnonVma } from './anon-vma.ts'
 import type { MmStruct } from './mm-struct.ts'
+import { show } from './shared-object.ts'
 import { VM_READ, VM_SHARED, VM_WRITE, Vma } from './vma.ts'
 
 /** Makes `vpn` a border: a vma that covers it becomes two. */
@@ -9,13 +10,10 @@ export function splitAt(mm: MmStruct, vpn: number): void {
   const vma = mm.vmas.at(vpn)
   if (vma === undefined || vma.start === vpn) return
   const rest = new Vma(mm, vpn, vma.end, vma, vma.indexOf(vpn))
-  vma.end = vpn
+  mm.vmas.setEnd(vma, vpn)
   rest.anonVma = vma.anonVma
   mm.memory.anonVmas.clone(rest, vma)
-  if (vma.shared !== undefined) {
-    rest.shared = vma.shared
-    vma.shared.users++
-  }
+  show(rest, vma.shared)
   mm.vmas.insert(rest)
 }
 
@@ -84,7 +82,7 @@ function join(mm: MmStruct, a: Vma, b: Vma): void {
     a.anonVma = b.anonVma
     anonVmas.clone(a, b)
   }
-  a.end = b.end
-  if (b.shared !== undefined) b.shared.users--
+  mm.vmas.setEnd(a, b.end)
+  b.shared?.vmas.delete(b)
   anonVmas.unlink(b)
 }

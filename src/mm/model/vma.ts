@@ -1,7 +1,6 @@
-// The ranges of one address space. A vma is never half of anything: a call that concerns part of one splits it first,
+// A range of an address space. A vma is never half of anything: a call that concerns part of one splits it first,
 // and neighbours that have become alike are joined again.
 
-import { VPN_LIMIT } from './address.ts'
 import type { AnonVma } from './anon-vma.ts'
 import type { MmStruct } from './mm-struct.ts'
 import type { SharedObject } from './shared-object.ts'
@@ -25,9 +24,6 @@ export const VM_DONTCOPY = 512
 /** A child gets it empty. Linux: VM_WIPEONFORK */
 export const VM_WIPEONFORK = 1024
 
-/** Where a mapping goes first when no address is asked for. */
-const MMAP_BASE = 0x10_0000
-
 /** What tells two neighbours apart, beside their anon_vmas. */
 export interface VmaKind {
   readonly flags: number
@@ -37,8 +33,8 @@ export interface VmaKind {
 
 export class Vma {
   readonly mm: MmStruct
-  /** Virtual page numbers, end exclusive. */
-  start: number
+  /** Virtual page numbers, end exclusive. The end of one that is in an mm's list is changed by `VmaList.setEnd`. */
+  readonly start: number
   end: number
   flags: number
   readonly nid: number
@@ -76,91 +72,5 @@ export class Vma {
   vpnOf(index: number): number {
     const vpn = ((index - this.pgoff) >>> 0) + this.start
     return vpn < this.end ? vpn : -1
-  }
-}
-
-/** The vmas of an mm, ascending, never overlapping. */
-export class VmaList {
-  private readonly list: Vma[] = []
-  /** Where the last lookup ended: the next is usually there or beside it. */
-  private hint = 0
-
-  get length(): number {
-    return this.list.length
-  }
-
-  [Symbol.iterator](): Iterator<Vma> {
-    return this.list[Symbol.iterator]()
-  }
-
-  /** The first vma that ends behind `vpn`, whether or not it has begun. Linux: find_vma() */
-  find(vpn: number): Vma | undefined {
-    return this.list[this.indexAt(vpn)]
-  }
-
-  /** The vma that covers `vpn`. Linux: vma_lookup() */
-  at(vpn: number): Vma | undefined {
-    const vma = this.find(vpn)
-    return vma !== undefined && vma.start <= vpn ? vma : undefined
-  }
-
-  /** The vma behind this one. */
-  after(vma: Vma): Vma | undefined {
-    return this.list[this.indexAt(vma.start) + 1]
-  }
-
-  before(vma: Vma): Vma | undefined {
-    return this.list[this.indexAt(vma.start) - 1]
-  }
-
-  insert(vma: Vma): void {
-    this.list.splice(this.indexAt(vma.start), 0, vma)
-  }
-
-  remove(vma: Vma): void {
-    this.list.splice(this.indexAt(vma.start), 1)
-    this.hint = 0
-  }
-
-  /** The vmas that touch [start, end), at this moment; none touches an empty range. */
-  within(start: number, end: number): Vma[] {
-    const found: Vma[] = []
-    if (start >= end) return found
-    for (let i = this.indexAt(start); i < this.list.length; i++) {
-      const vma = this.list[i]!
-      if (vma.start >= end) break
-      found.push(vma)
-    }
-    return found
-  }
-
-  /** Where `pages` would fit: behind the last vma, else in the first hole that is wide enough; -1 if nowhere. */
-  findRoom(pages: number): number {
-    let start = MMAP_BASE
-    for (const vma of this.list) start = Math.max(start, vma.end)
-    if (start + pages <= VPN_LIMIT) return start
-    start = MMAP_BASE
-    for (const vma of this.list) {
-      if (vma.start >= start + pages) return start
-      start = Math.max(start, vma.end)
-    }
-    return -1
-  }
-
-  private indexAt(vpn: number): number {
-    const list = this.list
-    const hinted = list[this.hint]
-    if (hinted !== undefined && vpn < hinted.end && (this.hint === 0 || list[this.hint - 1]!.end <= vpn)) {
-      return this.hint
-    }
-    let low = 0
-    let high = list.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (list[middle]!.end <= vpn) low = middle + 1
-      else high = middle
-    }
-    this.hint = low
-    return low
   }
 }

@@ -2,7 +2,14 @@
 // permanent; a frame is free the instant its last reference goes, and its `mapping` is cleared then, which is what
 // makes the keyhole reference of ksm/stable.ts safe.
 
-import { FRAME_OFFLINE, FRAME_POISONED, MAPPING_ANON, MAPPING_TAG, ZERO_PFN } from '../../../assembly/abi.ts'
+import {
+  FRAME_OFFLINE,
+  FRAME_POISONED,
+  MAPPING_ANON,
+  MAPPING_KSM,
+  MAPPING_TAG,
+  ZERO_PFN,
+} from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
 import { FrameTable, MAX_MAPCOUNT, MAX_REFCOUNT } from '../../core/frame-table.ts'
 import type { FrameBytes } from './bytes.ts'
@@ -31,6 +38,8 @@ export class Frames extends FrameTable {
   readonly lazyFree = new Set<number>()
   /** Ranges taken offline. */
   private readonly offline: { start: number; end: number }[] = []
+  /** Called when a frame no longer has the `mapping` of a merged page: with that. */
+  keyLost: ((mapping: number) => void) | undefined
   /** Lets a test run out of memory wherever it wants. */
   failAlloc: (() => boolean) | undefined
   private freeCount: number
@@ -145,6 +154,13 @@ export class Frames extends FrameTable {
     this.setRefcount(pfn, references)
   }
 
+  /** Says whose page it is. */
+  override setMapping(pfn: number, mapping: number): void {
+    const before = this.mapping(pfn)
+    super.setMapping(pfn, mapping)
+    if (this.keyLost !== undefined && (before & MAPPING_TAG) === MAPPING_KSM) this.keyLost(before)
+  }
+
   /** Can one pte more map the page, and hold the reference that goes with it? */
   mayMap(pfn: number): boolean {
     return this.mapcount(pfn) < MAX_MAPCOUNT && this.mayGet(pfn)
@@ -224,7 +240,6 @@ export class Frames extends FrameTable {
   poison(pfn: number): void {
     if (this.isFree(pfn)) this.freeCount--
     this.setFlag(pfn, FRAME_POISONED)
-    this.dropUnusable()
   }
 
   private takeAnywhere(nid: number, zeroed: boolean): number {
@@ -238,10 +253,8 @@ export class Frames extends FrameTable {
 
   private take(pool: Pool, zeroed: boolean): number {
     if (this.failAlloc?.() === true) return 0
-    let pfn = pool.oldest
+    let pfn = this.takeFreed(pool)
     if (pfn !== 0) {
-      pool.oldest = this.index(pfn)
-      this.setIndex(pfn, 0)
       if (zeroed) this.bytes.clear(pfn)
     } else {
       if (pool.fresh < pool.end && this.isUnusable(pool.fresh)) this.skipUnusable(pool)
@@ -251,6 +264,17 @@ export class Frames extends FrameTable {
     this.setRefcount(pfn, 1)
     this.freeCount--
     return pfn
+  }
+
+  /** The frame that was freed first; a broken one among the freed is left out when its turn comes. */
+  private takeFreed(pool: Pool): number {
+    for (;;) {
+      const pfn = pool.oldest
+      if (pfn === 0) return 0
+      pool.oldest = this.index(pfn)
+      this.setIndex(pfn, 0)
+      if (!this.isUnusable(pfn)) return pfn
+    }
   }
 
   private release(pfn: number): void {

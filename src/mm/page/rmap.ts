@@ -116,14 +116,12 @@ export function rmapWalk(memory: Memory, pfn: number, visit: RmapVisitor): void 
   }
 }
 
-/** There is no way back from a shared object's page but to look at every mm. Linux: rmap_walk_file() */
+/** Linux: rmap_walk_file() */
 function walkShared(memory: Memory, pfn: number, visit: RmapVisitor): void {
-  for (const mm of memory.mms()) {
-    for (const vma of [...mm.vmas]) {
-      for (const [index, page] of vma.shared?.pages ?? []) {
-        const vpn = page === pfn ? vma.vpnOf(index) : -1
-        if (vpn >= 0 && !visit(mm, vma, vpn)) return
-      }
-    }
+  const place = memory.objectPages.get(pfn)
+  if (place === undefined) return
+  for (const vma of [...place.object.vmas]) {
+    const vpn = vma.vpnOf(place.index)
+    if (vpn >= 0 && !visit(vma.mm, vma, vpn)) return
   }
 }

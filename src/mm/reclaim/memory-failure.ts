@@ -5,7 +5,7 @@
 // Linux: memory_failure(), collect_procs_ksm(), me_swapcache_clean(), me_swapcache_dirty()
 
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE, MAPPING_KSM, PAGE_SIZE } from '../../../assembly/abi.ts'
-import { fileOf } from '../fault/shared.ts'
+import { dropPage } from '../fault/shared.ts'
 import type { Memory } from '../model/memory.ts'
 import { isKsm } from '../page/rmap.ts'
 import { discardMappings, type Mapping, unmapBrokenToSwap, unmapToPoison } from './unmap-page.ts'
@@ -43,12 +43,10 @@ export function memoryFailure(memory: Memory, pfn: number, recover: boolean): Me
 /** Unmaps a page everywhere. Returns who lost it, and how many can have it back from swap. */
 function takeFromUsers(memory: Memory, pfn: number): { lost: Mapping[]; swapped: number } {
   const { frames, swap } = memory
-  const place = fileOf(memory, pfn)
-  if (place !== undefined) {
+  if (memory.objectPages.get(pfn)?.object.source !== undefined) {
     // Nobody can have written to it: whoever touches it next has it read again.
     const mappings = discardMappings(memory, pfn)
-    place.file.pages.delete(place.index)
-    frames.put(pfn)
+    dropPage(memory, pfn)
     return { lost: [], swapped: mappings.length }
   }
   if (!frames.hasFlag(pfn, FRAME_SWAPCACHE)) return { lost: unmapToPoison(memory, pfn), swapped: 0 }

@@ -21,8 +21,10 @@ interface SwapDevice {
   /** Checksum of what was written to each slot: what comes back must match. */
   readonly checksums: Map<number, bigint>
   used: number
-  /** Where the search for a free slot goes on. */
-  hint: number
+  /** Slots never used yet: from here to the end. */
+  fresh: number
+  /** Slots that were used and are free again: the last freed goes first. */
+  readonly freed: number[]
   /** False once swapoff has begun: nothing more is put there. */
   writable: boolean
 }
@@ -58,7 +60,8 @@ export class Swap {
       cached: new Array<number>(store.slots).fill(0),
       checksums: new Map(),
       used: 0,
-      hint: 0,
+      fresh: 0,
+      freed: [],
       writable: true,
     }
     return free
@@ -110,9 +113,7 @@ export class Swap {
   addToCache(pfn: number): SwapEntry | undefined {
     for (const [device, info] of this.devices.entries()) {
       if (info === undefined || !info.writable || info.used === info.store.slots) continue
-      let slot = info.hint
-      while (info.counts[slot] !== 0 || info.cached[slot] !== 0) slot = (slot + 1) % info.store.slots
-      info.hint = (slot + 1) % info.store.slots
+      const slot = info.fresh < info.store.slots ? info.fresh++ : info.freed.pop()!
       info.used++
       const entry = { device, slot }
       this.cache(entry, pfn)
@@ -254,5 +255,6 @@ export class Swap {
     if (device.counts[slot] !== 0 || device.cached[slot] !== 0) return
     device.checksums.delete(slot)
     device.used--
+    device.freed.push(slot)
   }
 }

@@ -43,7 +43,8 @@ export interface OpenRange {
 
 /** The notifiers of one mm. What one of them throws is reported as an uncaught error: the change goes on. */
 export class Notifiers {
-  private readonly list: Notifier[] = []
+  /** Each as often as it was registered, which is how often it is told. */
+  private readonly times = new Map<Notifier, number>()
   private readonly gate: Gate
   private readonly told: (step: 'start' | 'end') => void
 
@@ -54,26 +55,29 @@ export class Notifiers {
   }
 
   add(notifier: Notifier): void {
-    this.list.push(notifier)
+    this.times.set(notifier, (this.times.get(notifier) ?? 0) + 1)
   }
 
   /** Forgets all and returns how many there were. */
   clear(): number {
-    return this.list.splice(0).length
+    const { length } = this.all()
+    this.times.clear()
+    return length
   }
 
   /** False if it was not registered. */
   remove(notifier: Notifier): boolean {
-    const at = this.list.indexOf(notifier)
-    if (at < 0) return false
-    this.list.splice(at, 1)
+    const times = this.times.get(notifier)
+    if (times === undefined) return false
+    if (times > 1) this.times.set(notifier, times - 1)
+    else this.times.delete(notifier)
     return true
   }
 
   /** Announces a change of [start, end), virtual pages. Nobody may refuse; what is returned goes to `end`. */
   start(event: NotifierEvent, start: number, end: number): OpenRange | undefined {
-    if (this.list.length === 0) return undefined
-    const open = { range: rangeOf(event, start, end, true), told: [...this.list] }
+    if (this.times.size === 0) return undefined
+    const open = { range: rangeOf(event, start, end, true), told: this.all() }
     for (const notifier of open.told) this.begin(notifier, open.range)
     this.told('start')
     return open
@@ -84,7 +88,7 @@ export class Notifiers {
    * nothing, and the answer is 'EAGAIN': the caller must not call `end`. Linux: invalidate_range_start_nonblock()
    */
   startNonblock(event: NotifierEvent, start: number, end: number): OpenRange | 'EAGAIN' {
-    const open = { range: rangeOf(event, start, end, false), told: [...this.list] }
+    const open = { range: rangeOf(event, start, end, false), told: this.all() }
     for (const [i, notifier] of open.told.entries()) {
       if (this.begin(notifier, open.range) !== 'EAGAIN') continue
       this.end({ range: open.range, told: open.told.slice(0, i) })
@@ -97,7 +101,7 @@ export class Notifiers {
   end(open: OpenRange | undefined): void {
     if (open === undefined) return
     for (const notifier of open.told) {
-      if (!this.list.includes(notifier)) continue
+      if (!this.times.has(notifier)) continue
       try {
         this.gate.call('notifier', () => notifier.invalidateRangeEnd?.(open.range))
       } catch (error) {
@@ -105,6 +109,10 @@ export class Notifiers {
       }
     }
     this.told('end')
+  }
+
+  private all(): Notifier[] {
+    return [...this.times].flatMap(([notifier, times]) => new Array<Notifier>(times).fill(notifier))
   }
 
   private begin(notifier: Notifier, range: NotifierRange): 'EAGAIN' | undefined {

@@ -77,9 +77,7 @@ export class SecondaryMmu implements Notifier {
     this.look(() => {
       this.active.push(range)
       this.sequence++
-      for (const vpn of this.translations.keys()) {
-        if (addressOf(vpn) >= range.start && addressOf(vpn) < range.end) this.translations.delete(vpn)
-      }
+      this.forget(vpnOf(range.start), vpnOf(range.end))
     })
   }
 
@@ -111,6 +109,16 @@ export class SecondaryMmu implements Notifier {
       () => ({ mm: mm.name, translations: translations.size, masked: active.length }),
       context,
     )
+  }
+
+  /** Drops the translations of [start, end), virtual pages: by going through the fewer of the two. */
+  private forget(start: number, end: number): void {
+    const { translations } = this
+    if (end - start <= translations.size) {
+      for (let vpn = start; vpn < end; vpn++) translations.delete(vpn)
+      return
+    }
+    for (const vpn of translations.keys()) if (vpn >= start && vpn < end) translations.delete(vpn)
   }
 
   /** The frame behind a virtual page that the mirror does not know, or not for this access. */

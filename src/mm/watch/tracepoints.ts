@@ -76,11 +76,19 @@ export const TRACE_NAMES = [
   'ksm_advisor',
 ] as const satisfies readonly TraceName[]
 
+/** Who listens at one of them. */
+interface Listeners {
+  /** Each as often as it was put there, which is how often it is called. */
+  readonly times: Map<(event: never) => void, number>
+  /** The same in a row, made when it is wanted; never changed, so that a listener may come or go while it is gone through. */
+  list: readonly ((event: never) => void)[] | undefined
+}
+
 export class Tracepoints {
   private readonly gate: Gate
   /** False while nobody listens: then callers need not make an event at all. */
   active = false
-  private readonly listeners = new Map<TraceName, ((event: never) => void)[]>()
+  private readonly listeners = new Map<TraceName, Listeners>()
 
   constructor(gate: Gate) {
     this.gate = gate
@@ -89,20 +97,27 @@ export class Tracepoints {
   on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
     expectOneOf('name', name, TRACE_NAMES)
     if (typeof listener !== 'function') throw mistake(new TypeError('Expected `listener` to be a function'))
-    this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener])
+    const listeners = this.listeners.get(name) ?? { times: new Map(), list: undefined }
+    listeners.times.set(listener, (listeners.times.get(listener) ?? 0) + 1)
+    listeners.list = undefined
+    this.listeners.set(name, listeners)
     this.active = true
   }
 
   off<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
     expectOneOf('name', name, TRACE_NAMES)
-    const rest = (this.listeners.get(name) ?? []).filter((other) => other !== listener)
-    if (rest.length > 0) this.listeners.set(name, rest)
-    else this.listeners.delete(name)
+    const listeners = this.listeners.get(name)
+    if (!listeners?.times.delete(listener)) return
+    listeners.list = undefined
+    if (listeners.times.size === 0) this.listeners.delete(name)
     this.active = this.listeners.size > 0
   }
 
   emit<Name extends TraceName>(name: Name, event: TraceEvents[Name]): void {
-    for (const listener of this.listeners.get(name) ?? []) {
+    const listeners = this.listeners.get(name)
+    if (listeners === undefined) return
+    listeners.list ??= [...listeners.times].flatMap(([listener, times]) => new Array(times).fill(listener))
+    for (const listener of listeners.list) {
       try {
         this.gate.call('tracepoint', () => (listener as (event: TraceEvents[Name]) => void)(event))
       } catch (error) {

@@ -1,0 +1,113 @@
+// Long chains: the walk over the dups that are worth a look comes to what Linux's walk over all of them comes to, and is
+// shorter. The other walk is the one of hosts with race points.
+
+import { describe, expect, it } from 'vitest'
+import { Host, type Mm, PAGE_SIZE } from '../../src/index.ts'
+import { random as randomOf } from '../support/random.ts'
+
+const PAGES = 96
+
+interface World {
+  readonly host: Host
+  readonly mms: { mm: Mm; at: number }[]
+}
+
+async function worldOf(index: 'hash' | 'content', sharing: number, prune: number, time: { now: number }) {
+  const clock = { now: () => time.now, cpu: () => 0, sleep: () => Promise.resolve() }
+  const host = await Host.create({ frames: 1024, numaNodes: 2, index, clock: clock as never })
+  host.ksm.set('smart_scan', 0)
+  host.ksm.set('max_page_sharing', sharing)
+  host.ksm.set('stable_node_chains_prune_millisecs', prune)
+  host.ksm.set('run', 1)
+  const mms = Array.from({ length: 3 }, () => {
+    const mm = host.createMm()
+    const at = mm.mmap(PAGES * PAGE_SIZE)
+    for (let page = 0; page < PAGES; page++) mm.write(at + page * PAGE_SIZE, Uint8Array.of(1 + (page % 2)))
+    mm.madvise(at, PAGES * PAGE_SIZE, 'MADV_MERGEABLE')
+    return { mm, at }
+  })
+  return { host, mms }
+}
+
+/** One thing that may happen, done to a world; what it comes to. */
+function act({ host, mms }: World, kind: number, who: number, page: number, length: number): unknown {
+  const { mm, at } = mms[who]!
+  const address = at + page * PAGE_SIZE
+  const bytes = Math.min(length, PAGES - page) * PAGE_SIZE
+  try {
+    switch (kind) {
+      case 0:
+        return host.ksm.scanPages(1 + length * 7)
+      case 1:
+      case 2:
+        for (let i = 0; i < bytes; i += PAGE_SIZE) mm.write(address + i, Uint8Array.of(1 + (i % 2)))
+        return undefined
+      case 3:
+        return mm.madvise(address, bytes, 'MADV_DONTNEED')
+      case 4:
+        for (let i = 0; i < bytes; i += PAGE_SIZE) mm.write(address + i, Uint8Array.of(9))
+        return undefined
+      case 5: {
+        const pfn = mm.pfn(address)
+        return pfn === undefined ? undefined : host.migrate(pfn, { node: length % 2 })
+      }
+      case 6:
+        return mm.madvise(address, bytes, 'MADV_UNMERGEABLE') ?? mm.madvise(address, bytes, 'MADV_MERGEABLE')
+      default: {
+        const pfn = mm.pfn(address)
+        return pfn === undefined || length > 1 ? undefined : host.memoryFailure(pfn, { recover: true })
+      }
+    }
+  } catch (error) {
+    return (error as { code?: string }).code ?? String(error)
+  }
+}
+
+describe('a walk over a chain', () => {
+  it.each(
+    [1, 2, 3, 4, 5, 6, 7, 8].map((seed) => [
+      seed,
+      seed % 2 === 0 ? ('hash' as const) : ('content' as const),
+      2 + (seed % 3),
+      seed % 4 === 0 ? 0 : 20,
+    ]),
+  )(
+    'comes to the same (seed %i, %s, max_page_sharing %i, pruned after %i ms)',
+    async (seed, index, sharing, prune) => {
+      const time = { now: 0 }
+      const [noted, all] = [
+        await worldOf(index as 'hash', sharing as number, prune as number, time),
+        await worldOf(index as 'hash', sharing as number, prune as number, time),
+      ]
+      all.host.memory.race = () => {}
+      const random = randomOf(seed as number)
+      let dups = 0
+      for (let step = 0; step < 250; step++) {
+        const what = [random.below(9), random.below(3), random.below(PAGES), 1 + random.below(12)] as const
+        const kind = what[0] === 7 && !random.chance(0.2) ? 0 : what[0] === 8 ? 0 : what[0]
+        time.now += random.below(8)
+        const arguments_ = [kind, what[1], what[2], what[3]] as const
+        expect(act(noted, ...arguments_), `step ${step}`).toEqual(act(all, ...arguments_))
+        expect(noted.host.ksm.counters(), `step ${step}`).toEqual(all.host.ksm.counters())
+        dups += noted.host.ksm.counters().stable_node_dups
+        if (step % 5 === 0) noted.host.audit()
+      }
+      expect(dups).toBeGreaterThan(1000)
+    },
+  )
+
+  it('asks for no page that is full and there', async () => {
+    const { host } = await worldOf('hash', 2, 2000, { now: 0 })
+    let asked = 0
+    const { frames } = host.memory
+    const tryGet = frames.tryGet.bind(frames)
+    frames.tryGet = (pfn) => {
+      asked++
+      return tryGet(pfn)
+    }
+    host.ksm.scan(3)
+    expect(host.ksm.counters().stable_node_dups).toBeGreaterThan(100)
+    // A walk over all would ask for some 10,000.
+    expect(asked).toBeLessThan(3 * 3 * PAGES * 4)
+  })
+})

@@ -248,15 +248,19 @@ export class Host {
   }
 
   /**
-   * The hardware reports an error in a frame: it is never used again, and whoever maps it is listed and finds EHWPOISON
-   * there. With `recover` users of a merged page are moved to another page of the same content if there is one.
-   * Linux: memory_failure()
+   * The hardware reports an error in a frame: it is never used again, and whoever maps it, without exception, is listed and
+   * finds EHWPOISON there. Not listed, because they do not map it: who has the page swapped out (EHWPOISON when it is
+   * touched, unless swap has the content), who shares its object and has not touched it (likewise), and whoever holds
+   * pins. With `recover` users of a merged page are moved to another page of the same content if there is one. Throws EAGAIN while the
+   * page is being moved or merged. Linux: memory_failure()
    */
   memoryFailure(pfn: number, options: { readonly recover?: boolean } = {}): MemoryFailure {
     return this.enter(() => {
       this.expectPfn(pfn)
       const { recover = false } = expectOptions('memoryFailure', options, { recover: true })
-      return memoryFailure(this.memory, pfn, expectBoolean('recover', recover))
+      const failure = memoryFailure(this.memory, pfn, expectBoolean('recover', recover))
+      if (failure !== 'EAGAIN') return failure
+      throw new PagefoldError('EAGAIN', `frame ${pfn} is being moved or merged: report it again afterwards`)
     })
   }
 

@@ -2,9 +2,11 @@
 // Linux: ksm_check_stable_tree(), stable_node_chain_remove_range()
 
 import { StableNodes } from '../core/stable-nodes.ts'
+import { VPN_LIMIT } from '../mm/model/address.ts'
+import type { RmapVisitor } from '../mm/model/hooks.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { pteNormal, pteOfFrame, ptePfn } from '../mm/page/pte.ts'
-import { getPte, setPte } from '../mm/page/ptes.ts'
+import { getPte, setPte, walkPageRange } from '../mm/page/ptes.ts'
 import { addRmap, removeRmap } from '../mm/page/rmap.ts'
 import { freeChain } from './chain.ts'
 import { removeStableNode } from './keyhole.ts'
@@ -43,10 +45,16 @@ export function moveToAnotherDup(ksm: KsmState, pfn: number): number {
   const target = shortestSibling(ksm, node)
   if (target === 0) return 0
   let moved = 0
-  rmapWalkKsm(ksm, pfn, (mm, _, vpn) => {
+  const move: RmapVisitor = (mm, _, vpn) => {
     if (switchPte(mm, vpn, pfn, nodes.pfn(target))) moved++
     return frames.mapcount(pfn) > 0
-  })
+  }
+  rmapWalkKsm(ksm, pfn, move)
+  // Forks that have no item yet, of parents whose items are gone.
+  for (const mm of memory.mms()) {
+    if (mm.users > 0 && frames.mapcount(pfn) > 0)
+      walkPageRange(mm, 0, VPN_LIMIT, (vpn) => void move(mm, mm.vmas.at(vpn)!, vpn))
+  }
   for (const item of itemsOf(ksm, node)) {
     const anonVma = memory.anonVmas.of(items.anonVma(item))
     memory.anonVmas.get(anonVma)

@@ -1,6 +1,7 @@
 // Every number that has a width: what happens at its end. docs/limits.md has the table. Where it would take days to get
 // there, a test begins just before.
 
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
   CACHE_NODE,
@@ -15,6 +16,7 @@ import { MAX_REFCOUNT } from '../../src/core/frame-table.ts'
 import { type Host, INDEX_NAMES, type Mm, memorySwapStore, stillClock } from '../../src/index.ts'
 import { MAX_ANON_VMA_ID } from '../../src/mm/model/anon-vma.ts'
 import { expectStrategy } from '../../src/options.ts'
+import { placed, RECORDS } from '../support/abi-layout.ts'
 import { ksmOf, memoryOf, nodeOf, vpnOf } from '../support/inside.ts'
 import {
   byteAt,
@@ -449,5 +451,15 @@ describe('the rest of the widths', () => {
     expect(guests.map(({ mm, at }) => host.frame(mm.pfn(at)!).node)).toEqual([0, 15])
     host.audit()
     await expect(makeHost({ frames: 64, numaNodes: 17 })).rejects.toThrow(RangeError)
+  })
+})
+
+describe('docs/limits.md', () => {
+  it('names every field of every record', () => {
+    const text = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8')
+    const named = new Set(text.match(/\b[A-Z]+(?:_[A-Z]+)*\b/g))
+    const fields = new Set(RECORDS.flatMap((drawing) => placed(drawing)))
+    for (const field of fields) expect(named.has(field), field).toBe(true)
+    expect(fields.size).toBeGreaterThan(50)
   })
 })

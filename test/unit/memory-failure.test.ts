@@ -1,7 +1,8 @@
 // Memory failure: who is told that a frame broke, what they find there afterwards, and what becomes of merged pages.
 
 import { describe, expect, it } from 'vitest'
-import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
+import { MAPPING_KSM } from '../../assembly/abi.ts'
+import { type Host, INDEX_NAMES, memorySwapStore, PagefoldError } from '../../src/index.ts'
 import { swapEntryOf } from '../../src/mm/page/pte.ts'
 import { memoryOf, pteOf } from '../support/inside.ts'
 import {
@@ -304,6 +305,121 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
     for (let page = 0; page < 5; page++) expect(byteAt(mm, at + page * PAGE)).toBe(7)
     host.audit()
     host.ksm.scan(3)
+    host.audit()
+  })
+})
+
+describe.each(INDEX_NAMES)('whoever maps a broken page is found, index %s', (index) => {
+  /** A merged page that only a fork maps any more: its parent has given it up, and its items are gone; the fork has none yet. */
+  async function orphaned(contents = [7, 7]): Promise<{
+    host: Host
+    child: ReturnType<typeof guest>['mm']
+    at: number
+    pfn: number
+  }> {
+    const host = await makeHost({ index })
+    const { mm, at } = guest(host, 'parent', contents)
+    host.ksm.scan(2)
+    const child = mm.fork({ name: 'child' })
+    const pfn = mm.pfn(at)!
+    mm.munmap(at, contents.length * PAGE)
+    const settled = guest(host, 'settled', [1, 2])
+    // The parent's items go; the scan stops before it comes to the child.
+    host.ksm.set('pages_to_scan', 1)
+    expect(settled.mm.pfn(settled.at)).toBeDefined()
+    host.memory.race = (point) => {
+      if (point === 'scan: between mms' && mm.ksm.rmapItems === 0)
+        throw new PagefoldError('EAGAIN', 'stop here')
+    }
+    expect(errnoOf(() => host.ksm.scan(1))).toBe('EAGAIN')
+    host.memory.race = undefined
+    expect([mm.ksm.rmapItems, child.ksm.rmapItems]).toEqual([0, 0])
+    expect(host.frame(pfn)).toMatchObject({ mapcount: contents.length, mapping: { kind: 'ksm' } })
+    return { host, child, at, pfn }
+  }
+
+  it('a fork without an item, of a parent that has unmapped the page', async () => {
+    const { host, child, at, pfn } = await orphaned()
+    const { told } = host.memoryFailure(pfn)
+    expect(told).toEqual([0, 1].map((page) => ({ mm: 'child', address: at + page * PAGE })))
+    expect(errnoOf(() => byteAt(child, at))).toBe('EHWPOISON')
+    host.audit()
+    host.ksm.scan(2)
+    host.audit()
+  })
+
+  it('the same in the swap cache, dirty or not', async () => {
+    for (const dirty of [true, false]) {
+      const { host, child, at, pfn } = await orphaned()
+      host.swapOn(memorySwapStore(4))
+      // The walk finds nobody, so it stays mapped, and in the swap cache.
+      expect(host.reclaim(pfn)).toBe('still mapped')
+      const { frames, swap } = memoryOf(host)
+      if (!frames.hasFlag(pfn, 8)) swap.addToCache(pfn)
+      swap.writeOut(pfn)
+      if (dirty) frames.setFlag(pfn, 4)
+      const { told, recovered } = host.memoryFailure(pfn)
+      expect([told.length, recovered]).toEqual(dirty ? [2, 0] : [0, 2])
+      expect(errnoOf(() => expectContent(child, at, 7))).toBe(dirty ? 'EHWPOISON' : undefined)
+      expect(host.frame(pfn).mapcount).toBe(0)
+      host.audit()
+    }
+  })
+
+  it('is moved to another page of the chain, if that is asked for', async () => {
+    const host = await makeHost({ index })
+    host.ksm.set('max_page_sharing', 2)
+    const { mm, at } = guest(host, 'parent', [7, 7])
+    const other = guest(host, 'other', [7, 7])
+    host.ksm.scan(3)
+    const child = mm.fork({ name: 'child' })
+    const pfn = mm.pfn(at)!
+    // As if ksmd had forgotten one of the parent's places after it was given up.
+    mm.munmap(at, PAGE)
+    host.memory.race = (point) => {
+      if (point === 'scan: between mms' && mm.ksm.rmapItems === 1)
+        throw new PagefoldError('EAGAIN', 'stop here')
+    }
+    expect(errnoOf(() => host.ksm.scan(1))).toBe('EAGAIN')
+    host.memory.race = undefined
+    const users = host.frame(pfn).mapcount
+    expect(users).toBe(3)
+    expect(host.memoryFailure(pfn, { recover: true })).toEqual({ told: [], recovered: users })
+    for (const address of [at, at + PAGE]) expectContent(child, address, 7)
+    expect(child.pfn(at)).toBe(other.mm.pfn(other.at))
+    host.audit()
+    host.ksm.scan(2)
+    host.audit()
+  })
+
+  it('a merged page without a node', async () => {
+    const { host, child, at, pfn } = await orphaned()
+    memoryOf(host).frames.setMapping(pfn, MAPPING_KSM)
+    expect(host.memoryFailure(pfn).told).toHaveLength(2)
+    expect(errnoOf(() => byteAt(child, at))).toBe('EHWPOISON')
+  })
+})
+
+describe('a page that is locked', () => {
+  it('because it moves, or is being merged: EAGAIN, and nobody is left with half of it', async () => {
+    const host = await makeHost({ numaNodes: 2 })
+    const { mm, at } = guest(host, 'a', [7, 7])
+    const answers: (string | undefined)[] = []
+    const frames = [0, 1].map((page) => mm.pfn(at + page * PAGE)!)
+    host.memory.race = () => {
+      for (const pfn of frames) {
+        if (host.frame(pfn).flags.includes('locked')) answers.push(errnoOf(() => host.memoryFailure(pfn)))
+      }
+    }
+    host.ksm.scan(2)
+    const whileMerged = answers.length
+    host.migrate(mm.pfn(at)!, { node: 1 })
+    host.memory.race = undefined
+    expect(whileMerged).toBeGreaterThan(2)
+    expect(answers.length).toBeGreaterThan(whileMerged + 2)
+    expect(new Set(answers)).toEqual(new Set(['EAGAIN']))
+    expectContent(mm, at, 7)
+    expect(host.memoryFailure(mm.pfn(at)!).told).toHaveLength(2)
     host.audit()
   })
 })

@@ -4,11 +4,11 @@
 //
 // Linux: memory_failure(), collect_procs_ksm(), me_swapcache_clean(), me_swapcache_dirty()
 
-import { FRAME_DIRTY, FRAME_SWAPCACHE, MAPPING_KSM, PAGE_SIZE } from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE, MAPPING_KSM, PAGE_SIZE } from '../../../assembly/abi.ts'
 import { dropPage } from '../fault/shared.ts'
 import type { Memory } from '../model/memory.ts'
 import { isKsm } from '../page/rmap.ts'
-import { discardMappings, type Mapping, swapOutMappings, unmapToPoison } from './unmap-page.ts'
+import { discardMappings, type Mapping, unmapBrokenToSwap, unmapToPoison } from './unmap-page.ts'
 
 /** What became of the users of a broken frame. */
 export interface MemoryFailure {
@@ -18,9 +18,13 @@ export interface MemoryFailure {
   readonly recovered: number
 }
 
-/** Marks a frame as broken: it is never handed out again. */
-export function memoryFailure(memory: Memory, pfn: number, recover: boolean): MemoryFailure {
+/**
+ * Marks a frame as broken: it is never handed out again. Everybody who maps it is found. EAGAIN while it is locked, because its page is
+ * on its way elsewhere or being merged: then who maps it is not to be known. (Linux waits.)
+ */
+export function memoryFailure(memory: Memory, pfn: number, recover: boolean): MemoryFailure | 'EAGAIN' {
   const { frames } = memory
+  if (frames.hasFlag(pfn, FRAME_LOCKED)) return 'EAGAIN'
   const moved = recover && isKsm(memory, pfn) ? memory.ksm.recoverFromFailure(pfn) : 0
   if (frames.refcount(pfn) === 0) {
     frames.poison(pfn)
@@ -46,7 +50,7 @@ function takeFromUsers(memory: Memory, pfn: number): { lost: Mapping[]; swapped:
     return { lost: [], swapped: mappings.length }
   }
   if (!frames.hasFlag(pfn, FRAME_SWAPCACHE)) return { lost: unmapToPoison(memory, pfn), swapped: 0 }
-  const mappings = swapOutMappings(memory, pfn, swap.entryOf(pfn))
+  const mappings = unmapBrokenToSwap(memory, pfn, swap.entryOf(pfn))
   // It stays in the swap cache for whoever has it swapped out to find it broken there.
   if (frames.hasFlag(pfn, FRAME_DIRTY)) return { lost: mappings, swapped: 0 }
   swap.uncache(pfn)

@@ -5,8 +5,10 @@
 // Linux: try_to_unmap(), try_to_migrate(), remove_migration_ptes()
 
 import { FRAME_DIRTY, FRAME_EXCLUSIVE } from '../../../assembly/abi.ts'
+import { VPN_LIMIT } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
+import type { Vma } from '../model/vma.ts'
 import {
   EMPTY_PTE,
   entryExclusive,
@@ -20,7 +22,7 @@ import {
   ptePfn,
   type SwapEntry,
 } from '../page/pte.ts'
-import { getPte, setPte } from '../page/ptes.ts'
+import { getPte, setPte, walkPageRange } from '../page/ptes.ts'
 import { addRmap, rmapWalk } from '../page/rmap.ts'
 
 /** Where a page was mapped. */
@@ -31,17 +33,16 @@ export interface Mapping {
 
 /** Replaces every pte of a page by its swap entry. True if none is left. Linux: try_to_unmap() */
 export function unmapToSwap(memory: Memory, pfn: number, entry: SwapEntry): boolean {
-  swapOutMappings(memory, pfn, entry)
+  replacePtes(memory, pfn, swapEntryFor(memory, entry))
   return memory.frames.mapcount(pfn) === 0
 }
 
-/** The same; returns where it was mapped. */
-export function swapOutMappings(memory: Memory, pfn: number, entry: SwapEntry): Mapping[] {
-  return replacePtes(memory, pfn, (pte, exclusive) => {
+function swapEntryFor(memory: Memory, entry: SwapEntry): (pte: number, exclusive: boolean) => number {
+  return (pte, exclusive) => {
     // Before the mapping goes: the sum of both must never be too small.
     memory.swap.duplicate(entry)
     return mkSwapPte(entry, pte, exclusive)
-  })
+  }
 }
 
 /** Replaces every pte of a page by a migration entry: whoever touches it has to wait. Linux: try_to_migrate() */
@@ -50,9 +51,14 @@ export function unmapToMigrate(memory: Memory, pfn: number): boolean {
   return memory.frames.mapcount(pfn) === 0
 }
 
-/** Replaces every pte of a broken page by a mark; returns where it was mapped. */
+/** Replaces every pte of a broken page by a mark; returns where it was mapped. Nobody who maps it is left out. */
 export function unmapToPoison(memory: Memory, pfn: number): Mapping[] {
-  return replacePtes(memory, pfn, () => POISON_PTE)
+  return replaceEverywhere(memory, pfn, () => POISON_PTE)
+}
+
+/** Replaces every pte of a broken page by its swap entry; returns where it was mapped. Nobody who maps it is left out. */
+export function unmapBrokenToSwap(memory: Memory, pfn: number, entry: SwapEntry): Mapping[] {
+  return replaceEverywhere(memory, pfn, swapEntryFor(memory, entry))
 }
 
 /** Empties every pte of a page whose content nobody wants any more, while `may` says so; returns where it was mapped. */
@@ -74,39 +80,64 @@ export function removeMigrationPtes(memory: Memory, fromPfn: number, toPfn: numb
   })
 }
 
+type Replacement = (pte: number, exclusive: boolean) => number | undefined
+
 /** Asks for each pte what is to stand there, until the answer is undefined; returns where the page was mapped. */
-function replacePtes(
-  memory: Memory,
-  pfn: number,
-  replacement: (pte: number, exclusive: boolean) => number | undefined,
-): Mapping[] {
-  const { frames } = memory
+function replacePtes(memory: Memory, pfn: number, replacement: Replacement): Mapping[] {
   const found: Mapping[] = []
   // A page that nobody maps may name an anon_vma that is gone. Linux: folio_get_anon_vma()
-  if (frames.mapcount(pfn) === 0) return found
-  rmapWalk(memory, pfn, (mm, vma, vpn) => {
-    const pte = getPte(mm, vpn)
-    if (!pteNormal(pte) || ptePfn(pte) !== pfn) return true
-    const range = mm.notifiers.start('clear', vpn, vpn + 1)
-    if (mm.vmas.at(vpn) !== vma || getPte(mm, vpn) !== pte) {
-      // Whoever was called has changed it: then this one stays.
-      mm.notifiers.end(range)
-      return true
-    }
-    const exclusive = frames.hasFlag(pfn, FRAME_EXCLUSIVE)
-    if (pteDirty(pte)) frames.setFlag(pfn, FRAME_DIRTY)
-    const replaced = replacement(pte, exclusive)
-    if (replaced === undefined) {
-      mm.notifiers.end(range)
-      return false
-    }
-    setPte(mm, vpn, replaced)
-    frames.clearFlag(pfn, FRAME_EXCLUSIVE)
-    frames.addMapcount(pfn, -1)
-    frames.put(pfn)
-    mm.notifiers.end(range)
-    found.push({ mm, vpn })
-    return frames.mapcount(pfn) > 0
-  })
+  if (memory.frames.mapcount(pfn) === 0) return found
+  rmapWalk(memory, pfn, (mm, vma, vpn) => replaceOne(mm, vma, vpn, pfn, replacement, found))
   return found
+}
+
+/**
+ * The same; and if somebody has not been found on the way back from the page, which the page's own count tells, every page
+ * table is gone through. A fork that has no item yet, of a parent whose item is gone, is not found otherwise.
+ */
+function replaceEverywhere(memory: Memory, pfn: number, replacement: Replacement): Mapping[] {
+  const found = replacePtes(memory, pfn, replacement)
+  for (const mm of memory.mms()) {
+    if (mm.users === 0) continue
+    if (memory.frames.mapcount(pfn) === 0) break
+    walkPageRange(mm, 0, VPN_LIMIT, (vpn) => {
+      const vma = mm.vmas.at(vpn)
+      if (vma !== undefined) replaceOne(mm, vma, vpn, pfn, replacement, found)
+    })
+  }
+  return found
+}
+
+/** One pte, if it maps the page; it is added to those found. False when there is no more to be done. */
+function replaceOne(
+  mm: MmStruct,
+  vma: Vma,
+  vpn: number,
+  pfn: number,
+  replacement: Replacement,
+  found: Mapping[],
+): boolean {
+  const { frames } = mm.memory
+  const pte = getPte(mm, vpn)
+  if (!pteNormal(pte) || ptePfn(pte) !== pfn) return true
+  const range = mm.notifiers.start('clear', vpn, vpn + 1)
+  if (mm.vmas.at(vpn) !== vma || getPte(mm, vpn) !== pte) {
+    // Whoever was called has changed it: then this one stays.
+    mm.notifiers.end(range)
+    return true
+  }
+  const exclusive = frames.hasFlag(pfn, FRAME_EXCLUSIVE)
+  if (pteDirty(pte)) frames.setFlag(pfn, FRAME_DIRTY)
+  const replaced = replacement(pte, exclusive)
+  if (replaced === undefined) {
+    mm.notifiers.end(range)
+    return false
+  }
+  setPte(mm, vpn, replaced)
+  frames.clearFlag(pfn, FRAME_EXCLUSIVE)
+  frames.addMapcount(pfn, -1)
+  frames.put(pfn)
+  mm.notifiers.end(range)
+  found.push({ mm, vpn })
+  return frames.mapcount(pfn) > 0
 }

@@ -11,7 +11,7 @@ export default defineConfig({
   resolve: { alias: { pagefold: at('src/index.ts') } },
   test: {
     include: ['test/**/*.test.ts'],
-    testTimeout: 60_000,
+    testTimeout: 240_000,
     reporters: ['default', './test/support/last-line-reporter.ts'],
     coverage: { include: ['src/**'], reporter: ['text-summary', 'html'] },
   },

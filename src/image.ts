@@ -2,7 +2,14 @@
 // pages. Who opens which is in images/ and synth/.
 
 /** How an image was written down, in a word: one of these, or another of whoever made it. */
-export type ImageFormat = 'raw' | 'elf' | 'lime' | 'synth' | (string & Record<never, never>)
+export type ImageFormat =
+  | 'raw'
+  | 'elf'
+  | 'lime'
+  | 'kdump'
+  | 'avml'
+  | 'synth'
+  | (string & Record<never, never>)
 
 /** A guest's memory at one moment: pages in ascending order of their addresses, holes left out. */
 export interface Image {
@@ -12,6 +19,8 @@ export interface Image {
   readonly format: ImageFormat
   /** How many pages it has; they are numbered from 0. */
   readonly pages: number
+  /** How many pages more the guest had that are not in the file: they are not among `pages`. Default: 0. */
+  readonly absent?: number
   /** What the user should know about how it was read; empty if nothing. */
   readonly notes: readonly string[]
   /** The guest's own address of a page, in bytes. */

@@ -3,7 +3,7 @@
 // that was asked for did not hold. 2: bad usage or bad input.
 
 import { PagefoldError } from '../index.ts'
-import { UsageError } from './usage.ts'
+import { inOptions, UsageError } from './usage.ts'
 
 interface Command {
   readonly help: string
@@ -63,6 +63,6 @@ try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
   if (!(error instanceof UsageError || error instanceof PagefoldError)) throw error
-  console.error(`pagefold: ${error.message}`)
+  console.error(`pagefold: ${inOptions(error.message)}`)
   process.exitCode = 2
 }

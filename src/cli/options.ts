@@ -2,6 +2,7 @@
 // mean, and the lines of the help. Those that several commands take are told here.
 
 import { parseArgs } from 'node:util'
+import { ABSENT_POLICIES, IMAGE_FORMATS } from '../images/index.ts'
 import { CHECKSUM_NAMES, DEFAULT_CHECKSUM, DEFAULT_INDEX, INDEX_NAMES, MAX_WORKERS } from '../index.ts'
 import { expectName, expectNumber, UsageError } from './usage.ts'
 
@@ -71,6 +72,20 @@ export const index = (what: string) =>
 
 export const checksum = (what: string) =>
   value('NAME', `${what}: ${CHECKSUM_NAMES.join(', ')} (default: ${DEFAULT_CHECKSUM})`, oneOf(CHECKSUM_NAMES))
+
+/** How files are read: what the library takes by the same names. */
+export const reading = {
+  format: value(
+    'NAME',
+    `what the files are: ${IMAGE_FORMATS.join(', ')} (default: told by their content)`,
+    oneOf(IMAGE_FORMATS),
+  ),
+  absent: value(
+    'NAME',
+    `${ABSENT_POLICIES.join(', ')} (default: ${ABSENT_POLICIES[0]}): pages that a file leaves out are not counted, or as zeros`,
+    oneOf(ABSENT_POLICIES),
+  ),
+}
 
 export const workers = (help: string) => value('N', help, integer(0, MAX_WORKERS))
 

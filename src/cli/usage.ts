@@ -23,3 +23,8 @@ export function expectName<Name extends string>(option: string, text: string, na
   if (names.includes(text as Name)) return text as Name
   throw new UsageError(`${option} takes one of ${names.join(', ')}, got ${JSON.stringify(text)}`)
 }
+
+/** What the library says, in the words of the command line: its options are written `name: 'value'` there. */
+export function inOptions(message: string): string {
+  return message.replace(/\b(format|absent|base): '([^']*)'/g, '--$1 $2')
+}

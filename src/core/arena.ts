@@ -257,8 +257,17 @@ export class Arena {
   }
 }
 
+/** Does an arena for so many frames and mappings fit into what a WebAssembly memory can be? */
+export function fits(plan: Pick<ArenaPlan, 'frames' | 'mappings'>): boolean {
+  return layOut(plan).arenaPages <= MAX_ARENA_PAGES
+}
+
 /** Fits header, frame table, metadata and frames into whole wasm pages; what is left over goes to metadata. */
-function layOut(plan: ArenaPlan): { arenaPages: number; firstPfn: number; zoneStart: number } {
+function layOut(plan: Pick<ArenaPlan, 'frames' | 'mappings'>): {
+  arenaPages: number
+  firstPfn: number
+  zoneStart: number
+} {
   const perMapping = RMAP_BYTES + 4 // an rmap item and a pte
   const tables = 256 * PAGE_SIZE // upper page tables, tree roots, half-filled slabs
   const metadataPages = Math.ceil(

@@ -1,10 +1,18 @@
-// The formats of memory images: what each begins with, and who reads it, or what to do instead. Recognising a file, refusing
-// one and the help text all go by this table.
+// The formats of memory images: what each begins with, and who reads it. Recognising a file, the names that `format` takes and
+// the help text all go by these tables; what is known and not read is in foreign.ts.
 
 import type { ImageFormat } from '../image.ts'
+import { parseAvml } from './avml.ts'
 import { parseElfCore } from './elf-core.ts'
+import type { ImageFile } from './file.ts'
+import { FOREIGN, type Foreign } from './foreign.ts'
+import { parseKdump } from './kdump.ts'
 import { parseLime } from './lime.ts'
-import type { Contents, ImageFile } from './ranges.ts'
+import { viewFlattened } from './packed/flattened.ts'
+import { unpackGzip } from './packed/gzip.ts'
+import { unpackLz4 } from './packed/lz4.ts'
+import { unpackZstd } from './packed/zstd.ts'
+import type { Contents } from './range.ts'
 import { parseRaw } from './raw.ts'
 
 /** A format that is read. */
@@ -18,12 +26,27 @@ export interface Format {
   readonly open: (file: ImageFile) => Contents
 }
 
-/** A format that is known and not read. */
-interface ForeignFormat {
+/** A way in which a file of any format may be packed. */
+export interface Packing {
+  readonly name: string
   readonly magic: string
-  /** What it is, and what to do instead. */
-  readonly advice: string
+  /** Unpacks a stream. Throws if it is damaged. */
+  readonly unpack: (chunks: Iterable<Uint8Array>) => Iterable<Uint8Array>
 }
+
+/** A way in which a file may be rearranged. */
+export interface View {
+  readonly name: string
+  readonly magic: string
+  /** The file as it was meant. It owns the other. */
+  readonly view: (file: ImageFile) => ImageFile
+}
+
+export type Kind =
+  | { readonly kind: 'format'; readonly is: Format }
+  | { readonly kind: 'packing'; readonly is: Packing }
+  | { readonly kind: 'view'; readonly is: View }
+  | { readonly kind: 'foreign'; readonly is: Foreign }
 
 /** What a file is that begins like nothing else here. */
 export const RAW: Format = { format: 'raw', name: 'raw', magic: '', open: parseRaw }
@@ -32,27 +55,49 @@ export const RAW: Format = { format: 'raw', name: 'raw', magic: '', open: parseR
 const KNOWN: readonly Format[] = [
   { format: 'elf', name: 'ELF64 core', magic: '\x7fELF', open: parseElfCore },
   { format: 'lime', name: 'LiME', magic: 'EMiL', open: parseLime },
+  { format: 'kdump', name: 'kdump', magic: 'KDUMP   ', open: parseKdump },
+  { format: 'avml', name: 'AVML', magic: 'AVML', open: parseAvml },
 ]
 
-const FOREIGN: readonly ForeignFormat[] = [
-  {
-    magic: 'KDUMP   ',
-    advice: 'a kdump-compressed dump; convert it with `makedumpfile -E` or dump without -z',
-  },
-  { magic: 'makedumpfile', advice: 'a flattened kdump; unpack it with `makedumpfile -R`' },
-  { magic: 'AVML', advice: 'a compressed AVML dump; convert it with `avml-convert`' },
-  { magic: '\x1f\x8b', advice: 'gzip-compressed; unpack it first' },
-  { magic: '\x28\xb5\x2f\xfd', advice: 'zstd-compressed; unpack it first' },
-  { magic: '\xfd7zXZ', advice: 'xz-compressed; unpack it first' },
+const PACKINGS: readonly Packing[] = [
+  { name: 'gzip', magic: '\x1f\x8b\x08', unpack: unpackGzip },
+  { name: 'zstd', magic: '\x28\xb5\x2f\xfd', unpack: unpackZstd },
+  { name: 'lz4', magic: '\x04\x22\x4d\x18', unpack: unpackLz4 },
 ]
 
-/** The names of all formats that are read. */
-export const FORMAT_NAMES: readonly string[] = [RAW, ...KNOWN].map(({ name }) => name)
+const VIEWS: readonly View[] = [
+  { name: 'a flattened dump', magic: 'makedumpfile\0\0\0\0', view: viewFlattened },
+]
 
-/** How much of a file's beginning `formatOf` wants to see, in bytes. */
-export const HEAD_BYTES = Math.max(...[...KNOWN, ...FOREIGN].map(({ magic }) => magic.length))
+/** All formats that are read, raw first. */
+export const FORMATS: readonly Format[] = [RAW, ...KNOWN]
 
-/** Tells what a file is by its beginning, a character a byte; for one that is known and not read, what to do instead. */
-export function formatOf(head: string): Format | ForeignFormat {
-  return [...KNOWN, ...FOREIGN].find(({ magic }) => head.startsWith(magic)) ?? RAW
+/** Their names, for people. */
+export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)
+
+/** What files of them may be packed by. */
+export const PACKING_NAMES: readonly string[] = PACKINGS.map(({ name }) => name)
+
+const endOf = ({ magic, at = 0 }: { readonly magic: string; readonly at?: number }): number =>
+  at < 0 ? 0 : at + magic.length
+
+/** How much of a file's beginning `kindOf` wants to see, in bytes. */
+export const HEAD_BYTES = Math.max(...[...KNOWN, ...PACKINGS, ...VIEWS, ...FOREIGN].map(endOf))
+
+/** How much of its end. */
+export const TAIL_BYTES = Math.max(...FOREIGN.map(({ at = 0 }) => -at))
+
+/** Tells what a file is by its beginning, a character a byte, and its end where that is known. */
+export function kindOf(head: string, tail = ''): Kind {
+  const begins = ({ magic }: { magic: string }): boolean => head.startsWith(magic)
+  const format = KNOWN.find(begins)
+  if (format !== undefined) return { kind: 'format', is: format }
+  const packing = PACKINGS.find(begins)
+  if (packing !== undefined) return { kind: 'packing', is: packing }
+  const view = VIEWS.find(begins)
+  if (view !== undefined) return { kind: 'view', is: view }
+  const foreign = FOREIGN.find(({ magic, at = 0 }) =>
+    at < 0 ? tail.startsWith(magic, tail.length + at) : head.startsWith(magic, at),
+  )
+  return foreign === undefined ? { kind: 'format', is: RAW } : { kind: 'foreign', is: foreign }
 }

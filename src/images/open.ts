@@ -1,139 +1,144 @@
-// Bytes from outside, as pages. What a file holds is recognised by its content, never by its name (formats.ts).
+// Bytes from outside, as pages. What a file holds is recognised by its content, never by its name (formats.ts); a stream and a
+// packed file are put away first (unpack.ts).
 
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { PAGE_SIZE } from '../../assembly/abi.ts'
+import { closeSync, constants, fstatSync, openSync } from 'node:fs'
 import { PagefoldError } from '../errors.ts'
-import type { Image, ImageFormat } from '../image.ts'
-import { type Format, formatOf, HEAD_BYTES, RAW } from './formats.ts'
-import { type ImageFile, layOut, type Piece, refuse } from './ranges.ts'
+import type { Image } from '../image.ts'
+import { chunksOf, DiskFile, type ImageFile, refuse } from './file.ts'
+import { FileImage } from './file-image.ts'
+import { type Format, HEAD_BYTES, type Kind, kindOf, RAW, TAIL_BYTES } from './formats.ts'
+import { dataOf } from './holes.ts'
+import { expectMemory } from './looks.ts'
+import { expectImageOptions, type ImageOptions, type ImagePlan } from './options.ts'
+import { layOut } from './ranges.ts'
+import { spool } from './spool.ts'
+import { readPipe, readStandardInput } from './stream.ts'
+import { putAway } from './unpack.ts'
+import { withBase } from './with-base.ts'
 
-/** Opens a memory image. Throws PagefoldError (ENOENT, EACCES, EINVAL) with what is wrong with the file. */
-export function openImage(path: string): Image {
-  return open(path, recognise)
+/** What a file's `blocks` count in. */
+const STAT_BLOCK = 512
+
+/**
+ * Opens a memory image: a file, or a pipe, which is read to its end. Throws PagefoldError: ENOENT, EACCES, EINVAL with what is
+ * wrong with it, ENOSPC if there is no room to unpack it; TypeError or RangeError for options there are not.
+ */
+export function openImage(path: string, options: ImageOptions = {}): Image {
+  return openPlanned(path, expectImageOptions('openImage', options))
 }
 
 /** Opens a file as a raw image whatever it looks like. */
 export function openRawImage(path: string): Image {
-  return open(path, () => RAW)
+  return openImage(path, { format: 'raw' })
 }
 
-function open(path: string, recognise: (file: ImageFile) => Format): Image {
+/** Opens what comes in by standard input. Throws what `openImage` does; EINVAL if it was read before. @internal */
+export function openStandardInput(source: string, plan: ImagePlan): Image {
+  return imageOf(fromStream(source, readStandardInput(source), plan), plan)
+}
+
+/** Opens a file or a pipe, the options checked already. @internal */
+export function openPlanned(path: string, plan: ImagePlan): Image {
+  const file = openUnpacked(path, plan)
+  return plan.base === undefined ? imageOf(file, plan) : diffOf(file, plan, plan.base)
+}
+
+/** A file as it is, or what a pipe or a packed file held. */
+function openUnpacked(path: string, plan: ImagePlan): DiskFile {
   const fd = openFile(path)
+  let kept = false
   try {
     const stat = fstatSync(fd)
     if (stat.isDirectory()) throw refuse({ path }, 'a directory, not a memory image')
-    if (!stat.isFile()) throw refuse({ path }, 'not a regular file')
+    if (stat.isFIFO()) return fromStream(path, readPipe(path, fd), plan)
+    if (!stat.isFile()) throw refuse({ path }, 'neither a file nor a pipe')
     if (stat.size === 0) throw refuse({ path }, 'empty')
-    return new FileImage(path, fd, stat.size, recognise)
+    const file = new DiskFile(path, fd, stat.size, stat.blocks * STAT_BLOCK)
+    if (plan.format !== 'raw' && recognise(file).kind === 'packing') {
+      return fromStream(path, chunksOf(file), plan)
+    }
+    kept = true
+    return file
+  } finally {
+    if (!kept) closeSync(fd)
+  }
+}
+
+function fromStream(path: string, chunks: Iterable<Uint8Array>, plan: ImagePlan): DiskFile {
+  if (plan.base !== undefined) throw refuse({ path }, 'a base is for sparse files, and a stream has no holes')
+  return plan.format === 'raw' ? spool(path, chunks) : putAway(path, chunks)
+}
+
+/** The image of a file that is not packed, or no longer. It owns the file, even if this throws. */
+function imageOf(file: ImageFile, plan: ImagePlan): Image {
+  return orClose(file, () => {
+    const { format, file: view, notes } = formatOf(file, plan)
+    const contents = format.open(view)
+    const layout = layOut(view, contents, plan.absent)
+    const { absent } = layout
+    const shown = absent.toLocaleString('en-US')
+    const left = `${shown} pages of the guest are not in it, and not counted; absent: 'zero' counts them as zeros`
+    const all = [...notes, ...(contents.notes ?? []), ...(absent === 0 ? [] : [`${file.path}: ${left}`])]
+    return new FileImage(view, format.format, contents, layout, all)
+  })
+}
+
+/** The image of a diff snapshot and the one before. It owns the file, even if this throws. */
+function diffOf(file: DiskFile, plan: ImagePlan, path: string): Image {
+  return orClose(file, () => {
+    const { format } = formatOf(file, plan)
+    if (format !== RAW) throw refuse(file, `a base is for sparse raw files, and this is none: ${format.name}`)
+    const data = dataOf(file)
+    const base = openImage(path)
+    return orClose(base, () => withBase(file, data, base))
+  })
+}
+
+function orClose<Result>(owned: { close(): void }, work: () => Result): Result {
+  try {
+    return work()
   } catch (error) {
-    closeSync(fd)
+    owned.close()
     throw error
   }
 }
 
-class FileImage implements Image {
-  readonly source: string
-  readonly format: ImageFormat
-  readonly pages: number
-  readonly notes: readonly string[]
-  private readonly fd: number
-  private readonly pieces: readonly Piece[]
-  private readonly extents: readonly { readonly page: number; readonly address: number }[]
-
-  constructor(path: string, fd: number, size: number, recognise: (file: ImageFile) => Format) {
-    this.source = path
-    this.fd = fd
-    const file: ImageFile = {
-      path,
-      size,
-      bytes: (offset, length) => readExactly(path, fd, size, offset, length),
-    }
-    const { format, open } = recognise(file)
-    const { ranges, notes = [] } = open(file)
-    const { pages, pieces, extents } = layOut(file, ranges)
-    this.format = format
-    this.notes = notes
-    this.pages = pages
-    this.pieces = pieces
-    this.extents = extents
+/** The format of a file, and the file as that format's parser wants it. Throws EINVAL for one that is not read. */
+function formatOf(file: ImageFile, plan: ImagePlan): { format: Format; file: ImageFile; notes: string[] } {
+  const { kind, is } = recognise(file)
+  if (plan.format === 'raw') return { format: RAW, file, notes: notesOn(file, { kind, is } as Kind) }
+  if (kind === 'foreign') throw refuse(file, is.advice)
+  if (kind === 'view') return formatOf(is.view(file), plan)
+  const format = kind === 'format' ? is : RAW
+  if (plan.format !== undefined && plan.format !== format.format) {
+    throw refuse(file, `is not of format ${plan.format}: it begins otherwise`)
   }
-
-  addressOf(page: number): number {
-    let extent = this.extents[0]!
-    for (const other of this.extents) if (other.page <= page) extent = other
-    return extent.address + (page - extent.page) * PAGE_SIZE
-  }
-
-  read(first: number, count: number, into: Uint8Array): void {
-    const start = first * PAGE_SIZE
-    const end = start + count * PAGE_SIZE
-    let written = start
-    for (let i = firstEndingBehind(this.pieces, start); i < this.pieces.length; i++) {
-      const piece = this.pieces[i]!
-      if (piece.at >= end) break
-      const from = Math.max(piece.at, start)
-      const to = Math.min(piece.at + piece.length, end)
-      into.fill(0, written - start, from - start)
-      this.readAt(piece.offset + (from - piece.at), into.subarray(from - start, to - start))
-      written = to
-    }
-    into.fill(0, written - start, end - start)
-  }
-
-  close(): void {
-    closeSync(this.fd)
-  }
-
-  private readAt(offset: number, into: Uint8Array): void {
-    for (let done = 0; done < into.length; ) {
-      const got = readSync(this.fd, into, done, into.length - done, offset + done)
-      if (got === 0)
-        throw new PagefoldError('EIO', `${this.source}: ends at byte ${offset + done}; did it shrink?`)
-      done += got
-    }
-  }
+  if (format === RAW) expectMemory(file)
+  return { format, file, notes: [] }
 }
 
-function recognise(file: ImageFile): Format {
-  const head = file.bytes(0, Math.min(HEAD_BYTES, file.size)).toString('latin1')
-  const format = formatOf(head)
-  if ('advice' in format) throw refuse(file, format.advice)
-  return format
+/** Who says `raw` is taken by his word; only that he may be wrong is told. */
+function notesOn({ path }: ImageFile, { kind, is }: Kind): string[] {
+  if (is === RAW) return []
+  const what = kind === 'foreign' ? is.advice.split(/[;:,] /)[0] : is.name
+  return [`${path}: begins like ${what}, and is taken byte after byte, as format: 'raw' wants it`]
 }
 
-/** The first piece that is not wholly before a byte of the image. */
-function firstEndingBehind(pieces: readonly Piece[], at: number): number {
-  let low = 0
-  let high = pieces.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const piece = pieces[middle]!
-    if (piece.at + piece.length <= at) low = middle + 1
-    else high = middle
-  }
-  return low
+function recognise(file: ImageFile): Kind {
+  const head = file.bytes(0, Math.min(HEAD_BYTES, file.size))
+  const tailBytes = Math.min(TAIL_BYTES, file.size)
+  const tail = file.bytes(file.size - tailBytes, tailBytes)
+  return kindOf(head.toString('latin1'), tail.toString('latin1'))
 }
 
 function openFile(path: string): number {
   try {
-    return openSync(path, 'r')
+    // A pipe that nobody writes to would not open otherwise; to a file it makes no difference.
+    return openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
+    const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT') throw new PagefoldError('ENOENT', `${path}: no such file`, { cause })
     if (code === 'EACCES') throw new PagefoldError('EACCES', `${path}: not allowed to read it`, { cause })
     throw new PagefoldError('EINVAL', `${path}: cannot be opened (${code ?? cause})`, { cause })
   }
-}
-
-function readExactly(path: string, fd: number, size: number, offset: number, length: number): Buffer {
-  if (offset + length > size) {
-    throw refuse({ path }, `truncated: ${length} bytes at ${offset} wanted, the file has ${size}`)
-  }
-  const bytes = Buffer.alloc(length)
-  for (let done = 0; done < length; ) {
-    const got = readSync(fd, bytes, done, length - done, offset + done)
-    if (got === 0) throw new PagefoldError('EIO', `${path}: ends at byte ${offset + done}; did it shrink?`)
-    done += got
-  }
-  return bytes
 }

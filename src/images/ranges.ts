@@ -1,38 +1,16 @@
 // From ranges of guest addresses, wherever in a file their bytes lie, to pages. Pages are cut by address: a core file's
 // segments are usually not page-aligned in the file, and cutting by file offset would give pages no guest ever had.
 
-import type { Buffer } from 'node:buffer'
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { PagefoldError } from '../errors.ts'
+import { type ImageFile, refuse } from './file.ts'
+import { Overlaps, type Placed } from './overlaps.ts'
+import { type Contents, type Range, show } from './range.ts'
 
-/** What a parser may read of the file. */
-export interface ImageFile {
-  readonly path: string
-  readonly size: number
-  /** Reads exactly `length` bytes. Throws EINVAL if the file ends before. */
-  bytes(offset: number, length: number): Buffer
-}
+/** The names that `absent` takes. */
+export const ABSENT_POLICIES = ['skip', 'zero'] as const
 
-/** A range of guest memory: `fileBytes` of it are in the file, the rest up to `memoryBytes` is zeros. */
-export interface Range {
-  readonly address: number
-  readonly memoryBytes: number
-  readonly offset: number
-  readonly fileBytes: number
-}
-
-/** What a parser found. */
-export interface Contents {
-  /** In any order; pages nobody names are holes. */
-  readonly ranges: readonly Range[]
-  /** What the user should know about how it was read. Default: nothing. */
-  readonly notes?: readonly string[]
-}
-
-/** An EINVAL that names the file and says what is wrong with it. */
-export function refuse({ path }: Pick<ImageFile, 'path'>, what: string): PagefoldError {
-  return new PagefoldError('EINVAL', `${path}: ${what}`)
-}
+/** What becomes of pages that belong to the guest and are not in its file: they are not counted, or they count as zeros. */
+export type AbsentPolicy = (typeof ABSENT_POLICIES)[number]
 
 /** Bytes of the file, and where in the image (its pages one after the other) they go. Ascending, never overlapping. */
 export interface Piece {
@@ -43,6 +21,8 @@ export interface Piece {
 
 export interface Layout {
   readonly pages: number
+  /** Pages that are the guest's and not in the file, and are not among `pages`. */
+  readonly absent: number
   readonly pieces: readonly Piece[]
   /** Runs of pages with adjacent addresses: the first page, and its address. */
   readonly extents: readonly { readonly page: number; readonly address: number }[]
@@ -52,35 +32,82 @@ export interface Layout {
 const MAX_BYTES = 2 ** 48
 const ADDRESS_END = 2 ** 64
 
-/** Sorts ranges by address and lays their pages one after the other, holes left out. Throws EINVAL for nonsense. */
-export function layOut(file: Pick<ImageFile, 'path'>, ranges: readonly Range[]): Layout {
-  const sorted = ranges.filter((range) => range.memoryBytes > 0).sort((a, b) => a.address - b.address)
-  if (sorted.length === 0) throw refuse(file, 'holds no memory')
-  const pieces: Piece[] = []
-  const extents: { page: number; address: number }[] = []
-  let pages = 0
-  let endAddress = -1
-  for (const range of sorted) {
-    const end = range.address + range.memoryBytes
-    if (range.memoryBytes > MAX_BYTES || end > ADDRESS_END) {
-      throw refuse(file, `${show(range)} is absurd: no guest has so much memory`)
-    }
-    if (range.address < endAddress) throw refuse(file, `${show(range)} overlaps the one before`)
-    const firstPageAddress = range.address - (range.address % PAGE_SIZE)
-    const lastExtent = extents.at(-1)
-    // A range may begin in the page in which the one before ends, or right behind it.
-    const pagesEndAddress =
-      lastExtent === undefined ? -1 : lastExtent.address + (pages - lastExtent.page) * PAGE_SIZE
-    if (firstPageAddress > pagesEndAddress) extents.push({ page: pages, address: firstPageAddress })
-    const extent = extents.at(-1)!
-    const at = extent.page * PAGE_SIZE + (range.address - extent.address)
-    if (range.fileBytes > 0) pieces.push({ at, length: range.fileBytes, offset: range.offset })
-    pages = Math.ceil((at + range.memoryBytes) / PAGE_SIZE)
-    endAddress = end
+/**
+ * Sorts ranges by address and lays their pages one after the other, what is no memory left out. Throws EINVAL for
+ * nonsense, and where two ranges say different things of one address.
+ */
+export function layOut(file: ImageFile, contents: Contents, absent: AbsentPolicy): Layout {
+  const ranges = contents.ranges.filter((range) => range.memoryBytes > 0)
+  ranges.sort((a, b) => a.address - b.address)
+  if (ranges.length === 0) throw refuse(file, 'holds no memory')
+  const overlaps = new Overlaps(file, contents.read ?? file.read.bind(file))
+  const memory = new Runs()
+  const present = new Runs()
+  for (const range of ranges) {
+    expectSane(file, range)
+    memory.add(range.address, range.memoryBytes)
+    present.add(range.address, range.fileBytes)
+    overlaps.add(range)
   }
-  return { pages, pieces, extents }
+  const { runs, pages } = absent === 'zero' ? memory : present
+  if (pages === 0) {
+    throw refuse(
+      file,
+      `holds none of the guest's ${memory.pages} pages; count them as zeros with absent: 'zero'`,
+    )
+  }
+  const extents = firstPages(runs)
+  return { pages, absent: memory.pages - pages, pieces: place(overlaps.placed, extents), extents }
 }
 
-function show({ address, memoryBytes }: Range): string {
-  return `the range 0x${address.toString(16)}+0x${memoryBytes.toString(16)}`
+function expectSane(file: ImageFile, range: Range): void {
+  const { address, memoryBytes, fileBytes } = range
+  if (memoryBytes > MAX_BYTES || address + memoryBytes > ADDRESS_END) {
+    throw refuse(file, `${show(range)} is absurd: no guest has so much memory`)
+  }
+  // Numbers are no longer exact there, but whole pages still are.
+  const whole = address % PAGE_SIZE === 0 && memoryBytes % PAGE_SIZE === 0 && fileBytes % PAGE_SIZE === 0
+  if (address + memoryBytes > Number.MAX_SAFE_INTEGER && !whole) {
+    throw refuse(file, `${show(range)} lies beyond 2^53 and is not made of whole pages`)
+  }
+}
+
+/** The pages that ranges touch, as runs; ranges come by ascending address. */
+class Runs {
+  /** By page number: address divided by PAGE_SIZE. */
+  readonly runs: { readonly first: number; end: number }[] = []
+  /** Of all runs. */
+  pages = 0
+
+  add(address: number, bytes: number): void {
+    if (bytes === 0) return
+    const first = Math.floor(address / PAGE_SIZE)
+    const end = first + Math.ceil(((address % PAGE_SIZE) + bytes) / PAGE_SIZE)
+    const last = this.runs.at(-1)
+    if (last === undefined || first > last.end) {
+      this.runs.push({ first, end })
+      this.pages += end - first
+    } else if (end > last.end) {
+      this.pages += end - last.end
+      last.end = end
+    }
+  }
+}
+
+function firstPages(runs: Runs['runs']): { page: number; address: number }[] {
+  let page = 0
+  return runs.map(({ first, end }) => {
+    const extent = { page, address: first * PAGE_SIZE }
+    page += end - first
+    return extent
+  })
+}
+
+function place(placed: readonly Placed[], extents: Layout['extents']): Piece[] {
+  let i = 0
+  return placed.map(({ address, length, offset }) => {
+    while (i + 1 < extents.length && extents[i + 1]!.address <= address) i++
+    const extent = extents[i]!
+    return { at: extent.page * PAGE_SIZE + (address - extent.address), length, offset }
+  })
 }

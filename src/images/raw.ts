@@ -2,7 +2,8 @@
 // cloud-hypervisor memory files, VMware's .vmem.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import type { Contents, ImageFile } from './ranges.ts'
+import type { ImageFile } from './file.ts'
+import type { Contents } from './range.ts'
 
 export function parseRaw(file: ImageFile): Contents {
   const ranges = [{ address: 0, memoryBytes: file.size, offset: 0, fileBytes: file.size }]

@@ -35,7 +35,7 @@ export { CHANGES, type Change, type Collisions, type Missed, WIDTHS } from './ha
 export type { Touched } from './hash/traits.ts'
 export { median, type Spread, spread } from './median.ts'
 export { type BestPossible, bestPossible } from './merge/best.ts'
-export { hostFor, type ImageHostOptions, loadGuest } from './merge/host.ts'
+export { hostFor, type ImageHostOptions, loadGuest, MAX_IMAGE_PAGES } from './merge/host.ts'
 export {
   type MergeOptions,
   type MergeProgress,

@@ -43,11 +43,13 @@ const USER_BITS = 64
 export function hashReport(result: HashReport): Report {
   const { images, sets, checksums, strategies } = result
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
+  const merged = result.merged_pages.toLocaleString('en-US')
+  const sample = result.merged_pages === pages ? '' : `; merged is a sample of ${merged} pages`
   return {
     title: 'pagefold hash',
     subtitle:
       `${images.length} ${images.length === 1 ? 'image' : 'images'}, ${pages.toLocaleString('en-US')} pages; ` +
-      `sampled reads ${result.sample_words} words`,
+      `sampled reads ${result.sample_words} words${sample}`,
     sections: [
       time(result),
       speed(result),

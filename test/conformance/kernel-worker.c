@@ -1,10 +1,11 @@
 // Runs one history of memory operations on the running kernel. Reads the operations from standard input, one a line, and
 // writes a row of counters, as JSON, after every scan, run and knob and after whatever failed. The first process only
 // coordinates: each process of the history is one of its own, told what to do through a pipe. Whoever starts this program
-// holds ksmd (pages_to_scan huge, sleep_millisecs long, run 0) and puts the knobs back.
+// holds ksmd (sleep_millisecs long, run 0) and puts the knobs back.
 //
-// Exactness: ksmd drains the processors' LRU batches at the start of each full scan, and nothing but ksmd runs during one, so
-// no page has a stray reference when it is to be merged. Only reclaim needs a drain of its own (see drain_lru_batches).
+// Exactness: ksmd drains the processors' LRU batches at the start of each full scan, this program before every batch and before
+// reclaim (see drain_lru_batches), and nothing but ksmd runs during a batch, so no page has a stray reference when it is to
+// be merged.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,23 +29,27 @@
 #define REGION_BASE (1ul << 36)
 #define REGION_STRIDE (1ul << 28)
 #define MAX_PROCESSES 200
-#define MAX_ARGS 6
+#define MAX_ARGS 8
 #define MAX_PINS 64
 #define FIRST_FD 100
 #define MPOL_MF_MOVE 2
 #define PR_SET_MEMORY_MERGE 67
 
+#define WHOLE_SCAN (1l << 30)
 #define SCAN_TIMEOUT_S 20
-#define NUDGE_S 0.25
+#define NUDGE_S 1.0
+#define TOO_FAST 4
 
 enum op {
   SPAWN, MAP, MERGEABLE, UNMERGEABLE, DONTNEED, UNMAP, WRITE, POKE, READ, MPROTECT, MREMAP, PIN, DMA_PIN, UNPIN,
-  PAGEOUT, MERGE_ANY, FORK, EXEC, EXIT, KNOB, RUN, SCAN, OP_COUNT
+  PAGEOUT, MERGE_ANY, RESIZE, MOVE_RESIZE, LOCK, UNLOCK, FREE, POPULATE, FORK, EXEC, EXIT, KNOB, RUN, SCAN, BATCH,
+  OP_COUNT
 };
 
 static const char *const OP_NAMES[OP_COUNT] = {
   "spawn", "map", "mergeable", "unmergeable", "dontneed", "unmap", "write", "poke", "read", "mprotect", "mremap", "pin",
-  "dma_pin", "unpin", "pageout", "merge_any", "fork", "exec", "exit", "knob", "run", "scan",
+  "dma_pin", "unpin", "pageout", "merge_any", "resize", "move_resize", "lock", "unlock", "free", "populate", "fork", "exec",
+  "exit", "knob", "run", "scan", "batch",
 };
 
 struct command { int op; int args[MAX_ARGS]; };
@@ -209,6 +214,18 @@ static int perform(const struct command *command) {
       char *moved = mremap(start, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, address_of(a[4], a[5]));
       return moved == MAP_FAILED ? errno : 0;
     }
+    case RESIZE: {
+      char *resized = mremap(start, length, a[4] * PAGE, 0);
+      return resized == MAP_FAILED ? errno : 0;
+    }
+    case MOVE_RESIZE: {
+      char *moved = mremap(start, length, a[4] * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, address_of(a[5], a[6]));
+      return moved == MAP_FAILED ? errno : 0;
+    }
+    case LOCK: return failed(mlock(start, length));
+    case UNLOCK: return failed(munlock(start, length));
+    case FREE: return failed(madvise(start, length, MADV_FREE));
+    case POPULATE: return failed(madvise(start, length, a[4] ? MADV_POPULATE_WRITE : MADV_POPULATE_READ));
     case PIN: case DMA_PIN: return take_pin(command->op, a[1], a[2]);
     case UNPIN: release_pins(a[1], a[2]); return 0;
     case PAGEOUT: drain_lru_batches(); return failed(madvise(start, length, MADV_PAGEOUT));
@@ -269,8 +286,10 @@ static const char *const COUNTERS[] = {
 #define COUNTER_COUNT (sizeof COUNTERS / sizeof *COUNTERS)
 
 static int pids[MAX_PROCESSES], exits[MAX_PROCESSES];
-/* Linux resets neither pages_scanned nor pages_skipped. */
-static long scanned_before, skipped_before;
+/* Linux resets neither pages_scanned nor pages_skipped, and some kernels have lost count of ksm_zero_pages. */
+static long scanned_before, skipped_before, zero_before;
+/* Where tracefs has an instance of its own for this history; NULL if nobody asked. */
+static const char *tracing;
 
 static void give_up(const char *what) {
   fprintf(stderr, "kernel-worker: %s: %s\n", what, strerror(errno));
@@ -307,14 +326,16 @@ static double now(void) {
   return time.tv_sec + time.tv_nsec / 1e9;
 }
 
-// A change of sleep_millisecs ends ksmd's sleep. While run is 0 it scans nothing, so this starts one scan and not two.
-static void full_scan(void) {
-  const long before = counter("full_scans"), sleep = counter("sleep_millisecs");
+// One batch of ksmd: `pages` pages, or to the end of the full scan if that comes first. A change of sleep_millisecs ends
+// ksmd's sleep. While run is 0 it scans nothing, so this starts one batch and not two.
+static void batch(long pages) {
+  const long scans = counter("full_scans"), scanned = counter("pages_scanned");
   const double start = now();
   double nudged = start;
-  set_knob("sleep_millisecs", sleep ^ 1);
+  set_knob("pages_to_scan", pages);
+  set_knob("sleep_millisecs", counter("sleep_millisecs") ^ 1);
   set_knob("run", 1);
-  while (counter("full_scans") == before) {
+  while (counter("full_scans") == scans && counter("pages_scanned") < scanned + pages) {
     usleep(50);
     if (now() - start > SCAN_TIMEOUT_S) {
       errno = ETIMEDOUT;
@@ -325,11 +346,16 @@ static void full_scan(void) {
     nudged = now();
     set_knob("sleep_millisecs", counter("sleep_millisecs") ^ 1);
   }
+  // Waits for the end of the batch.
   set_knob("run", 0);
-  if (counter("full_scans") == before + 1) return;
-  errno = EAGAIN;
-  give_up("ksmd was faster than it should");
+  const long more = counter("full_scans") - scans;
+  if (more == 0 ? counter("pages_scanned") == scanned + pages : more == 1) return;
+  fprintf(stderr, "kernel-worker: ksmd was faster than it should\n");
+  exit(TOO_FAST);
 }
+
+// Linux: struct ksm_scan's end of a full scan ends the batch too.
+static void full_scan(void) { batch(WHOLE_SCAN); }
 
 static void print_stat(int process) {
   char path[64], name[32], value[32];
@@ -347,6 +373,28 @@ static void print_stat(int process) {
   fclose(file);
 }
 
+// What ksmd's tracepoints said since the last row, as the kernel prints it.
+static void print_traced(void) {
+  char path[256], line[512];
+  snprintf(path, sizeof path, "%s/trace", tracing);
+  FILE *file = fopen(path, "re");
+  if (file == NULL) give_up(path);
+  const char *separator = "";
+  printf(",\"traced\":[");
+  while (fgets(line, sizeof line, file) != NULL) {
+    char *event = *line == '#' ? NULL : strstr(line, ": ksm_");
+    if (event == NULL) continue;
+    event[strcspn(event, "\n")] = 0;
+    printf("%s\"%s\"", separator, event + 2);
+    separator = ",";
+  }
+  printf("]");
+  fclose(file);
+  file = fopen(path, "we");
+  if (file == NULL) give_up(path);
+  fclose(file);
+}
+
 static void print_row(int op, int error) {
   printf("{\"op\":%d,\"error\":", op);
   if (error) printf("\"%s\"", strerrorname_np(error));
@@ -355,8 +403,11 @@ static void print_row(int op, int error) {
     long value = counter(COUNTERS[i]);
     if (!strcmp(COUNTERS[i], "pages_scanned")) value -= scanned_before;
     if (!strcmp(COUNTERS[i], "pages_skipped")) value -= skipped_before;
+    if (!strcmp(COUNTERS[i], "ksm_zero_pages")) value -= zero_before;
+    if (!strcmp(COUNTERS[i], "general_profit")) value -= zero_before * (long)PAGE;
     printf(",\"%s\":%ld", COUNTERS[i], value);
   }
+  if (tracing != NULL) print_traced();
   printf(",\"mms\":{");
   int first = 1;
   for (int process = 0; process < MAX_PROCESSES; process++) {
@@ -445,7 +496,12 @@ static void run_line(int index, char *line) {
       tell(process, &command);
       await_exit(process);
       break;
+    case BATCH:
+      drain_lru_batches();
+      batch(command.args[0]);
+      break;
     case SCAN:
+      drain_lru_batches();
       for (int i = 0; i < command.args[0]; i++) full_scan();
       break;
     case RUN:
@@ -463,11 +519,24 @@ static void run_line(int index, char *line) {
       tell(process, &command);
       error = hear(process);
   }
-  if (error || command.op == SCAN || command.op == RUN || command.op == KNOB) print_row(index, error);
+  if (error || command.op == SCAN || command.op == BATCH || command.op == RUN || command.op == KNOB) print_row(index, error);
   if (command.op == RUN) set_knob("run", 0);
 }
 
+// Does reading memory that nobody has written to map the zero page? Then two such pages have the same frame.
+static int reads_zero_page(void) {
+  volatile char *pages = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uint64_t entries[2] = { 0 };
+  (void)pages[0];
+  (void)pages[PAGE];
+  int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (pread(fd, entries, sizeof entries, (uintptr_t)pages / PAGE * sizeof *entries) != sizeof entries) give_up("pagemap");
+  close(fd);
+  return entries[0] == entries[1];
+}
+
 int main(int argc, char **argv) {
+  if (argc == 2) return reads_zero_page() ? 0 : 1;
   if (argc > 2) {
     const int process = atoi(argv[1]);
     merge_any = argv[2][0] - '0';
@@ -479,8 +548,10 @@ int main(int argc, char **argv) {
   signal(SIGCHLD, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+  tracing = getenv("PAGEFOLD_TRACING");
   scanned_before = counter("pages_scanned");
   skipped_before = counter("pages_skipped");
+  zero_before = counter("ksm_zero_pages");
   for (int process = 0; process < MAX_PROCESSES; process++) make_pipes(process);
   for (int index = 0; fgets(line, sizeof line, stdin) != NULL; index++) run_line(index, line);
   for (int process = 0; process < MAX_PROCESSES; process++) {

@@ -571,7 +571,7 @@ function moveRange(world: World, target: Guest, args: readonly number[]): void {
     place = target.mm.mremap(start * PAGE, oldPages! * PAGE, newPages! * PAGE, options) / PAGE
   })
   expectErrno('mremap', errno, possible ? [undefined, 'ENOMEM', 'EAGAIN', 'EIO', 'EHWPOISON'] : ['EFAULT'])
-  if (vma === undefined || (!possible && fixed === undefined)) return
+  if (!possible) return
   const drop = (from: number, pages: number): void => {
     for (const vpn of range(from, pages)) target.pages.delete(vpn)
   }

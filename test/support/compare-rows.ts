@@ -4,9 +4,13 @@
 // Linux does to a chain in passing (drop stale dups, collapse it, put a dup with room in front) is then done later or
 // earlier; so stable_node_chains and stable_node_dups are not compared. And once there are chains a page joins, now and
 // then, another dup than it would on Linux; what follows from that depends on who leaves which dup.
+//
+// That holds for guests that rest during a full scan. Where they act between two batches of one, a search by content can
+// meet an item whose page has gone meanwhile and ends there, and one by hash has not that item on its way: it merges
+// earlier. Such programs are compared by content only.
 
 import type { IndexName } from '../../src/index.ts'
-import type { Row } from './history.ts'
+import type { Program, Row } from './history.ts'
 
 const LAGGING = ['stable_node_chains', 'stable_node_dups']
 
@@ -16,16 +20,20 @@ export function firstDifference(
   pagefold: readonly Row[],
   index: IndexName,
 ): string | undefined {
-  const ignored = index === 'hash' ? LAGGING : []
+  const ignored = (name: string): boolean =>
+    index === 'hash' && (LAGGING.includes(name) || name.startsWith('tracepoint'))
   for (let i = 0; i < Math.max(kernel.length, pagefold.length); i++) {
     const [wanted, found] = [flat(kernel[i]), flat(pagefold[i])]
     const names = new Set([...wanted.keys(), ...found.keys()])
-    const different = [...names].filter(
-      (name) => wanted.get(name) !== found.get(name) && !ignored.includes(name),
-    )
+    const different = [...names].filter((name) => wanted.get(name) !== found.get(name) && !ignored(name))
     if (different.length > 0) return `index ${index}, ${describe(kernel[i], pagefold[i], different)}`
   }
   return undefined
+}
+
+/** Do guests act in the middle of a full scan? */
+export function actsMidScan({ ops }: Program): boolean {
+  return ops.some(([op]) => op === 'batch')
 }
 
 /** The same for the rows before there is any chain. */
@@ -52,8 +60,9 @@ function describe(kernel: Row | undefined, pagefold: Row | undefined, different:
 
 function flat(row: Row | undefined): Map<string, unknown> {
   if (row === undefined) return new Map()
-  const { mms, ...counters } = row
+  const { mms, traced, ...counters } = row
   const all = new Map<string, unknown>(Object.entries(counters))
+  for (const [i, event] of traced?.entries() ?? []) all.set(`tracepoint ${i}`, event)
   for (const [p, stat] of Object.entries(mms)) {
     for (const [name, value] of Object.entries(stat)) all.set(`process ${p} ${name}`, value)
   }

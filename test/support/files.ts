@@ -27,6 +27,8 @@ export interface Segment {
   readonly offset?: number | bigint
   readonly fileBytes?: number | bigint
   readonly type?: number
+  /** p_flags. */
+  readonly flags?: number
 }
 
 /** An ELF64 core whose segments lie at unaligned places in the file, as QEMU and gdb make them. */
@@ -35,7 +37,8 @@ export function elfCore(
   header: { type?: number; class?: number; data?: number } = {},
 ) {
   const table = 64
-  const gap = 0x508
+  // As many bytes as QEMU's, or what the headers need.
+  const gap = Math.max(0x508, table + segments.length * 56)
   const head = Buffer.alloc(gap)
   head.set([0x7f, 0x45, 0x4c, 0x46, header.class ?? 2, header.data ?? 1, 1])
   head.writeUInt16LE(header.type ?? 4, 16)
@@ -49,6 +52,7 @@ export function elfCore(
   for (const [i, segment] of segments.entries()) {
     const at = table + i * 56
     head.writeUInt32LE(segment.type ?? 1, at)
+    head.writeUInt32LE(segment.flags ?? 0, at + 4)
     head.writeBigUInt64LE(BigInt(segment.offset ?? offset), at + 8)
     head.writeBigUInt64LE(BigInt(segment.virtual ?? 0), at + 16)
     head.writeBigUInt64LE(BigInt(segment.physical ?? 0), at + 24)

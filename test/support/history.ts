@@ -34,9 +34,16 @@ export type Operation =
   | ['knob', string, number]
   | ['run', number]
   | ['scan', number]
+  | ['batch', number]
+  | ['resize', number, number, number, number, number]
+  | ['move_resize', number, number, number, number, number, number, number]
+  | ['lock' | 'unlock' | 'free', number, number, number, number]
+  | ['populate', number, number, number, number, number]
 
 export interface Program {
   readonly knobs?: Readonly<Record<string, number>>
+  /** Are the tracepoints part of the rows? */
+  readonly traced?: boolean
   readonly ops: readonly Operation[]
 }
 
@@ -57,8 +64,20 @@ export const COUNTERS = [
 export type Row = Record<(typeof COUNTERS)[number], number> & {
   readonly op: number
   readonly error: string | null
+  /** The tracepoints that fired since the last row, where they are listened to. */
+  readonly traced?: readonly string[]
   readonly mms: Readonly<Record<string, Readonly<Record<string, number | string>>>>
 }
+
+/** The tracepoints that are compared: those of ksmd at work. */
+export const TRACED = [
+  'ksm_start_scan',
+  'ksm_stop_scan',
+  'ksm_merge_one_page',
+  'ksm_merge_with_ksm_page',
+  'ksm_remove_ksm_page',
+  'ksm_remove_rmap_item',
+] as const
 
 /** What a row says of each process. */
 export const STATS = [
@@ -87,7 +106,8 @@ export async function runHistory(
 ): Promise<Row[]> {
   const host = await Host.create({ frames: 4096, clock: stillClock, ...options })
   if (program.ops.some(([op]) => op === 'pageout')) host.swapOn(memorySwapStore(SWAP_SLOTS))
-  const machine: Machine = { host, processes: new Map(), pins: new Map() }
+  const traced = program.traced === true ? listen(host) : undefined
+  const machine: Machine = { host, processes: new Map(), pins: new Map(), traced, midScan: false }
   const rows: Row[] = []
   for (const [name, value] of Object.entries({ ...KNOBS, ...program.knobs }))
     host.ksm.set(name as never, value)
@@ -99,7 +119,8 @@ export async function runHistory(
       if (!(thrown instanceof PagefoldError)) throw thrown
       error = thrown.code
     }
-    if (error !== null || ['scan', 'run', 'knob'].includes(operation[0])) rows.push(rowOf(machine, i, error))
+    if (error !== null || ['scan', 'batch', 'run', 'knob'].includes(operation[0]))
+      rows.push(rowOf(machine, i, error))
     if (operation[0] === 'run') host.ksm.set('run', 0)
     afterEach?.(host, machine.processes, i, error)
   }
@@ -112,13 +133,53 @@ interface Machine {
   readonly processes: Map<number, Mm>
   /** By process, region and page. */
   readonly pins: Map<string, Pin[]>
+  /** What fired since the last row; undefined where nobody listens. */
+  readonly traced: TracedEvent[] | undefined
+  /** A full scan has begun and not ended. */
+  midScan: boolean
 }
 
-function rowOf({ host, processes }: Machine, op: number, error: string | null): Row {
+/** An event with its fields. */
+export type TracedEvent = Readonly<Record<string, unknown>> & { readonly name: string }
+
+/**
+ * The events of a row as they can be compared with a kernel's, where pages and mms have other names: each is called by the
+ * order in which it came up. Pages anew in each full scan, and those that are gone apart from those that are there: a frame
+ * that is given up is handed out again, sooner or later.
+ */
+export function tracedEvents(events: readonly TracedEvent[]): string[] {
+  const names = { pfn: new Map<unknown, number>(), mm: new Map<unknown, number>() }
+  const called = (field: string, value: unknown): string => {
+    const known = names[field as keyof typeof names]
+    if (known === undefined) return String(value)
+    if (!known.has(value)) known.set(value, known.size)
+    return `#${known.get(value)}`
+  }
+  return events.map((event) => {
+    if (event.name === 'ksm_start_scan') names.pfn.clear()
+    const page = event.name.startsWith('ksm_remove') ? `gone ${event.pfn}` : event.pfn
+    const fields = ['seq', 'rmap_entries', 'err', 'pfn', 'mm'].filter((field) => event[field] !== undefined)
+    return [
+      event.name,
+      ...fields.map((field) => `${field} ${called(field, field === 'pfn' ? page : event[field])}`),
+    ].join(' ')
+  })
+}
+
+/** Everything that fires. */
+function listen(host: Host): TracedEvent[] {
+  const traced: TracedEvent[] = []
+  for (const name of TRACED) host.on(name, (event) => traced.push({ name, ...event }))
+  return traced
+}
+
+function rowOf(machine: Machine, op: number, error: string | null): Row {
+  const { host, processes } = machine
   const counters = host.ksm.counters()
   const counted = Object.fromEntries(COUNTERS.map((name) => [name, counters[name]]))
   const mms = Object.fromEntries([...processes].map(([p, mm]) => [p, { ...mm.ksmStat() }]))
-  return { op, error, ...(counted as Record<(typeof COUNTERS)[number], number>), mms }
+  const traced = machine.traced === undefined ? {} : { traced: tracedEvents(machine.traced.splice(0)) }
+  return { op, error, ...(counted as Record<(typeof COUNTERS)[number], number>), ...traced, mms }
 }
 
 function perform(machine: Machine, [op, ...args]: Operation): void {
@@ -138,11 +199,26 @@ const ACTIONS: Record<Exclude<Operation[0], 'knob'>, (machine: Machine, ...args:
     mmOf(machine, p).exit()
     machine.processes.delete(p)
   },
-  run: ({ host }, value) => host.ksm.set('run', value),
-  scan({ host }, count) {
-    host.ksm.set('run', 1)
-    host.ksm.scan(count)
-    host.ksm.set('run', 0)
+  run(machine, value) {
+    machine.host.ksm.set('run', value)
+    if (value === 2) machine.midScan = false
+  },
+  /** Until so many full scans have ended; one that is under way is the first of them. */
+  scan(machine, count) {
+    const { ksm } = machine.host
+    ksm.set('run', 1)
+    if (machine.midScan) ksm.scanPages(Number.MAX_SAFE_INTEGER)
+    ksm.scan(machine.midScan ? count - 1 : count)
+    ksm.set('run', 0)
+    machine.midScan = false
+  },
+  batch(machine, pages) {
+    const { ksm } = machine.host
+    const { full_scans } = ksm.counters()
+    ksm.set('run', 1)
+    ksm.scanPages(pages)
+    ksm.set('run', 0)
+    machine.midScan = ksm.counters().full_scans === full_scans
   },
   map: (machine, p, r, count) => mmOf(machine, p).mmap(count * PAGE, { address: regionAddress(r) }),
   unmap: (machine, p, r, first, count) => mmOf(machine, p).munmap(pageAddress(r, first), count * PAGE),
@@ -157,6 +233,23 @@ const ACTIONS: Record<Exclude<Operation[0], 'knob'>, (machine: Machine, ...args:
     const address = pageAddress(toRegion, toFirst)
     mmOf(machine, p).mremap(pageAddress(r, first), count * PAGE, count * PAGE, { address })
   },
+  resize(machine, p, r, first, count, newCount) {
+    const [from, to] = [count * PAGE, newCount * PAGE]
+    mmOf(machine, p).mremap(pageAddress(r, first), from, to, { mayMove: false })
+  },
+  move_resize(machine, p, r, first, count, newCount, toRegion, toFirst) {
+    const options = { address: pageAddress(toRegion, toFirst) }
+    mmOf(machine, p).mremap(pageAddress(r, first), count * PAGE, newCount * PAGE, options)
+  },
+  lock: (machine, p, r, first, count) => mmOf(machine, p).mlock(pageAddress(r, first), count * PAGE),
+  unlock: (machine, p, r, first, count) => mmOf(machine, p).munlock(pageAddress(r, first), count * PAGE),
+  populate: (machine, p, r, first, count, write) =>
+    mmOf(machine, p).madvise(
+      pageAddress(r, first),
+      count * PAGE,
+      write === 0 ? 'MADV_POPULATE_READ' : 'MADV_POPULATE_WRITE',
+    ),
+  free: advise('MADV_FREE'),
   merge_any: (machine, p, value) => mmOf(machine, p).prctl('PR_SET_MEMORY_MERGE', value),
   // A plain reference, as vmsplice takes one.
   pin: (machine, p, r, page) =>

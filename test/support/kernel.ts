@@ -1,5 +1,6 @@
 // The same images merged by the running kernel: each in its place in an arena, ksmd stepped one full scan at a time.
 
+import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { fullScan, physicalFrames, readCounter, whileMergeable, withKsmd } from '../../bench/peers/ksmd.ts'
 import { canonical } from '../../bench/peers/peer.ts'
 import { Arena } from '../../src/core/arena.ts'
@@ -47,14 +48,17 @@ export async function mergeInKernel({
   const memory = arena.pages(arena.firstPfn, pages)
   read(images, memory)
   const merge = (): KernelRun => {
-    // The kernel never resets this one.
+    // The kernel never resets the one, and may have lost count of others' zero pages, which stay counted then.
     const skippedBefore = readCounter('pages_skipped')
+    const zerosBefore = readCounter('ksm_zero_pages')
     const rows: Counted[] = []
     const scan = (count: number): void => {
       for (let i = 0; i < count; i++) {
         fullScan()
         const row = Object.fromEntries(COMPARED.map((name) => [name, readCounter(name)])) as Counted
         row.pages_skipped -= skippedBefore
+        row.ksm_zero_pages -= zerosBefore
+        row.general_profit -= zerosBefore * PAGE_SIZE
         rows.push(row)
       }
     }

@@ -19,11 +19,29 @@ export interface ProgramOptions {
   readonly ops?: number
   /** With reclaim, which needs swap. Default: true. */
   readonly pageout?: boolean
+  /**
+   * Of the wider kind: batches of 1 to 40 pages with guests acting in between, more holes, mremap that resizes, MADV_FREE,
+   * populating, merge_across_nodes. Default: false.
+   */
+  readonly wide?: boolean
+  /** Are the tracepoints part of the rows? Default: false. */
+  readonly traced?: boolean
+  /**
+   * May pages be read that nobody has written to? Some kernels give such a read a page of its own in place of the zero page.
+   * Default: true.
+   */
+  readonly untouchedReads?: boolean
 }
 
 export function randomProgram(seed: number, options: ProgramOptions = {}): Program {
-  const generator = new Generator(random(seed), options.pageout ?? true)
-  return generator.program(options.ops ?? 300)
+  const generator = new Generator(random(seed), {
+    pageout: true,
+    wide: false,
+    untouchedReads: true,
+    ...options,
+  })
+  const program = generator.program(options.ops ?? 300)
+  return options.traced === true ? { ...program, traced: true } : program
 }
 
 /** What a process has mapped: the pages of each region. Some of it may be wrong: errors are part of a history. */
@@ -39,8 +57,11 @@ interface Range {
 const MAX_PROCESSES = 5
 const REGION_PAGES = 12
 
+type Kind = Pick<ProgramOptions, 'pageout' | 'wide' | 'untouchedReads'>
+
 class Generator {
   private readonly random: Random
+  private readonly untouchedReads: boolean
   private readonly live = new Map<number, Mapped>()
   private readonly mergeAny = new Set<number>()
   private readonly contents: number
@@ -51,8 +72,9 @@ class Generator {
   private readonly choices: readonly (readonly [weight: number, add: () => void])[]
   private readonly weights: number
 
-  constructor(random: Random, pageout: boolean) {
+  constructor(random: Random, { pageout, wide, untouchedReads }: Required<Kind>) {
     this.random = random
+    this.untouchedReads = untouchedReads
     this.contents = random.pick([3, 6, 40])
     // One in three programs does only what merging is made of.
     const beyond = random.chance(0.33) ? 0 : 1
@@ -61,7 +83,7 @@ class Generator {
       [7, () => this.map()],
       [50, () => this.write()],
       [4, () => this.onPage((p, r, page) => ['poke', p, r, page, random.below(4096), random.below(256)])],
-      [1, () => this.onPage((p, r, page) => ['read', p, r, page])],
+      [untouchedReads ? 1 : 0, () => this.onPage((p, r, page) => ['read', p, r, page])],
       [1.5, () => this.onRange(({ p, r, first, count }) => ['mergeable', p, r, first, count])],
       [1.5, () => this.onRange(({ p, r, first, count }) => ['unmergeable', p, r, first, count])],
       [1.5, () => this.onRange(({ p, r, first, count }) => ['dontneed', p, r, first, count])],
@@ -81,8 +103,78 @@ class Generator {
         (pageout ? 2.5 : 0) * beyond,
         () => this.onRange(({ p, r, first, count }) => ['pageout', p, r, first, count]),
       ],
+      ...(wide ? this.widerChoices() : []),
     ]
     this.weights = this.choices.reduce((sum, [weight]) => sum + weight, 0)
+  }
+
+  /**
+   * No mlock: Linux holds pages that are unlocked for a while longer, in batches, and whether one can be merged or is free then
+   * depends on the processor's.
+   */
+  private widerChoices(): (readonly [weight: number, add: () => void])[] {
+    const { random } = this
+    return [
+      [40, () => this.ops.push(['batch', 1 + random.below(random.pick([3, 12, 40]))])],
+      [4, () => this.hole()],
+      [4, () => this.resize()],
+      [2, () => this.overRange((p, r, first, count) => ['mprotect', p, r, first, count, this.prot([1, 3])])],
+      [2, () => this.overRange((p, r, first, count) => ['mergeable', p, r, first, count])],
+      [2, () => this.overRange((p, r, first, count) => ['unmergeable', p, r, first, count])],
+      [1, () => this.overRange((p, r, first, count) => ['dontneed', p, r, first, count])],
+      [1, () => this.overRange((p, r, first, count) => ['free', p, r, first, count])],
+      [1.5, () => this.overRange((p, r, first, count) => ['populate', p, r, first, count, this.access()])],
+      [0.5, () => this.ops.push(['knob', 'merge_across_nodes', random.below(2)])],
+    ]
+  }
+
+  private access(): number {
+    return this.untouchedReads ? this.random.below(2) : 1
+  }
+
+  /** Where reads are to find something, nothing is made read-only: what may be written to is faulted in by writing. */
+  private prot(choices: readonly number[]): number {
+    const prot = this.random.pick(choices)
+    return this.untouchedReads || prot !== 1 ? prot : 3
+  }
+
+  /** One page out of the middle. */
+  private hole(): void {
+    this.onRange(({ p, r, first }) => {
+      this.forget(p, r, first, 1)
+      return ['unmap', p, r, first, 1]
+    })
+  }
+
+  /** Any pages of a region, mapped or not: holes are part of the range, and so are lengths of nothing. */
+  private overRange(operation: (p: number, r: number, first: number, count: number) => Operation): void {
+    const range = this.range()
+    if (range === undefined) return
+    const first = this.random.below(REGION_PAGES)
+    this.ops.push(operation(range.p, range.r, first, this.random.below(REGION_PAGES - first + 1)))
+  }
+
+  /** To another length, in place or over what lies elsewhere; the range may have holes in it. */
+  private resize(): void {
+    const { random } = this
+    const from = this.range()
+    if (from === undefined) return
+    const { p, r, first } = from
+    const mapped = this.live.get(p)!
+    const count = 1 + random.below(REGION_PAGES)
+    const newCount = 1 + random.below(REGION_PAGES)
+    const toRegion = random.chance(0.5) ? r : 1 + Math.max(...mapped.keys())
+    const toFirst = toRegion === r ? first : random.below(REGION_PAGES)
+    this.ops.push(
+      toRegion === r
+        ? ['resize', p, r, first, count, newCount]
+        : ['move_resize', p, r, first, count, newCount, toRegion, toFirst],
+    )
+    // What is mapped afterwards depends on what the kernel says; this is as good a guess as any.
+    this.forget(p, r, first, count)
+    const target = mapped.get(toRegion) ?? new Set<number>()
+    for (const page of upTo(newCount)) target.add(toFirst + page)
+    mapped.set(toRegion, target)
   }
 
   program(length: number): Program {
@@ -138,7 +230,7 @@ class Generator {
   }
 
   private mprotect(): void {
-    const prot = this.random.pick([0, 1, 1, 3, 3, 3])
+    const prot = this.prot([0, 1, 1, 3, 3, 3])
     this.onRange(({ p, r, first, count }) => ['mprotect', p, r, first, count, prot])
   }
 
@@ -161,7 +253,7 @@ class Generator {
   }
 
   private pin(): void {
-    const op = this.random.pick(['pin', 'dma_pin'] as const)
+    const op = this.random.pick(this.untouchedReads ? (['pin', 'dma_pin'] as const) : (['dma_pin'] as const))
     this.onPage((p, r, page) => {
       this.pinned.push([p, r, page])
       return [op, p, r, page]

@@ -25,16 +25,18 @@ interface Packed {
     error: string | null,
     counters: readonly number[],
     mms: Readonly<Record<string, readonly Cell[]>>,
+    traced?: readonly string[],
   ][]
 }
 
 export function formatRecording({ kernel, program, rows }: Recording): string {
-  const packed: Packed['rows'] = rows.map((row) => [
-    row.op,
-    row.error,
-    COUNTERS.map((name) => row[name]),
-    Object.fromEntries(Object.entries(row.mms).map(([p, stat]) => [p, STATS.map((name) => stat[name]!)])),
-  ])
+  const packed = rows.map((row): Packed['rows'][number] => {
+    const { op, error, traced } = row
+    const numbers = COUNTERS.map((name) => row[name])
+    const mms = Object.entries(row.mms).map(([p, stat]) => [p, STATS.map((name) => stat[name]!)])
+    const cells = [op, error, numbers, Object.fromEntries(mms) as Record<string, Cell[]>] as const
+    return traced === undefined ? [...cells] : [...cells, traced]
+  })
   const fields = [
     ['kernel', JSON.stringify(kernel)],
     ['knobs', JSON.stringify(program.knobs ?? {})],
@@ -50,11 +52,16 @@ export function parseRecording(text: string): Recording {
   const { kernel, knobs, ops, counters, stats, rows } = JSON.parse(text) as Packed
   return {
     kernel,
-    program: { knobs, ops },
-    rows: rows.map(([op, error, numbers, mms]) => ({
+    program: {
+      knobs,
+      ops,
+      ...(rows.some(([, , , , traced]) => traced !== undefined) ? { traced: true } : {}),
+    },
+    rows: rows.map(([op, error, numbers, mms, traced]) => ({
       op,
       error,
-      ...(named(counters, numbers) as Omit<Row, 'op' | 'error' | 'mms'>),
+      ...(named(counters, numbers) as Omit<Row, 'op' | 'error' | 'mms' | 'traced'>),
+      ...(traced === undefined ? {} : { traced }),
       mms: Object.fromEntries(Object.entries(mms).map(([p, cells]) => [p, named(stats, cells)])),
     })) as Row[],
   }

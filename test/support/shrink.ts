@@ -42,7 +42,7 @@ function withoutOrphans(ops: readonly Operation[]): Operation[] {
   const live = new Set<number>()
   return ops.filter((operation) => {
     const [op, p, q] = operation
-    if (op === 'knob' || op === 'run' || op === 'scan') return true
+    if (op === 'knob' || op === 'run' || op === 'scan' || op === 'batch') return true
     if (op === 'spawn') live.add(p)
     if (!live.has(p)) return false
     if (op === 'fork') live.add(q)

@@ -9,7 +9,19 @@ import { DEFAULT_CHECKSUM, DEFAULT_INDEX, PAGE_SIZE } from '../../index.ts'
 import { type Spread, spread } from '../../lab/index.ts'
 import { type BenchResult, benchReport, type MetricChange } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
-import { checksum, given, index, integer, json, optionLines, parse, value, workers } from '../options.ts'
+import { expectToFit, sayNotes } from '../images.ts'
+import {
+  checksum,
+  given,
+  index,
+  integer,
+  json,
+  optionLines,
+  parse,
+  reading,
+  value,
+  workers,
+} from '../options.ts'
 import { Progress } from '../progress.ts'
 import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
@@ -40,6 +52,7 @@ of a peer's in the same run; slower means every trial slower than every earlier 
 medians more than 2 % apart. Exit 1 if something is`,
     (path) => ({ path, result: readBaseline(path) }),
   ),
+  ...reading,
   report: report('peers side by side, curves, tables'),
   json: json(),
 }
@@ -64,7 +77,11 @@ export async function run(args: string[]): Promise<number> {
     workers,
     baseline,
   } = values
-  const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
+  const { format, absent } = values
+  const sources = positionals.length > 0 ? positionals : [DEFAULT_SOURCE]
+  const images = openSources(sources, given({ format, absent }))
+  sayNotes(images)
+  expectToFit(images)
   const progress = new Progress()
   try {
     const result = bench({

@@ -14,15 +14,16 @@ import {
 } from '../../lab/index.ts'
 import { type HashReport, hashReport, type Timing, USER_CHECKSUM } from '../../report/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
-import { flag, integer, json, optionLines, parse, someOf, value } from '../options.ts'
+import { sayNotes } from '../images.ts'
+import { flag, given, integer, json, optionLines, parse, reading, someOf, value } from '../options.ts'
 import { Progress } from '../progress.ts'
 import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
 const DEFAULT_SOURCE = 'synth:demo'
-/** Seconds a timing takes, pages of a family, rounds of a merge. */
-const QUICK = { seconds: 0.1, pages: 4096, rounds: 3 }
-const THOROUGH = { seconds: 1, pages: 49_152, rounds: 9 }
+/** Seconds a timing takes, pages of a family, most pages merged, rounds of a merge. */
+const QUICK = { seconds: 0.1, pages: 4096, mergePages: 8192, rounds: 3 }
+const THOROUGH = { seconds: 1, pages: 49_152, mergePages: 65_536, rounds: 9 }
 
 const OPTIONS = {
   checksum: value('NAME,NAME', `of ${CHECKSUM_NAMES.join(', ')} (default: all)`, someOf(CHECKSUM_NAMES)),
@@ -33,6 +34,7 @@ const OPTIONS = {
     readSampleWords,
   ),
   thorough: flag('more pages and longer measurements: minutes instead of seconds'),
+  ...reading,
   report: report('all of it as bars and tables'),
   json: json(),
 }
@@ -41,7 +43,7 @@ export const help = `usage: pagefold hash [SOURCE...] [options]
 
 Compares every checksum and every index: what a page's checksum costs in the cache and out of it; which different pages
 a checksum confuses, beside what an ideal one would by chance; which changes it misses; and how a merge of the sources
-goes with it. Only figures of one run compare.
+goes with it, on a sample of at most ${count(QUICK.mergePages)} of their pages (${count(THOROUGH.mergePages)} with --thorough). Only figures of one run compare.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
 ${optionLines(OPTIONS)}`
@@ -51,7 +53,10 @@ export async function run(args: string[]): Promise<number> {
   const { checksum: checksums = CHECKSUM_NAMES, index: indexes = INDEX_NAMES } = values
   const sampleWords = values['sample-words'] ?? DEFAULT_SAMPLE_WORDS
   const { seconds, ...size } = values.thorough ? THOROUGH : QUICK
-  const images = openSources(positionals.length > 0 ? positionals : [DEFAULT_SOURCE])
+  const { format, absent } = values
+  const sources = positionals.length > 0 ? positionals : [DEFAULT_SOURCE]
+  const images = openSources(sources, given({ format, absent }))
+  sayNotes(images)
   const progress = new Progress()
   const onProgress = (step: string, done: number, of: number): void => progress.show(step, done, of)
   try {
@@ -64,8 +69,8 @@ export async function run(args: string[]): Promise<number> {
     const resample = await resampleCost(sampleWords, seconds)
     const comparison = await compareHashes({ images, checksums, indexes, sampleWords, ...size, onProgress })
     progress.clear()
-    const sources = images.map(({ source, pages }) => ({ source, pages }))
-    const result: HashReport = { images: sources, sample_words: sampleWords, costs, resample, ...comparison }
+    const shown = images.map(({ source, pages }) => ({ source, pages }))
+    const result: HashReport = { images: shown, sample_words: sampleWords, costs, resample, ...comparison }
     console.log(values.json ? JSON.stringify(result) : describe(result))
     if (values.report !== undefined) saveReport(values.report, hashReport(result), values.json)
     return 0
@@ -87,7 +92,7 @@ function describe(report: HashReport): string {
     describeCosts(report),
     describeCollisions(report.sets, report.checksums),
     describeMissed(report.checksums),
-    describeStrategies(report.strategies),
+    describeStrategies(report, pages),
   ].join('\n\n')
 }
 
@@ -158,13 +163,15 @@ function describeMissed(checksums: readonly ChecksumQuality[]): string {
   ].join('\n')
 }
 
-function describeStrategies(strategies: readonly StrategyResult[]): string {
+function describeStrategies({ strategies, merged_pages }: HashReport, pages: number): string {
+  const sample =
+    merged_pages === pages ? '' : `, a sample of ${count(merged_pages)} of their ${count(pages)} pages`
   const column = (title: string, cell: (result: StrategyResult) => string) => ({
     title,
     cells: strategies.map(cell),
   })
   return [
-    bold('Merging the images: two full scans'),
+    bold(`Merging the images${sample}: two full scans`),
     table([
       column('checksum', ({ checksum }) => checksum),
       column('index', ({ index }) => index),

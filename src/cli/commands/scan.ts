@@ -1,6 +1,12 @@
 // pagefold scan: merge memory images as ksmd would, and say what came of it.
 
-import { FORMAT_NAMES, openSources } from '../../images/index.ts'
+import {
+  FORMAT_NAMES,
+  type Image,
+  type ImageOptions,
+  openSources,
+  PACKING_NAMES,
+} from '../../images/index.ts'
 import {
   expectStrategy,
   GUESTS_POLICIES,
@@ -21,6 +27,7 @@ import {
 } from '../../lab/index.ts'
 import { mergeReport } from '../../report/index.ts'
 import { bold, bytes, type Column, count, listed, percent, plural, table } from '../format.ts'
+import { expectToFit, sayNotes } from '../images.ts'
 import {
   checksum,
   flag,
@@ -32,6 +39,7 @@ import {
   oneOf,
   optionLines,
   parse,
+  reading,
   value,
   values,
   workers,
@@ -44,6 +52,11 @@ const OPTIONS = {
   then: flag(
     'the same sources at a later moment: only pages that differ are written, then scanning goes on',
     'SOURCE...',
+  ),
+  ...reading,
+  base: values(
+    'FILE',
+    'what the holes of sparse diff snapshots hold: of those behind --then if it is given, else of all (one for all, or each its own)',
   ),
   scans: value('N', 'full scans (default: until one changes no counter)', integer(1)),
   'scans-after': value('N', 'full scans after --then (default: until one changes no counter)', integer(1)),
@@ -67,7 +80,8 @@ export const help = `usage: pagefold scan SOURCE... [--then SOURCE...] [options]
 Merges the pages of one or more memory images as Linux's ksmd would, and prints what it counts after every full scan.
 Each SOURCE is one address space with one mergeable mapping, in the order given.
 
-SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by content) or synthetic memory, synth:PRESET[,key=value...].
+SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard
+input, or synthetic memory, synth:PRESET[,key=value...]. docs/formats.md tells how to make such files.
 
 ${optionLines(OPTIONS)}`
 
@@ -83,10 +97,11 @@ export async function run(args: string[]): Promise<number> {
   if (scansAfter !== undefined && !values.then)
     throw new UsageError('--scans-after means nothing without --then')
 
-  const images = openSources(sources)
-  const laterImages = openSources(later)
-  for (const note of [...images, ...laterImages].flatMap((image) => image.notes))
-    console.error(`pagefold: ${note}`)
+  const read = given({ format: values.format, absent: values.absent })
+  const images = openAll(sources, read, values.then ? [] : values.base)
+  const laterImages = openAll(later, read, values.then ? values.base : [])
+  sayNotes([...images, ...laterImages])
+  expectToFit(images)
   const progress = new Progress()
   let pages: PageStates | undefined
   const inspect = (...now: Parameters<typeof pageStates>): void => {
@@ -108,6 +123,17 @@ export async function run(args: string[]): Promise<number> {
   }
   for (const image of [...images, ...laterImages]) image.close()
   return 0
+}
+
+/** Opens sources, those that are diff snapshots with their bases. */
+function openAll(sources: readonly string[], options: ImageOptions, bases: readonly string[] = []): Image[] {
+  if (bases.length === 0) return openSources(sources, options)
+  if (bases.length !== 1 && bases.length !== sources.length) {
+    throw new UsageError(
+      `--base is given ${bases.length} times for ${plural(sources.length, 'source')}; once is for all`,
+    )
+  }
+  return sources.flatMap((source, i) => openSources([source], { ...options, base: bases[i] ?? bases[0]! }))
 }
 
 /** What stands before --then, and what behind it. */
@@ -164,9 +190,15 @@ function describe(result: MergeResult): string {
 }
 
 function describeImages({ images, pages, index, checksum }: MergeResult): string {
-  const lines = images.map((image) => `  ${image.source} (${image.format}, ${plural(image.pages, 'page')})`)
+  const lines = images.map(
+    (image) => `  ${image.source} (${image.format}, ${plural(image.pages, 'page')}${absent(image)})`,
+  )
   const total = `${plural(pages, 'page')}, ${bytes(pages * PAGE_SIZE)}; index ${index}, checksum ${checksum}`
   return [bold(`${plural(images.length, 'image')}, ${total}`), ...lines].join('\n')
+}
+
+function absent({ absent_pages }: { absent_pages: number }): string {
+  return absent_pages === 0 ? '' : `, ${count(absent_pages)} absent`
 }
 
 function scanTable(rows: readonly ScanRow[]): string {

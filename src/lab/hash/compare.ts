@@ -16,6 +16,7 @@ import {
   type Missed,
   missedChanges,
 } from './quality.ts'
+import { sampleOf } from './sample.ts'
 import { strategyOf, type Touched, touched } from './traits.ts'
 
 /** What `compareHashes` compares, and how thoroughly. */
@@ -28,6 +29,8 @@ export interface CompareOptions {
   readonly sampleWords: number
   /** Pages of each family, and at most so many of the images', on which collisions are counted. */
   readonly pages: number
+  /** At most so many of the images' pages are merged, spread evenly over them. Default: all, each time in a host of its own. */
+  readonly mergePages?: number
   /** Times each merge is timed. */
   readonly rounds: number
   /** Called before each step, with what it is and how many of how many are done. */
@@ -71,6 +74,8 @@ export interface HashComparison {
   readonly checksums: readonly ChecksumQuality[]
   /** One for each checksum with each index. */
   readonly strategies: readonly StrategyResult[]
+  /** Pages that were merged, all of the images or a sample of them. */
+  readonly merged_pages: number
 }
 
 const COMPARE_OPTIONS: Readonly<Record<keyof CompareOptions, true>> = {
@@ -79,6 +84,7 @@ const COMPARE_OPTIONS: Readonly<Record<keyof CompareOptions, true>> = {
   indexes: true,
   sampleWords: true,
   pages: true,
+  mergePages: true,
   rounds: true,
   onProgress: true,
 }
@@ -95,6 +101,7 @@ export async function compareHashes(options: CompareOptions): Promise<HashCompar
     options.checksums.map((name) => [name, []]),
   )
   const missed = new Map<ChecksumName, Missed>()
+  const merged = sampleOf(options.images, options.mergePages ?? Number.POSITIVE_INFINITY)
   for (const [done, make] of [...families, ofImages].entries()) {
     options.onProgress?.('confusing pages', done, FAMILIES.length + 1)
     const pages = await make()
@@ -123,7 +130,8 @@ export async function compareHashes(options: CompareOptions): Promise<HashCompar
       missed: missed.get(checksum)!,
       missed_expected: expected(checksum, options.sampleWords),
     })),
-    strategies: await convergeAll(options),
+    strategies: await convergeAll({ ...options, images: merged }),
+    merged_pages: merged.reduce((sum, image) => sum + image.pages, 0),
   }
 }
 

@@ -1,6 +1,7 @@
 // A strategy's whole day: the same images merged until there is nothing left to merge, timed; and once more with every
 // search and comparison counted.
 
+import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { Host } from '../../host.ts'
 import type { HostOptions } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
@@ -9,6 +10,7 @@ import type { StrategyOptions } from '../../options.ts'
 import { median } from '../median.ts'
 import { hostFor, hostMadeBy, loadGuest } from '../merge/host.ts'
 import type { MergedRange } from '../merge/sharing.ts'
+import { askToCollect } from './collect.ts'
 import { countingCore, type SearchCounts } from './counting-core.ts'
 
 /** What it takes to merge everything mergeable with one strategy. Only the times depend on the machine. */
@@ -69,6 +71,7 @@ export async function converge(
     }
   } finally {
     host.close()
+    askToCollect(pages * PAGE_SIZE)
   }
 }
 

@@ -1,9 +1,10 @@
 // A host made for memory images, and an image taken into it: what everything here that merges some begins with.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
+import { fits } from '../../core/arena.ts'
 import { expectInteger, expectOneOf, expectOptions, PagefoldError } from '../../errors.ts'
 import { Host } from '../../host.ts'
-import { type HostOptions, MAX_WORKERS } from '../../host-options.ts'
+import { MAX_WORKERS } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
 import { type Clock, stillClock } from '../../ksm/clock.ts'
 import { GUESTS_POLICIES, type GuestsPolicy, type KnobName } from '../../ksm/tunables.ts'
@@ -20,6 +21,22 @@ export interface ImageHostOptions extends StrategyOptions {
   readonly knobs?: Partial<Record<KnobName, number | string>>
   /** Default: one that stands still, so that what comes out does not depend on the speed of the machine. */
   readonly clock?: Clock
+}
+
+/** Every page has a frame of its own at first; breaking a merge takes the new frame before it gives up the old. */
+const capacityFor = (pages: number) => ({ frames: pages + 1, mappings: pages + 1024 })
+
+/** Most pages of images that one host takes, some 3.9 GiB: an arena is a WebAssembly memory, and those end at 4 GiB. */
+export const MAX_IMAGE_PAGES: number = mostPages()
+
+function mostPages(): number {
+  let [low, high] = [1, 2 ** 32 / PAGE_SIZE]
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1
+    if (fits(capacityFor(middle))) low = middle
+    else high = middle
+  }
+  return low
 }
 
 const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
@@ -53,9 +70,10 @@ export async function hostMadeBy(
   expectInteger('workers', workers ?? 0, 0, MAX_WORKERS)
   const given = { index, checksum, checksumBits, seed, sampleWords, guests, workers }
   const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  // Every page has a frame of its own at first; breaking a merge takes the new frame before it gives up the old.
-  const capacity = { frames: pages + 1, mappings: pages + 1024 }
-  const host = await makeOrRefuse(make, { ...capacity, ...chosen, clock: options.clock ?? stillClock }, pages)
+  if (pages > MAX_IMAGE_PAGES) {
+    throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds, ${MAX_IMAGE_PAGES}`)
+  }
+  const host = await make({ ...capacityFor(pages), ...chosen, clock: options.clock ?? stillClock })
   try {
     host.ksm.set('smart_scan', 0)
     for (const [name, value] of Object.entries(options.knobs ?? {})) host.ksm.set(name as KnobName, value)
@@ -64,17 +82,6 @@ export async function hostMadeBy(
   } catch (error) {
     host.close()
     throw error
-  }
-}
-
-async function makeOrRefuse(make: typeof Host.create, options: HostOptions, pages: number): Promise<Host> {
-  try {
-    return await make(options)
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause
-    throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds (${cause.message})`, {
-      cause,
-    })
   }
 }
 

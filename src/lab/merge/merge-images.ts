@@ -51,6 +51,8 @@ export interface MergeResult {
     readonly source: string
     readonly format: ImageFormat
     readonly pages: number
+    /** Pages of the guest that are not in the file, and not among `pages`. */
+    readonly absent_pages: number
   }[]
   /** Knobs of interest, and those that were given, as they were at the end. */
   readonly knobs: Record<string, number | string>
@@ -184,7 +186,12 @@ function resultOf(
   const knobs = [...new Set([...REPORTED_KNOBS, ...Object.keys(options.knobs ?? {})])] as KnobName[]
   return {
     pages: guests.reduce((sum, { pages }) => sum + pages, 0),
-    images: options.images.map(({ source, format, pages }) => ({ source, format, pages })),
+    images: options.images.map(({ source, format, pages, absent = 0 }) => ({
+      source,
+      format,
+      pages,
+      absent_pages: absent,
+    })),
     knobs: Object.fromEntries(knobs.map((name) => [name, host.ksm.get(name)])),
     index: host.index,
     checksum: host.checksum,

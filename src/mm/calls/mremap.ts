@@ -57,8 +57,7 @@ function expectTarget(old: PageRange, pages: number, target: number): number {
 /**
  * Gives a range another length, and another place: `target`, or one that is found if it `mayMove` and cannot grow where
  * it is. Returns the virtual page it begins at. EFAULT if nothing is mapped where it begins, or what is kept of it is not
- * one mapping where it has to be: to grow, or to get another length at another place (what lay there, and what was
- * cut off, has gone then, as in Linux). EINVAL for huge pages that are to grow, ENOMEM if there is no room or no memory.
+ * one mapping where it has to be: to grow, or to get another length at another place. EINVAL for huge pages that are to grow, ENOMEM if there is no room or no memory.
  * Linux: mremap_at(), mremap_to()
  */
 function remap(
@@ -74,13 +73,12 @@ function remap(
   const first = mm.vmas.at(old.start)
   if (first === undefined) return 'EFAULT'
   if (end > old.end && first.has(VM_HUGETLB)) return 'EINVAL'
+  const moves = target !== undefined || end > old.end
+  if (moves && (first.end < kept || (end > old.end && first.has(VM_PFNMAP)))) return 'EFAULT'
   if (target !== undefined) unmapRange(mm, target, target + pages)
   unmapRange(mm, end, old.end)
-  if (target === undefined && end <= old.end) return old.start
-  const vma = mm.vmas.at(old.start)!
-  if (vma.end < kept || (end > old.end && vma.has(VM_PFNMAP))) return 'EFAULT'
   if (target === undefined) {
-    if (growInPlace(mm, vma, old.end, end)) return old.start
+    if (end <= old.end || growInPlace(mm, first, old.end, end)) return old.start
     if (!mayMove) return 'ENOMEM'
   }
   const place = target ?? mm.vmas.findRoom(pages)

@@ -1,0 +1,63 @@
+// The pages of a file, once it is known where each is.
+
+import { PAGE_SIZE } from '../../assembly/abi.ts'
+import type { Image, ImageFormat } from '../image.ts'
+import type { ImageFile } from './file.ts'
+import type { Contents } from './range.ts'
+import type { Layout } from './ranges.ts'
+import { firstWhere } from './search.ts'
+
+/** It owns `file`. */
+export class FileImage implements Image {
+  readonly source: string
+  readonly format: ImageFormat
+  readonly pages: number
+  readonly absent: number
+  readonly notes: readonly string[]
+  private readonly file: ImageFile
+  private readonly layout: Layout
+  private readonly readBytes: (offset: number, into: Uint8Array) => void
+
+  constructor(
+    file: ImageFile,
+    format: ImageFormat,
+    contents: Contents,
+    layout: Layout,
+    notes: readonly string[],
+  ) {
+    this.source = file.path
+    this.format = format
+    this.pages = layout.pages
+    this.absent = layout.absent
+    this.notes = notes
+    this.file = file
+    this.layout = layout
+    this.readBytes = contents.read ?? file.read.bind(file)
+  }
+
+  addressOf(page: number): number {
+    const { extents } = this.layout
+    const extent = extents[firstWhere(extents.length, (i) => extents[i]!.page > page) - 1]!
+    return extent.address + (page - extent.page) * PAGE_SIZE
+  }
+
+  read(first: number, count: number, into: Uint8Array): void {
+    const { pieces } = this.layout
+    const start = first * PAGE_SIZE
+    const end = start + count * PAGE_SIZE
+    let written = start
+    const from = firstWhere(pieces.length, (i) => pieces[i]!.at + pieces[i]!.length > start)
+    for (let i = from; i < pieces.length && pieces[i]!.at < end; i++) {
+      const piece = pieces[i]!
+      const [low, high] = [Math.max(piece.at, start), Math.min(piece.at + piece.length, end)]
+      into.fill(0, written - start, low - start)
+      this.readBytes(piece.offset + (low - piece.at), into.subarray(low - start, high - start))
+      written = high
+    }
+    into.fill(0, written - start, end - start)
+  }
+
+  close(): void {
+    this.file.close()
+  }
+}

@@ -117,7 +117,12 @@ export class Host {
     return this.enter(() => {
       const { domain } = expectMmOptions('createMm', options)
       if (domain !== undefined) this.ksm.state.openDomain(domain)
-      return new Mm(this.memory, options)
+      try {
+        return new Mm(this.memory, options)
+      } catch (error) {
+        if (domain !== undefined) this.memory.leaveDomain(domain)
+        throw error
+      }
     })
   }
 

@@ -87,6 +87,7 @@ export class Arena {
   readonly rootSlots: number
   /** Trees that were taken. */
   rootBlocks = 0
+  private readonly freeRootBlocks: number[] = []
 
   private constructor(
     memory: WebAssembly.Memory,
@@ -203,11 +204,23 @@ export class Arena {
     return readKey(this.u32, RESULT)
   }
 
-  /** Takes an empty tree for good and returns its block of root slots; 0 when out of memory. */
+  /** Takes an empty tree and returns its block of root slots; 0 when out of memory. */
   allocRoots(): number {
+    const freed = this.freeRootBlocks.pop()
+    if (freed !== undefined) {
+      this.rootBlocks++
+      return freed
+    }
     const block = this.core.takePages(this.rootPages)
     if (block !== 0) this.rootBlocks++
     return block
+  }
+
+  /** Gives an empty tree back, for whoever wants one next. */
+  freeRoots(block: number): void {
+    this.resetRoots(block)
+    this.freeRootBlocks.push(block)
+    this.rootBlocks--
   }
 
   /** Forgets every node of a tree at once. */

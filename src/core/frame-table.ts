@@ -15,6 +15,11 @@ import type { Arena } from './arena.ts'
 const FRAME_WORDS = FRAME_BYTES / 4
 const FRAME_WORD = FRAME_TABLE / 4
 
+/** As many ptes as can map one page. */
+export const MAX_MAPCOUNT: number = MAPCOUNT_MASK
+/** As many references as a page can have. */
+export const MAX_REFCOUNT: number = 2 ** 31 - 1
+
 /** The frame table (Linux: struct page). Pages are named by their pfn. */
 export class FrameTable {
   private readonly i32: Int32Array

@@ -25,6 +25,9 @@ import {
 import type { Arena } from './arena.ts'
 import { copyKey } from './key.ts'
 
+/** As many rmap items as a node can count. */
+export const MAX_LENGTH: number = NODE_LENGTH_MASK
+
 /** The stable nodes. A node is named by its address; 0 is none. */
 export class StableNodes {
   private readonly u8: Uint8Array

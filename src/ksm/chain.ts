@@ -122,7 +122,9 @@ function isBetter(ksm: KsmState, dup: number, chosen: number): boolean {
 }
 
 function pruneDue({ ksm, now }: Batch, chain: number): boolean {
-  if (now < ksm.nodes.pruneTime(chain) + ksm.tunables.stable_node_chains_prune_millisecs) return false
+  // The time is kept in 32 bits, and goes round in 49 days.
+  const since = (now - ksm.nodes.pruneTime(chain)) >>> 0
+  if (since < ksm.tunables.stable_node_chains_prune_millisecs) return false
   ksm.nodes.setPruneTime(chain, now)
   return true
 }

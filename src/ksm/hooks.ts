@@ -14,7 +14,7 @@ import { moveToAnotherDup, removeRange } from './hotplug.ts'
 import { rmapWalkKsm } from './rmap-walk.ts'
 import type { KsmState } from './state.ts'
 import { KSM_RUN_UNMERGE } from './tunables.ts'
-import { breakKsm } from './unmerge.ts'
+import { breakKsm, closeDomain } from './unmerge.ts'
 
 export class Hooks implements KsmHooks {
   private readonly ksm: KsmState
@@ -56,6 +56,10 @@ export class Hooks implements KsmHooks {
   /** The child starts with accounts of its own: what it maps is counted when it is visited. Linux: ksm_fork() */
   fork(child: MmStruct, parent: MmStruct): void {
     if (parent.mergeable) this.enter(child)
+  }
+
+  domainGone(domain: string): void {
+    closeDomain(this.ksm, domain)
   }
 
   /**

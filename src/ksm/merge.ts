@@ -14,7 +14,7 @@ import { findMergeableVma, presentPage, presentPageOf } from './mergeable.ts'
 import { replacePage, writeProtectPage } from './replace.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
 import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
-import { hasNode, stableTreeAppend } from './stable-node.ts'
+import { canCount, hasNode, stableTreeAppend } from './stable-node.ts'
 import type { KsmState, Trees } from './state.ts'
 import { breakCow } from './unmerge.ts'
 import { unstableTreeRemove, unstableTreeSearchInsert } from './unstable.ts'
@@ -134,6 +134,10 @@ function joinKsmPage(
     return true
   }
   if (ksmPfn === 0) return false
+  if (!canCount(ksm, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))) {
+    ksm.frames.put(ksmPfn)
+    return true
+  }
   const err = tryToMergeWithKsmPage(ksm, item, pfn, ksmPfn)
   if (err === OK) stableTreeAppend(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
   ksm.frames.put(ksmPfn)

@@ -10,7 +10,8 @@ import {
   RMAP_STABLE,
   RMAP_VOLATILE,
 } from '../../assembly/abi.ts'
-import { StableNodes } from '../core/stable-nodes.ts'
+import { MAX_MAPCOUNT } from '../core/frame-table.ts'
+import { MAX_LENGTH, StableNodes } from '../core/stable-nodes.ts'
 import type { KsmState } from './state.ts'
 
 /**
@@ -21,10 +22,19 @@ export function hasNode(ksm: KsmState, pfn: number): boolean {
   return StableNodes.ofMapping(ksm.frames.mapping(pfn)) !== 0
 }
 
-/** May another item join? With `more`, also that many after it. Linux: __is_page_sharing_candidate() */
+/**
+ * May another item join? With `more`, also that many after it. A node that cannot count further is full, whatever
+ * max_page_sharing says, and so is a page that no other pte can map. Linux: __is_page_sharing_candidate()
+ */
 export function hasRoom(ksm: KsmState, node: number, more = 0): boolean {
   const length = ksm.nodes.length(node)
-  return length !== 0 && length + more < ksm.tunables.max_page_sharing
+  if (length === 0 || length + more >= ksm.tunables.max_page_sharing) return false
+  return canCount(ksm, node, more) && ksm.frames.mapcount(ksm.nodes.pfn(node)) + more < MAX_MAPCOUNT
+}
+
+/** Can the list of a node have another item, be it a fork's? */
+export function canCount(ksm: KsmState, node: number, more = 0): boolean {
+  return ksm.nodes.length(node) + more < MAX_LENGTH
 }
 
 /** Puts an item in front of a node's list: it is stable now. Linux: stable_tree_append() */

@@ -112,6 +112,18 @@ export class KsmState {
     if (!this.treesByDomain.has(domain)) this.treesByDomain.set(domain, makeTrees(this.memory))
   }
 
+  /** The trees of a domain, if it has any. */
+  treesOfDomain(domain: string): Trees | undefined {
+    return this.treesByDomain.get(domain)
+  }
+
+  /** Gives back the trees of a domain, which must be empty and have no mm. */
+  closeDomain(domain: string): void {
+    const { stable, unstable } = this.treesByDomain.get(domain)!
+    this.treesByDomain.delete(domain)
+    for (const roots of [...stable, ...unstable]) this.memory.arena.freeRoots(roots)
+  }
+
   /** The trees of every domain. */
   allTrees(): Iterable<Trees> {
     return this.treesByDomain.values()
@@ -119,14 +131,13 @@ export class KsmState {
 }
 
 function makeTrees({ arena, frames }: Memory): Trees {
-  const blocks = (): number[] =>
-    Array.from({ length: frames.numaNodes }, () => {
-      const roots = arena.allocRoots()
-      if (roots !== 0) return roots
-      throw new PagefoldError(
-        'ENOMEM',
-        'no metadata left for tree roots: create the host with more `mappings`',
-      )
-    })
-  return { stable: blocks(), unstable: blocks() }
+  const all = Array.from({ length: 2 * frames.numaNodes }, () => arena.allocRoots())
+  if (all.includes(0)) {
+    for (const roots of all) if (roots !== 0) arena.freeRoots(roots)
+    throw new PagefoldError(
+      'ENOMEM',
+      'no metadata left for tree roots: create the host with more `mappings`, or have fewer domains at a time',
+    )
+  }
+  return { stable: all.slice(0, frames.numaNodes), unstable: all.slice(frames.numaNodes) }
 }

@@ -87,6 +87,17 @@ export function removeAllStableNodes(ksm: KsmState): boolean {
   return allGone
 }
 
+/**
+ * Gives back the trees of a domain that has no mm any more, with the nodes that nobody has found stale yet. Not if a page of theirs
+ * is locked: they stay until the domain comes and goes again.
+ */
+export function closeDomain(ksm: KsmState, domain: string): void {
+  const trees = ksm.treesOfDomain(domain)
+  if (domain === '' || trees === undefined) return
+  const empty = trees.stable.every((roots) => removeEachNode(ksm, roots))
+  if (empty) ksm.closeDomain(domain)
+}
+
 /** Takes away a tree's root again and again, and gives up at the first that has to stay: what is left then is Linux's. */
 function removeRoots(ksm: KsmState, roots: number): boolean {
   const { arena } = ksm.memory

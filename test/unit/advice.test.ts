@@ -188,6 +188,8 @@ describe('MADV_FREE', () => {
     mm.madvise(at, 2 * PAGE, 'MADV_FREE')
     mm.write(at + 1, Uint8Array.of(9))
     mm.madvise(at, 2 * PAGE, 'MADV_PAGEOUT')
+    expect([mm.pfn(at), mm.pfn(at + PAGE)], 'this attempt finds out').toEqual([expect.any(Number), undefined])
+    mm.madvise(at, 2 * PAGE, 'MADV_PAGEOUT')
     expect(memoryOf(host).swap.usage.used).toBe(1)
     expect([...mm.read(at, 2)]).toEqual([1, 9])
     expect(byteAt(mm, at + PAGE)).toBe(0)
@@ -200,9 +202,13 @@ describe('MADV_FREE', () => {
     mm.madvise(at, 2 * PAGE, 'MADV_FREE')
     pins[0]!.write(0, Uint8Array.of(9))
     pins[0]!.release()
-    for (const pfn of framesOf(mm, at, 2)) host.reclaim(pfn!)
+    expect(framesOf(mm, at, 2).map((pfn) => host.reclaim(pfn!))).toEqual(['still mapped', 'referenced'])
     expect([byteAt(mm, at), byteAt(mm, at + PAGE)]).toEqual([9, 2])
     pins[1]!.release()
+    expect(framesOf(mm, at, 2).map((pfn) => host.reclaim(pfn!))).toEqual([undefined, undefined])
+    expect([byteAt(mm, at), byteAt(mm, at + PAGE)], 'the one that was only held is still given up').toEqual([
+      9, 0,
+    ])
     host.audit()
   })
 
@@ -219,12 +225,14 @@ describe('MADV_FREE', () => {
     }
   })
 
-  it('what is dirty for a child is kept for both', async () => {
+  it('what is dirty for a child is kept for the child', async () => {
     const { host, mm, at } = await scene([1])
     const child = mm.fork()
     mm.madvise(at, PAGE, 'MADV_FREE')
-    expect(host.reclaim(mm.pfn(at)!)).toBeUndefined()
-    expect([byteAt(mm, at), byteAt(child, at)]).toEqual([1, 1])
+    expect(host.reclaim(mm.pfn(at)!)).toBe('still mapped')
+    expect([byteAt(mm, at), byteAt(child, at)]).toEqual([0, 1])
+    expect(host.reclaim(child.pfn(at)!)).toBeUndefined()
+    expect(byteAt(child, at)).toBe(1)
     host.audit()
   })
 

@@ -103,6 +103,7 @@ function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma, vpn: nu
   if (frames.hasFlag(pfn, FRAME_PINNED) && frames.hasFlag(pfn, FRAME_EXCLUSIVE)) {
     return copyPinnedPage(child, copy, vpn, pfn)
   }
+  if (!frames.mayMap(pfn)) return 'ENOMEM'
   frames.get(pfn)
   addRmap(memory, pfn)
   if (!vma.has(VM_SHARED)) {

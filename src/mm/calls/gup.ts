@@ -56,6 +56,7 @@ function takePage(mm: MmStruct, vpn: number, { write, pin, longterm }: HoldOptio
     const accessible = allows(mm, vma, pte, kind)
     if (accessible && (!pin || write || vma.has(VM_SHARED) || isOwn(mm.memory, pte, longterm))) {
       const pfn = ptePfn(pte)
+      if (!mm.memory.frames.mayGet(pfn)) return 'ENOMEM'
       pins.add(pfn, pin)
       return pfn
     }

@@ -24,6 +24,7 @@ export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefi
     mm.memory.objectPages.set(pfn, { object, index })
   }
   if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
+  if (!frames.mayMap(pfn)) return 'ENOMEM'
   frames.get(pfn)
   addRmap(mm.memory, pfn)
   const pte = mkPte(pfn)
@@ -60,6 +61,7 @@ export function pageOfFile(memory: Memory, vma: Vma, vpn: number): number | Errn
 export function mapFilePage(mm: MmStruct, vpn: number, pfn: number): Errno | undefined {
   const { frames } = mm.memory
   if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
+  if (!frames.mayMap(pfn)) return 'ENOMEM'
   frames.get(pfn)
   addRmap(mm.memory, pfn)
   setPte(mm, vpn, mkPte(pfn))

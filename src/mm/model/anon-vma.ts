@@ -8,6 +8,9 @@
 import { brokenInvariant } from '../../errors.ts'
 import type { Vma } from './vma.ts'
 
+/** A frame's `mapping` has 30 bits for it. */
+export const MAX_ANON_VMA_ID = 2 ** 30 - 1
+
 export class AnonVma {
   /** What a frame's `mapping` and an rmap item name it by. */
   readonly id: number
@@ -33,8 +36,18 @@ export class AnonVmas {
   /** Called when one is freed, for tests that watch the order. */
   onFree: ((anonVma: AnonVma) => void) | undefined
   private readonly byId = new Map<number, AnonVma>()
-  /** An id is never used twice: a page that nobody maps any more may name its anon_vma long after that has gone. */
+  /**
+   * A page that nobody maps any more may name its anon_vma long after that has gone, so an id is used again only when all have been:
+   * one that is neither an anon_vma's nor named by any page at that moment.
+   */
   private lastId = 0
+  private stillNamed: ReadonlySet<number> = new Set()
+  /** The ids that pages name, whoever holds them. */
+  private readonly namedByPages: () => ReadonlySet<number>
+
+  constructor(namedByPages: () => ReadonlySet<number> = () => new Set()) {
+    this.namedByPages = namedByPages
+  }
 
   /** How many exist. */
   get live(): number {
@@ -132,9 +145,20 @@ export class AnonVmas {
   }
 
   private alloc(parent: AnonVma | undefined): AnonVma {
-    const anonVma = new AnonVma(++this.lastId, parent)
+    const anonVma = new AnonVma(this.nextId(), parent)
     this.byId.set(anonVma.id, anonVma)
     return anonVma
+  }
+
+  private nextId(): number {
+    do {
+      if (this.lastId === MAX_ANON_VMA_ID) {
+        this.lastId = 0
+        this.stillNamed = this.namedByPages()
+      }
+      this.lastId++
+    } while (this.byId.has(this.lastId) || this.stillNamed.has(this.lastId))
+    return this.lastId
   }
 
   private release(anonVma: AnonVma): void {

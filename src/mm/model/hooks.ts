@@ -16,6 +16,8 @@ export interface KsmHooks {
   exit(mm: MmStruct): void
   /** A child is complete. Linux: ksm_fork() */
   fork(child: MmStruct, parent: MmStruct): void
+  /** The last mm of a domain is no more. */
+  domainGone(domain: string): void
   /** [start, end) has become mergeable. */
   registered(mm: MmStruct, start: number, end: number): void
   /** Gives every merged page of [start, end) a private copy. Linux: break_ksm() */
@@ -39,6 +41,7 @@ export const NO_KSM: KsmHooks = {
   enter: () => undefined,
   exit: () => {},
   fork: () => {},
+  domainGone: () => {},
   registered: () => {},
   unmerge: () => undefined,
   rmapWalk: () => {},

@@ -25,7 +25,7 @@ export class Memory {
   readonly bytes: FrameBytes
   readonly frames: Frames
   readonly pageTables: PageTables
-  readonly anonVmas = new AnonVmas()
+  readonly anonVmas: AnonVmas
   readonly swap: Swap
   readonly pins: PinCounts
   readonly trace = new Tracepoints(this.gate)
@@ -50,11 +50,14 @@ export class Memory {
   notifiers = 0
   private readonly mmById: (MmStruct | undefined)[] = [undefined]
   private readonly freeMmIds: number[] = []
+  /** How many mms each domain has, exited ones that somebody still needs included. */
+  private readonly domains = new Map<string, number>()
 
   constructor(arena: Arena, numaNodes: number) {
     this.arena = arena
     this.bytes = new FrameBytes(arena)
     this.frames = new Frames(arena, this.bytes, numaNodes)
+    this.anonVmas = new AnonVmas(() => this.frames.anonVmasNamed())
     this.pageTables = new PageTables(arena)
     this.swap = new Swap(arena, this.gate, this.bytes, this.frames)
     this.pins = new PinCounts(this.frames)
@@ -80,12 +83,23 @@ export class Memory {
     const id = this.freeMmIds.pop() ?? this.mmById.length
     if (id > MAX_MMS) return 0
     this.mmById[id] = mm
+    this.domains.set(mm.domain, (this.domains.get(mm.domain) ?? 0) + 1)
     return id
   }
 
-  removeMm(id: number): void {
+  /** Nobody needs an mm any more: its number is free, and with the last of a domain what was kept for that. */
+  removeMm({ id, domain }: MmStruct): void {
     this.mmById[id] = undefined
     this.freeMmIds.push(id)
+    this.domains.set(domain, this.domains.get(domain)! - 1)
+    this.leaveDomain(domain)
+  }
+
+  /** If a domain has no mm, what was kept for it goes. */
+  leaveDomain(domain: string): void {
+    if ((this.domains.get(domain) ?? 0) > 0) return
+    this.domains.delete(domain)
+    this.ksm.domainGone(domain)
   }
 
   /** Counts zero pages placed by ksmd, at once and for both sides. Linux: ksm_map_zero_page() */

@@ -65,13 +65,13 @@ export class MmStruct {
         'no metadata page left for page tables: create the host with more `mappings`',
       )
     }
+    this.domain = options.domain ?? ''
     this.id = memory.addMm(this)
     if (this.id === 0) {
       memory.pageTables.destroy(this.pgd)
       throw new PagefoldError('EAGAIN', 'a host has at most 65535 mms: let some exit, and ksmd visit them')
     }
     this.name = options.name ?? `mm-${this.id}`
-    this.domain = options.domain ?? ''
   }
 
   /** Throws ESRCH. @internal */
@@ -98,6 +98,6 @@ export class MmStruct {
 
   /** Linux: mmdrop(). @internal */
   drop(): void {
-    if (--this.holders === 0) this.memory.removeMm(this.id)
+    if (--this.holders === 0) this.memory.removeMm(this)
   }
 }

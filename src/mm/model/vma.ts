@@ -60,14 +60,17 @@ export class Vma {
     return (this.flags & flag) !== 0
   }
 
-  /** The `index` of the page at `vpn`. Linux: linear_page_index() */
+  /**
+   * The `index` of the page at `vpn`: 32 bits, so that it goes on with 0 behind the last, in a mapping that was moved down and has
+   * grown. Linux: linear_page_index()
+   */
   indexOf(vpn: number): number {
-    return vpn - this.start + this.pgoff
+    return (vpn - this.start + this.pgoff) >>> 0
   }
 
   /** Where the page with this `index` would be, -1 if not here. Linux: vma_address() */
   vpnOf(index: number): number {
-    const vpn = index - this.pgoff + this.start
-    return vpn >= this.start && vpn < this.end ? vpn : -1
+    const vpn = ((index - this.pgoff) >>> 0) + this.start
+    return vpn < this.end ? vpn : -1
   }
 }

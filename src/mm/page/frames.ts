@@ -11,7 +11,7 @@ import {
   ZERO_PFN,
 } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
-import { FrameTable } from '../../core/frame-table.ts'
+import { FrameTable, MAX_MAPCOUNT, MAX_REFCOUNT } from '../../core/frame-table.ts'
 import type { FrameBytes } from './bytes.ts'
 
 /** The free frames of a NUMA node. */
@@ -159,6 +159,26 @@ export class Frames extends FrameTable {
     const before = this.mapping(pfn)
     super.setMapping(pfn, mapping)
     if (this.keyLost !== undefined && (before & MAPPING_TAG) === MAPPING_KSM) this.keyLost(before)
+  }
+
+  /** Can one pte more map the page, and hold the reference that goes with it? */
+  mayMap(pfn: number): boolean {
+    return this.mapcount(pfn) < MAX_MAPCOUNT && this.mayGet(pfn)
+  }
+
+  /** Can somebody take one reference more? Linux: folio_ref_zero_or_close_to_overflow() */
+  mayGet(pfn: number): boolean {
+    return this.refcount(pfn) < MAX_REFCOUNT
+  }
+
+  /** The ids of anon_vmas that pages name, whether or not those still exist. */
+  anonVmasNamed(): Set<number> {
+    const ids = new Set<number>()
+    for (let { firstPfn: pfn, endPfn } = this.arena; pfn < endPfn; pfn++) {
+      const mapping = this.mapping(pfn)
+      if ((mapping & MAPPING_TAG) === MAPPING_ANON) ids.add(mapping >>> 2)
+    }
+    return ids
   }
 
   /** An anonymous page, merged or not. Linux: folio_test_anon() */

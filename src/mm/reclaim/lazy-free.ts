@@ -4,18 +4,8 @@
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import {
-  EMPTY_PTE,
-  isPoisonPte,
-  isSwapPte,
-  pteDirty,
-  pteMkclean,
-  pteNormal,
-  ptePfn,
-  swapEntryOf,
-} from '../page/pte.ts'
-import { getPte, setPte, walkPageRange } from '../page/ptes.ts'
-import { rmapWalk } from '../page/rmap.ts'
+import { EMPTY_PTE, isPoisonPte, isSwapPte, pteMkclean, pteNormal, ptePfn, swapEntryOf } from '../page/pte.ts'
+import { setPte, walkPageRange } from '../page/ptes.ts'
 import { discardMappings } from './unmap-page.ts'
 
 /** Gives the pages of [start, end) up lazily; what is swapped out, or broken, is gone at once. */
@@ -44,21 +34,17 @@ function makeClean(memory: Memory, pfn: number): boolean {
 }
 
 /**
- * Throws a page away that was given up, the caller holding a reference. False if it has been written to since, or
- * somebody else holds it: it is a page like any other then. Linux: the part of try_to_unmap_one() for lazyfree
+ * Throws a page away that was given up, the caller holding a reference. Says why not if somebody else holds it, and if it turns
+ * out that it has been written to since: it is a page like any other then, for the next attempt. Who gave it up and comes before
+ * the writer has lost it by then. Linux: the part of try_to_unmap_one() for lazyfree
  */
-export function discardLazily(memory: Memory, pfn: number): boolean {
+export function discardLazily(memory: Memory, pfn: number): 'still mapped' | 'referenced' | undefined {
   const { frames } = memory
-  let dirty = frames.hasFlag(pfn, FRAME_DIRTY)
-  rmapWalk(memory, pfn, (mm, _, vpn) => {
-    const pte = getPte(mm, vpn)
-    if (pteNormal(pte) && ptePfn(pte) === pfn && pteDirty(pte)) dirty = true
-    return !dirty
-  })
-  if (dirty || frames.refcount(pfn) !== frames.mapcount(pfn) + 1) {
-    frames.lazyFree.delete(pfn)
-    return false
-  }
-  discardMappings(memory, pfn)
-  return frames.mapcount(pfn) === 0
+  const isHeld = (): boolean => frames.refcount(pfn) !== frames.mapcount(pfn) + 1
+  const isDirty = (): boolean => frames.hasFlag(pfn, FRAME_DIRTY)
+  discardMappings(memory, pfn, () => !isDirty() && !isHeld())
+  if (frames.mapcount(pfn) === 0) return isHeld() ? 'referenced' : undefined
+  if (!isDirty()) return 'referenced'
+  frames.lazyFree.delete(pfn)
+  return 'still mapped'
 }

@@ -29,8 +29,7 @@ export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undef
   if (memory.mayBeLocked && isMlocked(memory, pfn)) return 'mlocked'
   frames.get(pfn) // isolated: nobody frees it under us
   frames.setFlag(pfn, FRAME_LOCKED)
-  const discarded = frames.lazyFree.has(pfn) && discardLazily(memory, pfn)
-  const failure = discarded ? undefined : swapOut(memory, pfn)
+  const failure = frames.lazyFree.has(pfn) ? discardLazily(memory, pfn) : swapOut(memory, pfn)
   frames.clearFlag(pfn, FRAME_LOCKED)
   frames.put(pfn)
   // It stays in the swap cache only for those who have it swapped out.

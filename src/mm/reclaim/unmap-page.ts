@@ -55,9 +55,9 @@ export function unmapToPoison(memory: Memory, pfn: number): Mapping[] {
   return replacePtes(memory, pfn, () => POISON_PTE)
 }
 
-/** Empties every pte of a page whose content nobody wants any more; returns where it was mapped. */
-export function discardMappings(memory: Memory, pfn: number): Mapping[] {
-  return replacePtes(memory, pfn, () => EMPTY_PTE)
+/** Empties every pte of a page whose content nobody wants any more, while `may` says so; returns where it was mapped. */
+export function discardMappings(memory: Memory, pfn: number, may: () => boolean = () => true): Mapping[] {
+  return replacePtes(memory, pfn, () => (may() ? EMPTY_PTE : undefined))
 }
 
 /** Turns the migration entries that name `fromPfn` into ptes of `toPfn`. Linux: remove_migration_ptes() */
@@ -74,10 +74,11 @@ export function removeMigrationPtes(memory: Memory, fromPfn: number, toPfn: numb
   })
 }
 
+/** Asks for each pte what is to stand there, until the answer is undefined; returns where the page was mapped. */
 function replacePtes(
   memory: Memory,
   pfn: number,
-  replacement: (pte: number, exclusive: boolean) => number,
+  replacement: (pte: number, exclusive: boolean) => number | undefined,
 ): Mapping[] {
   const { frames } = memory
   const found: Mapping[] = []
@@ -94,7 +95,12 @@ function replacePtes(
     }
     const exclusive = frames.hasFlag(pfn, FRAME_EXCLUSIVE)
     if (pteDirty(pte)) frames.setFlag(pfn, FRAME_DIRTY)
-    setPte(mm, vpn, replacement(pte, exclusive))
+    const replaced = replacement(pte, exclusive)
+    if (replaced === undefined) {
+      mm.notifiers.end(range)
+      return false
+    }
+    setPte(mm, vpn, replaced)
     frames.clearFlag(pfn, FRAME_EXCLUSIVE)
     frames.addMapcount(pfn, -1)
     frames.put(pfn)

@@ -15,6 +15,7 @@ export type {
 } from './bench-result.ts'
 export { type HashCost, type HashReport, hashReport, type Timing, USER_CHECKSUM } from './hash-report.ts'
 export { mergeReport } from './merge-report.ts'
+export { expectCsvPath, writeScanCsv } from './scan-csv.ts'
 export type {
   BarsSection,
   FiguresSection,

@@ -99,7 +99,7 @@ export async function run(args: string[]): Promise<number> {
   expectToFit(images)
   const progress = new Progress()
   try {
-    const result = await interruptible((stop) =>
+    const measured = await interruptible((stop) =>
       bench({
         images,
         trials,
@@ -111,8 +111,9 @@ export async function run(args: string[]): Promise<number> {
       }),
     )
     progress.clear()
+    const result = about(measured)
     const changes = baseline === undefined ? undefined : compare(baseline.result, result)
-    if (values.json) printJson(about(changes === undefined ? result : { ...result, changes }))
+    if (values.json) printJson(changes === undefined ? result : { ...result, changes })
     else print([describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'))
     if (values.report !== undefined)
       await saveReport(values.report, benchReport(result, changes), values.json)

@@ -72,8 +72,9 @@ export async function run(args: string[]): Promise<number> {
     const comparison = await compareHashes({ images, checksums, indexes, sampleWords, ...size, onProgress })
     progress.clear()
     const shown = images.map(({ source, pages }) => ({ source, pages }))
-    const result: HashReport = { images: shown, sample_words: sampleWords, costs, resample, ...comparison }
-    if (values.json) printJson(about(result))
+    const compared: HashReport = { images: shown, sample_words: sampleWords, costs, resample, ...comparison }
+    const result = about(compared)
+    if (values.json) printJson(result)
     else print(describe(result))
     if (values.report !== undefined) await saveReport(values.report, hashReport(result), values.json)
     return 0

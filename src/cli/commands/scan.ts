@@ -119,7 +119,7 @@ export async function run(args: string[]): Promise<number> {
   const inspect = (...now: Parameters<typeof pageStates>): void => {
     pages = pageStates(...now)
   }
-  const result = await mergeImages({
+  const merged = await mergeImages({
     images,
     later: laterImages,
     knobs,
@@ -129,7 +129,8 @@ export async function run(args: string[]): Promise<number> {
     ...(report === undefined ? {} : { inspect }),
   })
   progress.clear()
-  if (values.json) printJson(about(result))
+  const result = about(merged)
+  if (values.json) printJson(result)
   else print(describe(result))
   if (!result.settled) {
     const scans = plural(result.after_each_scan.length, 'scan')

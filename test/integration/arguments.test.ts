@@ -54,7 +54,7 @@ const MISTAKES: readonly [argument: string, call: string, wrong: readonly unknow
     [...NOT_NUMBERS, ...NOT_LENGTHS],
     ({ mm, at }, v) => mm.madvise(at, v, 'MADV_DONTNEED'),
   ],
-  ['advice', 'mm.madvise', [12, undefined, 'MADV_FREE', {}], ({ mm, at }, v) => mm.madvise(at, PAGE, v)],
+  ['advice', 'mm.madvise', [12, undefined, 'MADV_HUGEPAGE', {}], ({ mm, at }, v) => mm.madvise(at, PAGE, v)],
   ['address', 'mm.mprotect', [...NOT_NUMBERS, ...NOT_ADDRESSES, 5], ({ mm }, v) => mm.mprotect(v, PAGE, 0)],
   ['length', 'mm.mprotect', [...NOT_NUMBERS, ...NOT_LENGTHS], ({ mm, at }, v) => mm.mprotect(at, v, 0)],
   ['prot', 'mm.mprotect', [4, -1, undefined, null, 'READ', {}], ({ mm, at }, v) => mm.mprotect(at, PAGE, v)],

@@ -14,7 +14,7 @@ import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 import { writeMoment } from './write-moment.ts'
 
 /** What `mergeImages` merges, and how. Only `images` must be given. */
-export interface MergeOptions extends Omit<ImageHostOptions, 'clock'> {
+export interface MergeOptions extends Omit<ImageHostOptions, 'clock' | 'mms'> {
   /** One guest each, scanned in this order. They stay open. */
   readonly images: readonly Image[]
   /** The same images at a later moment: after the first scans only pages that differ are written. */
@@ -109,7 +109,7 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
   }
   expectSameShape(images, later)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
-  const host = await hostFor(pages, { ...hostOptions, clock: stillClock })
+  const host = await hostFor(pages, { ...hostOptions, mms: images.length, clock: stillClock })
   try {
     const guests = loadGuests(host, images, pages, onProgress)
     const rows: ScanRow[] = []

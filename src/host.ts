@@ -69,7 +69,6 @@ export class Host {
   /** @internal */
   readonly memory: Memory
   private readonly counts: FrameCounts
-  private open = true
 
   private constructor(
     memory: Memory,
@@ -316,13 +315,13 @@ export class Host {
   }
 
   /**
-   * Stops ksmd, ends every mm and closes the swap stores. What is left can be read (counters, frames, the audit), not
-   * changed: EINVAL. The arena goes when nothing refers to the host any more.
+   * Stops ksmd, ends every mm and closes the swap stores. Every call but those that only look (counters, knobs, frames, the
+   * audit, listeners) is refused from then on, with EINVAL, by an mm with ESRCH; a pin can be released, and whatever is closed may be closed
+   * again. The arena goes when nothing refers to the host any more.
    */
   close(): void {
-    if (!this.open) return
     this.memory.gate.expectOutside()
-    this.open = false
+    if (!this.memory.gate.shutForGood()) return
     this.ksm.stop().catch(() => {})
     this.ksm.batch.helpers.close()
     // What is broken is left as it is: nobody can tell what would be freed.
@@ -352,9 +351,7 @@ export class Host {
 
   /** What every call goes through that changes something. */
   private enter<Result>(work: () => Result): Result {
-    const { gate } = this.memory
-    if (!this.open && !gate.isBroken) throw new PagefoldError('EINVAL', 'the host is closed')
-    return gate.enter(work)
+    return this.memory.gate.enter(work)
   }
 
   /** What every call goes through that only looks: a closed host still answers. */

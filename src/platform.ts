@@ -28,6 +28,45 @@ export function files(who: string): Files {
   return fs !== undefined && path !== undefined ? { fs, path } : missing(who, 'files')
 }
 
+/**
+ * Writes a file whole or not at all: beside its place, and there in one step when all of it is on its way to the disk. What was
+ * there stays until then. Throws what the file system does.
+ */
+export function writeWhole({ fs, path }: Files, name: string, bytes: Uint8Array | string): void {
+  const existing = fs.lstatSync(name, { throwIfNoEntry: false })
+  // Where a link leads to, and not the link, is replaced.
+  const target = existing?.isSymbolicLink() ? fs.realpathSync(name) : name
+  const mode = fs.statSync(target, { throwIfNoEntry: false })?.mode
+  const beside = path.join(path.dirname(target), `.${path.basename(target)}.${ownPid()}`)
+  try {
+    const fd = fs.openSync(beside, 'w', mode)
+    try {
+      fs.writeFileSync(fd, bytes)
+      fs.fsyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+    fs.renameSync(beside, target)
+  } catch (error) {
+    fs.rmSync(beside, { force: true })
+    throw error
+  }
+}
+
+/** The number of this process. */
+export function ownPid(): number {
+  return globalThis.process.pid
+}
+
+/** Is there a process of this number? */
+export function isRunning(pid: number): boolean {
+  try {
+    return globalThis.process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 /** Cryptographic hashes that come at once. Throws ENOTSUP, naming `who` wanted them, where they come only later. */
 export function hashes(who: string): Builtins['node:crypto'] {
   return builtin('node:crypto') ?? missing(who, 'SHA-256 that does not have to be waited for')

@@ -108,8 +108,8 @@ function roomOf(name: string): string {
 /** Who has shared or WebAssembly memory that is no arena. */
 const OTHER_MEMORY: Readonly<Record<string, string>> = {
   'src/images/stream.ts': 'a word to sleep on',
+  'src/cli/output.ts': 'a word to sleep on',
   'src/synth/generators.ts': 'a binary that makes words, in a memory of its own',
-  'bench/peers/ksmd.ts': 'a word to sleep on',
 }
 
 const withoutComments = (code: string): string => code.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')

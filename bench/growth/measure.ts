@@ -63,9 +63,14 @@ export async function grow(growth: Growth, smoke: boolean): Promise<Grown> {
 async function measure(growth: Growth, sizes: Sizes, least: number): Promise<Grown> {
   const ms: number[] = []
   for (const n of sizes) ms.push(await timeOf(growth, n, least))
+  return { name: growth.name, of: growth.of, sizes, ms, ...verdictOf(sizes, ms) }
+}
+
+/** How a time grows, and whether that is too fast. */
+export function verdictOf(sizes: Sizes, ms: readonly number[]): Pick<Grown, 'exponent' | 'verdict'> {
   const exponent = Math.log(ms[2]! / ms[1]!) / Math.log(sizes[2] / sizes[1])
   const verdict = ms[2]! < SHORT_MS ? 'too short to tell' : exponent > LIMIT ? 'worse than n log n' : 'ok'
-  return { name: growth.name, of: growth.of, sizes, ms, exponent, verdict }
+  return { exponent, verdict }
 }
 
 async function timeOf(growth: Growth, n: number, least: number): Promise<number> {

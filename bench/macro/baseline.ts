@@ -3,7 +3,7 @@
 // both runs have that peer.
 
 import { type Spread, spread } from '../../src/lab/index.ts'
-import type { BenchResult, MetricChange, PeerResult } from '../../src/report/index.ts'
+import { type BenchResult, hasTimes, type MetricChange, type PeerResult } from '../../src/report/index.ts'
 
 /** Medians closer than this are the same, however steady the machine. */
 const NEGLIGIBLE = 0.02
@@ -95,5 +95,5 @@ function missedOf(result: BenchResult): number[] {
 
 function resultOf(result: BenchResult, name: string): PeerResult | undefined {
   const peer = result.peers[name]
-  return peer === undefined || 'unavailable' in peer ? undefined : peer
+  return hasTimes(peer) ? peer : undefined
 }

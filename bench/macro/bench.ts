@@ -1,24 +1,22 @@
 // Merge throughput beside its peers: the same bytes, in the same run, each trial in a process of its own, the peers
 // taking turns so that a machine that slows down slows all of them. Only ratios mean anything.
 
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { type ChecksumName, type Image, type IndexName, PAGE_SIZE } from '../../src/index.ts'
+import { type ChecksumName, type Image, type IndexName, PAGE_SIZE, PagefoldError } from '../../src/index.ts'
 import { type BestPossible, bestPossible, median, type Spread, spread } from '../../src/lab/index.ts'
-import type { BenchResult, PeerResult, StillResult } from '../../src/report/index.ts'
+import type { BenchResult, PeerMissing, PeerResult, StillResult } from '../../src/report/index.ts'
 import { PEERS } from '../peers/index.ts'
 import { linux } from '../peers/linux.ts'
 import { pagefoldStill } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
+import { type RunTrial, runTrial, TrialFailed } from './children.ts'
 import { type CurveTrial, curveResult } from './curve.ts'
 import { theseVersions, thisMachine } from './machine.ts'
 import type { TrialReport } from './trial.ts'
 
-const TRIAL = fileURLToPath(new URL('./trial.js', import.meta.url))
 const CHUNK_PAGES = 4096
 
 export interface BenchOptions {
@@ -32,39 +30,60 @@ export interface BenchOptions {
   /** Trials a peer. */
   readonly trials: number
   readonly onProgress?: (done: number, of: number, peer: string) => void
+  /** Told when the bench is to end before it is done. */
+  readonly stop?: AbortSignal
+  /** How a trial is made. Default: in a process of its own. */
+  readonly trial?: RunTrial
 }
 
-/** Two peers merged differently: the one thing a bench must not shrug at. */
-export class Disagreement extends Error {}
+/** pagefold itself came to no result, so there is nothing to compare others with. */
+export class NothingToCompare extends Error {}
 
-export function bench(options: BenchOptions): BenchResult {
-  const { index, checksum, workers = 0 } = options
+/** Never told to stop. */
+const NEVER = new AbortController().signal
+
+/**
+ * Compares the peers. One that fails, or merges otherwise than pagefold, is said to have failed and the others go on. Rejects
+ * with `stop`'s reason when told to stop, with NothingToCompare; whatever was written or started is gone then.
+ */
+export async function bench(options: BenchOptions): Promise<BenchResult> {
+  const { index, checksum, workers = 0, stop = NEVER, trial: run = runTrial } = options
   const peers = PEERS.filter(({ name }) => name === 'pagefold' || (options.peers?.includes(name) ?? true))
-  const missing = new Map<string, string>()
+  const missing = new Map<string, PeerMissing>()
   for (const { name, unavailable } of peers) {
     const why = unavailable()
-    if (why !== undefined) missing.set(name, why)
+    if (why !== undefined) missing.set(name, { unavailable: why })
   }
   const present = peers.filter(({ name }) => !missing.has(name))
   const dir = mkdtempSync(join(tmpdir(), 'pagefold-bench-'))
   try {
-    const { input_digest, ...input } = writeImages(dir, options.images)
-    const task = { ...input, maxPageSharing: 256, index, checksum, workers }
+    const { input_digest, ...input } = await writeImages(dir, options.images, stop)
+    const task = { ...input, maxPageSharing: 256, index, checksum, workers, scratch: dir }
     const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
     const curves: CurveTrial[] = []
     let done = 0
-    const turn = <Report>(name: string): Report => {
+    const turn = (name: string): Promise<unknown> => {
       options.onProgress?.(done++, options.trials * (present.length + 1), name)
-      return spawnTrial<Report>(name, task)
+      return run(name, task, stop)
     }
     for (let trial = 0; trial < options.trials; trial++) {
-      for (const { name } of present) reports.get(name)!.push(turn<TrialReport>(name))
-      curves.push(turn<CurveTrial>('curve'))
+      for (const [name, trials] of reports) {
+        try {
+          trials.push((await turn(name)) as TrialReport)
+          expectAgreement(name, reports)
+        } catch (error) {
+          if (!(error instanceof TrialFailed)) throw error
+          if (name === 'pagefold') throw new NothingToCompare(`pagefold failed: ${error.message}`)
+          reports.delete(name)
+          missing.set(name, { failed: error.message })
+        }
+      }
+      curves.push((await turn('curve')) as CurveTrial)
     }
     const merged = mergeResult(task, reports, missing)
     const best = bestPossible(options.images)
     const still = reports.has(pagefoldStill.name)
-      ? stillResult(task.pages, reports, best, spawnTrial<CurveTrial>('curve-still', task))
+      ? stillResult(task.pages, reports, best, (await run('curve-still', task, stop)) as CurveTrial)
       : undefined
     return {
       pages: task.pages,
@@ -80,68 +99,64 @@ export function bench(options: BenchOptions): BenchResult {
       curve: curveResult(curves, best),
     }
   } finally {
-    rmSync(dir, { recursive: true })
+    rmSync(dir, { recursive: true, force: true })
   }
 }
 
-/** Writes the images as raw files: every peer reads the same ones. */
-function writeImages(
-  dir: string,
-  images: readonly Image[],
-): Pick<Task, 'images' | 'pages'> & { input_digest: string } {
-  const hash = createHash('sha256')
-  const chunk = new Uint8Array(CHUNK_PAGES * PAGE_SIZE)
-  const paths = images.map((image, i) => {
-    const path = join(dir, `image-${i}.raw`)
-    const fd = openSync(path, 'w')
-    for (let first = 0; first < image.pages; first += CHUNK_PAGES) {
-      const count = Math.min(CHUNK_PAGES, image.pages - first)
-      const bytes = chunk.subarray(0, count * PAGE_SIZE)
-      image.read(first, count, bytes)
-      hash.update(bytes)
-      writeSync(fd, bytes)
-    }
-    closeSync(fd)
-    return path
-  })
-  const pages = images.reduce((sum, image) => sum + image.pages, 0)
-  return { images: paths, pages, input_digest: hash.digest('hex') }
+/** Throws TrialFailed if a peer's last trial merged otherwise than pagefold's first. */
+function expectAgreement(name: string, reports: ReadonlyMap<string, readonly TrialReport[]>): void {
+  const merge = ({ counters, digest }: TrialReport): string => JSON.stringify({ ...counters, digest })
+  const [ours, theirs] = [merge(reports.get('pagefold')![0]!), merge(reports.get(name)!.at(-1)!)]
+  if (theirs !== ours) throw new TrialFailed(`merged otherwise than pagefold: ${theirs}, not ${ours}`)
 }
 
-function spawnTrial<Report>(peer: string, task: Task): Report {
-  const { status, stdout, stderr, signal } = spawnSync(
-    process.execPath,
-    [TRIAL, peer, JSON.stringify(task)],
-    {
-      encoding: 'utf8',
-      maxBuffer: 2 ** 26,
-    },
-  )
-  if (status !== 0) throw new Error(`the ${peer} peer failed (${signal ?? `exit ${status}`}):\n${stderr}`)
-  return JSON.parse(stdout) as Report
+/** Writes the images as raw files: every peer reads the same ones. */
+async function writeImages(
+  dir: string,
+  images: readonly Image[],
+  stop: AbortSignal,
+): Promise<Pick<Task, 'images' | 'pages'> & { input_digest: string }> {
+  const hash = createHash('sha256')
+  const chunk = new Uint8Array(CHUNK_PAGES * PAGE_SIZE)
+  const paths: string[] = []
+  for (const [i, image] of images.entries()) {
+    const path = join(dir, `image-${i}.raw`)
+    const fd = openSync(path, 'w')
+    try {
+      for (let first = 0; first < image.pages; first += CHUNK_PAGES) {
+        const count = Math.min(CHUNK_PAGES, image.pages - first)
+        const bytes = chunk.subarray(0, count * PAGE_SIZE)
+        image.read(first, count, bytes)
+        hash.update(bytes)
+        for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done)
+        await new Promise(setImmediate) // a signal is heard here
+        stop.throwIfAborted()
+      }
+    } catch (cause) {
+      const { syscall, code } = cause as NodeJS.ErrnoException
+      if (syscall !== 'write') throw cause
+      throw new PagefoldError('ENOSPC', `${path}: cannot be written (${code})`, { cause })
+    } finally {
+      closeSync(fd)
+    }
+    paths.push(path)
+  }
+  const pages = images.reduce((sum, image) => sum + image.pages, 0)
+  return { images: paths, pages, input_digest: hash.digest('hex') }
 }
 
 function mergeResult(
   task: Task,
   reports: Map<string, TrialReport[]>,
-  missing: Map<string, string>,
+  missing: ReadonlyMap<string, PeerMissing>,
 ): Pick<BenchResult, 'digest' | 'counters' | 'peers' | 'ratios'> {
   const [reference] = reports.get('pagefold')!
   const { digest, counters } = reference!
-  for (const [name, trials] of reports) {
-    for (const trial of trials) {
-      if (trial.digest === digest && JSON.stringify(trial.counters) === JSON.stringify(counters)) continue
-      const theirs = JSON.stringify({ ...trial.counters, digest: trial.digest })
-      throw new Disagreement(
-        `${name} merged otherwise than pagefold: ${theirs}, not ${JSON.stringify({ ...counters, digest })}`,
-      )
-    }
-  }
-  const results: [string, PeerResult | { unavailable: string }][] = [...reports].map(([name, trials]) => [
+  const results: [string, PeerResult | PeerMissing][] = [...reports].map(([name, trials]) => [
     name,
     peerResult(trials, task.pages),
   ])
-  for (const [name, unavailable] of missing) results.push([name, { unavailable }])
+  results.push(...missing)
   const ours = peerResult(reports.get('pagefold')!, task.pages).converge_ns_per_page
   const ratios = [...reports.keys()]
     .filter((name) => name !== 'pagefold')

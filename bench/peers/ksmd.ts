@@ -1,5 +1,5 @@
 // Linux's own ksmd, stepped one full scan at a time. There is one per machine: whoever uses it holds a lock meanwhile
-// and puts every knob back.
+// and puts every knob back, however it ends, unless it is killed outright.
 
 import { Buffer } from 'node:buffer'
 import {
@@ -53,8 +53,8 @@ export function ksmdUnavailable(): string | undefined {
   return undefined
 }
 
-export function readKnob(name: string): string {
-  const text = readFileSync(join(SYSFS, name), 'utf8').trim()
+export function readKnob(name: string, sysfs = SYSFS): string {
+  const text = readFileSync(join(sysfs, name), 'utf8').trim()
   return /\[(.+)\]/.exec(text)?.[1] ?? text
 }
 
@@ -62,35 +62,62 @@ export function readCounter(name: string): number {
   return Number(readKnob(name))
 }
 
-function writeKnob(name: string, value: number | string): void {
-  writeFileSync(join(SYSFS, name), String(value))
+function writeKnob(name: string, value: number | string, sysfs = SYSFS): void {
+  writeFileSync(join(sysfs, name), String(value))
 }
 
-/** Runs `use` with ksmd stopped, empty and set for stepping; undoes all of it afterwards, whatever happens. */
+/** Where ksmd's knobs and the lock are, and how a process ends: as on every machine, but for tests. */
+export interface Places {
+  readonly sysfs: string
+  readonly lock: string
+  readonly exit: (code: number) => void
+}
+
+const MACHINE: Places = { sysfs: SYSFS, lock: LOCK, exit: (code) => process.exit(code) }
+/** What asks a process to end, and its number. */
+const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
+
+/**
+ * Runs `use` with ksmd stopped, empty and set for stepping; undoes all of it afterwards, whatever happens. A signal is heard when
+ * `use` waits for something: all is undone then, and the process ends with 128 and its number.
+ */
 export async function withKsmd<Result>(
   knobs: Readonly<Record<string, number>>,
   use: () => Promise<Result> | Result,
+  { sysfs, lock: at, exit }: Places = MACHINE,
 ): Promise<Result> {
-  await lock()
+  await lock(at)
   const wanted: Record<string, number> = { ...STEPPING, ...knobs }
-  const saved = Object.keys(wanted).map((name) => [name, readKnob(name)] as const)
-  const run = readKnob('run')
+  const saved = Object.keys(wanted).map((name) => [name, readKnob(name, sysfs)] as const)
+  const run = readKnob('run', sysfs)
+  const empty = (): void => {
+    writeKnob('run', 2, sysfs)
+    writeKnob('run', 0, sysfs)
+  }
+  const undo = (): void => {
+    empty()
+    for (const [name, value] of saved) writeKnob(name, value, sysfs)
+    writeKnob('run', run, sysfs)
+    rmSync(at, { recursive: true })
+  }
+  const heard = (signal: NodeJS.Signals): void => {
+    undo()
+    exit(128 + SIGNALS[signal as keyof typeof SIGNALS])
+  }
+  const signals = Object.keys(SIGNALS) as NodeJS.Signals[]
+  for (const signal of signals) process.once(signal, heard)
   try {
-    writeKnob('run', 2)
-    writeKnob('run', 0)
-    for (const [name, value] of Object.entries(wanted)) writeKnob(name, value)
+    empty()
+    for (const [name, value] of Object.entries(wanted)) writeKnob(name, value, sysfs)
     return await use()
   } finally {
-    writeKnob('run', 2)
-    writeKnob('run', 0)
-    for (const [name, value] of saved) writeKnob(name, value)
-    writeKnob('run', run)
-    rmSync(LOCK, { recursive: true })
+    for (const signal of signals) process.off(signal, heard)
+    undo()
   }
 }
 
 /** Lets ksmd do one full scan. Returns the processor time it took, which is what it costs without waking and waiting. */
-export function fullScan(): number {
+export async function fullScan(): Promise<number> {
   const before = readCounter('full_scans')
   const cpu = ksmdCpuNs()
   const deadline = performance.now() + SCAN_TIMEOUT_MS
@@ -99,19 +126,22 @@ export function fullScan(): number {
   writeKnob('run', 1)
   while (readCounter('full_scans') === before) {
     if (performance.now() > deadline) throw new Error('ksmd has not finished a scan in 120 s')
-    sleep(0.5) // looking all the time would take the other core's caches and locks away from ksmd
+    await sleep(1) // looking all the time would take the other core's caches and locks away from ksmd
   }
   writeKnob('run', 0)
   return ksmdCpuNs() - cpu
 }
 
 /** Runs `use` while memory of this process is mergeable, in small pages. */
-export function whileMergeable<Result>(bytes: Uint8Array, use: () => Result): Result {
+export async function whileMergeable<Result>(
+  bytes: Uint8Array,
+  use: () => Promise<Result> | Result,
+): Promise<Result> {
   const { madvise } = loadLibc()
   madvise(bytes, bytes.length, MADV_NOHUGEPAGE)
   if (madvise(bytes, bytes.length, MADV_MERGEABLE) !== 0) throw new Error('madvise(MADV_MERGEABLE) failed')
   try {
-    return use()
+    return await use()
   } finally {
     madvise(bytes, bytes.length, MADV_UNMERGEABLE)
   }
@@ -127,8 +157,8 @@ export function physicalFrames(bytes: Uint8Array): number[] {
   return Array.from(words, (entry) => Number(entry & ((1n << 55n) - 1n)))
 }
 
-function sleep(ms: number): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
 interface Libc {
@@ -179,24 +209,24 @@ function readRange(path: string, offset: number, length: number): Buffer {
   }
 }
 
-async function lock(): Promise<void> {
+async function lock(at: string): Promise<void> {
   const deadline = performance.now() + LOCK_TIMEOUT_MS
   for (;;) {
     try {
-      mkdirSync(LOCK)
-      writeFileSync(join(LOCK, 'pid'), String(process.pid))
+      mkdirSync(at)
+      writeFileSync(join(at, 'pid'), String(process.pid))
       return
     } catch {
-      if (!holderLives()) rmSync(LOCK, { recursive: true, force: true })
-      else if (performance.now() > deadline) throw new Error(`${LOCK} is held for 10 minutes already`)
+      if (!holderLives(at)) rmSync(at, { recursive: true, force: true })
+      else if (performance.now() > deadline) throw new Error(`${at} is held for 10 minutes already`)
       else await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }
 }
 
-function holderLives(): boolean {
+function holderLives(at: string): boolean {
   try {
-    process.kill(Number(readFileSync(join(LOCK, 'pid'), 'utf8')), 0)
+    process.kill(Number(readFileSync(join(at, 'pid'), 'utf8')), 0)
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' // just being made

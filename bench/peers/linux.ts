@@ -21,9 +21,9 @@ export const linux: Peer = {
       image.close()
     }
     const knobs = { max_page_sharing: maxPageSharing, merge_across_nodes: 1 }
-    const measure = (): Trial => {
-      const converge_ns = fullScan() + fullScan()
-      const rescan_ns = fullScan()
+    const measure = async (): Promise<Trial> => {
+      const converge_ns = (await fullScan()) + (await fullScan())
+      const rescan_ns = await fullScan()
       const counters = {
         pages_shared: readCounter('pages_shared'),
         pages_sharing: readCounter('pages_sharing'),

@@ -57,12 +57,12 @@ function nativePeer(name: string, ways: readonly (readonly string[])[]): Peer {
           counters,
           places: canonical(new Uint32Array(places.buffer, places.byteOffset, task.pages)),
         }
-      }),
+      }, task.scratch),
   }
 }
 
-function withScratch<Result>(use: (dir: string) => Result): Result {
-  const dir = mkdtempSync(join(tmpdir(), 'pagefold-native-'))
+function withScratch<Result>(use: (dir: string) => Result, parent = tmpdir()): Result {
+  const dir = mkdtempSync(join(parent, 'pagefold-native-'))
   try {
     return use(dir)
   } finally {

@@ -26,6 +26,8 @@ export interface Task {
   /** For pagefold alone. */
   readonly index: IndexName
   readonly checksum: ChecksumName
+  /** A directory for what a trial has to write; whoever made it removes it. */
+  readonly scratch: string
   /** Threads that hash ahead of the scan. */
   readonly workers: number
 }

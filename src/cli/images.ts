@@ -5,11 +5,12 @@ import type { Image } from '../images/index.ts'
 import { PAGE_SIZE, PagefoldError } from '../index.ts'
 import { MAX_IMAGE_PAGES } from '../lab/index.ts'
 import { bytes, count } from './format.ts'
+import { complain } from './output.ts'
 import { inOptions } from './usage.ts'
 
 /** Says on stderr what was remarkable about files. */
 export function sayNotes(images: readonly Image[]): void {
-  for (const note of images.flatMap((image) => image.notes)) console.error(`pagefold: ${inOptions(note)}`)
+  for (const note of images.flatMap((image) => image.notes)) complain(inOptions(note))
 }
 
 /** Throws ENOMEM for images that no host holds at once. */

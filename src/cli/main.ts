@@ -1,8 +1,11 @@
 #!/usr/bin/env node
 // The command line: finds the command, and turns what goes wrong into one line and an exit code. 0: done. 1: a check
-// that was asked for did not hold. 2: bad usage or bad input.
+// that was asked for did not hold. 2: bad usage, bad input, or output that could not be written. A signal ends it with 128 and its
+// number; a pipe that nobody reads any more counts as one, as SIGPIPE.
 
-import { PagefoldError } from '../index.ts'
+import { PagefoldError, VERSION } from '../index.ts'
+import { complain, OutputError, print } from './output.ts'
+import { Interrupted } from './signals.ts'
 import { inOptions, UsageError } from './usage.ts'
 
 interface Command {
@@ -38,13 +41,20 @@ ${Object.entries(COMMANDS)
   .map(([name, { summary }]) => `  ${name.padEnd(8)} ${summary}`)
   .join('\n')}
 
-pagefold COMMAND --help tells more about each.`
+pagefold COMMAND --help tells more about each, pagefold --version which this is.`
+
+/** What a shell says of a program that SIGPIPE has ended. */
+const PIPE_CLOSED = 128 + 13
 
 async function main([name, ...args]: string[]): Promise<number> {
   const names = Object.keys(COMMANDS).join(', ')
   if (name === undefined) throw new UsageError(`no command given; there are: ${names}; see pagefold --help`)
   if (name === '--help' || name === '-h' || name === 'help') {
-    console.log(HELP)
+    print(HELP)
+    return 0
+  }
+  if (name === '--version' || name === '-V') {
+    print(VERSION)
     return 0
   }
   const found = Object.hasOwn(COMMANDS, name) ? COMMANDS[name]! : undefined
@@ -52,8 +62,10 @@ async function main([name, ...args]: string[]): Promise<number> {
     throw new UsageError(`no command "${name}"; there are: ${names}`)
   }
   const command = await found.load()
-  if (args.includes('--help') || args.includes('-h')) {
-    console.log(command.help)
+  const end = args.indexOf('--')
+  const options = end < 0 ? args : args.slice(0, end)
+  if (options.includes('--help') || options.includes('-h')) {
+    print(command.help)
     return 0
   }
   return command.run(args)
@@ -62,7 +74,15 @@ async function main([name, ...args]: string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2))
 } catch (error) {
-  if (!(error instanceof UsageError || error instanceof PagefoldError)) throw error
-  console.error(`pagefold: ${inOptions(error.message)}`)
-  process.exitCode = 2
+  process.exitCode = exitCodeOf(error)
+}
+
+/** Says what went wrong, and returns what to exit with. What is no mistake of the user's goes on. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof Interrupted) return error.exitCode
+  if (error instanceof OutputError && error.closed) return PIPE_CLOSED
+  if (!(error instanceof UsageError || error instanceof PagefoldError || error instanceof OutputError))
+    throw error
+  complain(inOptions(error.message))
+  return 2
 }

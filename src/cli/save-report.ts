@@ -3,6 +3,8 @@
 import { expectReportPath, type Report, writeReport } from '../report/index.ts'
 import { bytes } from './format.ts'
 import { value } from './options.ts'
+import { print, printable } from './output.ts'
+import { interruptible } from './signals.ts'
 
 /** The option: a path that a report can be written to. */
 export const report = (what: string) =>
@@ -12,7 +14,7 @@ export const report = (what: string) =>
   })
 
 /** Writes a report and says where it is; on stdout, so not beside a result as JSON. Throws what `writeReport` does. */
-export function saveReport(path: string, report: Report, json: boolean | undefined): void {
-  const size = writeReport(path, report)
-  if (!json) console.log(`\nA page to look at is in ${path} (${bytes(size)}).`)
+export async function saveReport(path: string, report: Report, json: boolean | undefined): Promise<void> {
+  const size = await interruptible(() => writeReport(path, report))
+  if (!json) print(`\nA page to look at is in ${printable(path)} (${bytes(size)}).`)
 }

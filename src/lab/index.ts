@@ -37,6 +37,7 @@ export { median, type Spread, spread } from './median.ts'
 export { type BestPossible, bestPossible } from './merge/best.ts'
 export { hostFor, type ImageHostOptions, loadGuest, MAX_IMAGE_PAGES } from './merge/host.ts'
 export {
+  MAX_SCANS,
   type MergeOptions,
   type MergeProgress,
   type MergeResult,

@@ -2,7 +2,7 @@
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { type Spread, spread } from '../lab/median.ts'
-import type { BenchResult, MetricChange, PeerResult } from './bench-result.ts'
+import { type BenchResult, hasTimes, type MetricChange, type PeerResult, whyMissing } from './bench-result.ts'
 import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from './section.ts'
 
 /** Makes the report; `changes` if there was a baseline. */
@@ -71,7 +71,7 @@ function overScan(label: string, times: Spread | null | undefined): FiguresSecti
 
 function peers(result: BenchResult): BarsSection {
   const present = Object.entries(result.peers).flatMap(([name, peer]) =>
-    'unavailable' in peer ? [] : [[name, peer] as const],
+    hasTimes(peer) ? [[name, peer] as const] : [],
   )
   const range = (of: 'min' | 'max') =>
     present.map(([, { samples }]) => spread(samples.map((one) => one.converge_ns_per_page))[of])
@@ -81,7 +81,7 @@ function peers(result: BenchResult): BarsSection {
     title: 'Time a page',
     note:
       'Until everything mergeable is merged, two full scans (one for pagefold-still), and of a scan more, which finds nothing. ' +
-      'Medians of trials in turns. All merged the same pages with the same.',
+      'Medians of trials in turns. All shown here merged the same pages with the same.',
     label: 'peer',
     labels: present.map(([name]) => name),
     series: [
@@ -101,13 +101,13 @@ function peers(result: BenchResult): BarsSection {
 
 function unavailable(result: BenchResult): TableSection[] {
   const missing = Object.entries(result.peers).flatMap(([name, peer]) =>
-    'unavailable' in peer ? [[name, peer.unavailable] as const] : [],
+    hasTimes(peer) ? [] : [[name, whyMissing(peer)] as const],
   )
   if (missing.length === 0) return []
   return [
     {
       kind: 'table',
-      title: 'Not available here',
+      title: 'Without times',
       columns: [
         { label: 'peer', values: missing.map(([name]) => name) },
         { label: 'why', values: missing.map(([, why]) => why) },

@@ -39,6 +39,22 @@ export interface PeerResult {
   readonly samples: readonly { readonly converge_ns_per_page: number; readonly rescan_ns_per_page: number }[]
 }
 
+/**
+ * Why a peer has no times: it could not run here; or it failed, or merged otherwise than pagefold, which is a check that
+ * did not hold.
+ */
+export type PeerMissing = { readonly unavailable: string } | { readonly failed: string }
+
+/** Has a peer times? */
+export function hasTimes(peer: PeerResult | PeerMissing | undefined): peer is PeerResult {
+  return peer !== undefined && 'samples' in peer
+}
+
+/** Why it has none. */
+export function whyMissing(peer: PeerMissing): string {
+  return 'failed' in peer ? `failed: ${peer.failed}` : `not available: ${peer.unavailable}`
+}
+
 /** What `pagefold bench --json` prints. */
 export interface BenchResult {
   /** Pages of all images. */
@@ -53,12 +69,12 @@ export interface BenchResult {
   readonly workers: number
   /** SHA-256 of the images, one after the other. */
   readonly input_digest: string
-  /** Of who shares with whom: the same for every peer, or the bench fails. */
+  /** Of who shares with whom: the same for every peer that has times. */
   readonly digest: string
   /** What the merge comes to. */
   readonly counters: MergeCounters
-  /** By name; a peer that could not run says why. */
-  readonly peers: Readonly<Record<string, PeerResult | { readonly unavailable: string }>>
+  /** By name. */
+  readonly peers: Readonly<Record<string, PeerResult | PeerMissing>>
   /** Time to converge over pagefold's. */
   readonly ratios: Readonly<Record<string, number>>
   /** What one scan of guests that hold still comes to; absent if `pagefold-still` was not among the peers. */

@@ -9,12 +9,15 @@ export type {
   Machine,
   MergeCounters,
   MetricChange,
+  PeerMissing,
   PeerResult,
   StillResult,
   Versions,
 } from './bench-result.ts'
+export { hasTimes, whyMissing } from './bench-result.ts'
 export { type HashCost, type HashReport, hashReport, type Timing, USER_CHECKSUM } from './hash-report.ts'
 export { mergeReport } from './merge-report.ts'
+export { expectCsvPath, writeScanCsv } from './scan-csv.ts'
 export type {
   BarsSection,
   FiguresSection,

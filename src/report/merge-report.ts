@@ -49,8 +49,8 @@ function savings(result: MergeResult): FiguresSection {
     figures: [
       { label: 'Saved', value: result.bytes_saved, unit: 'bytes', note: share(result.bytes_saved) },
       saved('Pages of zeros', zero),
-      saved('Within an image', within),
-      saved('Between images', between),
+      saved('Equal in the same image', within),
+      saved('Equal only in another', between),
       {
         label: "pagefold's records",
         value: result.metadata_bytes,
@@ -71,7 +71,7 @@ function map(images: readonly Image[], result: MergeResult, pages: PageStates): 
     title: 'Memory, page by page',
     note:
       'One dot a page, in the order of addresses. Point at one, or move with the arrow keys, to see what became of it. ' +
-      'A page that shares its frame with pages of its own image and of others is shared between images.',
+      'A page that shares its frame with a page of another image is shared between images, whatever it shares it with beside.',
     map: packPageMap(images, pages, Number(result.knobs.max_page_sharing)),
   }
 }

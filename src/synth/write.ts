@@ -1,8 +1,9 @@
-// Synthetic guests as files: a raw image for every image and moment, and truth.json, which is written last. A directory
-// without it is a directory of which nothing is known.
+// Synthetic guests as files: a raw image for every image and moment, and truth.json. They are written in a directory inside
+// the one that was asked for, which is also the lock of whoever is at work there, and take the place of what an earlier run left
+// when all of them are whole, truth.json last. A directory without it is a directory of which nothing is known.
 
 import { expectOptions, PagefoldError } from '../errors.ts'
-import { type Files, files } from '../platform.ts'
+import { type Files, files, isRunning, ownPid } from '../platform.ts'
 import {
   type Sink,
   type SurveyHooks,
@@ -14,20 +15,25 @@ import {
 import type { SynthTruth } from './truth-json.ts'
 
 export const TRUTH_FILE = 'truth.json'
+/** Where a run has its files until they are whole. */
+const WORKSHOP = '.pagefold-synth'
+/** In there: who is at work. */
+const PID_FILE = 'pid'
 
 /** What `writeSynth` writes, and where. */
 export interface WriteOptions extends TruthOptions {
   /** Made if it is not there. */
   readonly dir: string
-  /** Take a directory that is not empty; images and the truth of an earlier run are removed, other files left. */
+  /** Take a directory that is not empty; images and the truth of an earlier run are replaced, other files left. */
   readonly force?: boolean
   /** Called now and then, with how many pages of how many have been written, over all moments. */
   readonly onProgress?: SurveyHooks['onProgress']
 }
 
 /**
- * Writes every image of every moment, and truth.json. Throws EINVAL for a bad recipe, EEXIST for a directory that is not
- * empty, EACCES, ENOSPC or EIO for what the file system refuses, ENOTSUP where there are no files, EUCLEAN if a content collided.
+ * Writes every image of every moment, and truth.json, all or nothing. Throws EINVAL for a bad recipe, EEXIST for a directory
+ * that is not empty, EBUSY if another run is writing there, EACCES, ENOSPC or EIO for what the file system refuses, ENOTSUP where
+ * there are no files, EUCLEAN if a content collided.
  */
 export function writeSynth(all: WriteOptions): SynthTruth {
   expectOptions('writeSynth', all, { ...TRUTH_OPTIONS, dir: true, force: true, onProgress: true })
@@ -36,29 +42,71 @@ export function writeSynth(all: WriteOptions): SynthTruth {
   const platform = files('writeSynth')
   const { fs, path } = platform
   return refusing(platform, dir, () => {
-    prepare(platform, dir, force ?? false)
-    const sink = new FileSink(platform, dir)
+    const made = fs.mkdirSync(dir, { recursive: true })
+    const workshop = path.join(dir, WORKSHOP)
     try {
-      const truth = synthTruth(options, { sink, ...(onProgress === undefined ? {} : { onProgress }) })
-      fs.writeFileSync(path.join(dir, TRUTH_FILE), `${JSON.stringify(truth, undefined, 1)}\n`)
-      return truth
-    } finally {
-      sink.close()
+      occupy(platform, dir, workshop)
+      try {
+        expectRoomFor(platform, dir, force ?? false)
+        const truth = writeAll(new FileSink(platform, workshop), options, onProgress)
+        fs.writeFileSync(path.join(workshop, TRUTH_FILE), `${JSON.stringify(truth, undefined, 1)}\n`)
+        handOver(platform, workshop, dir)
+        return truth
+      } finally {
+        fs.rmSync(workshop, { recursive: true, force: true })
+      }
+    } catch (error) {
+      if (made !== undefined) fs.rmdirSync(dir)
+      throw error
     }
   })
 }
 
-function prepare({ fs, path }: Files, dir: string, force: boolean): void {
-  fs.mkdirSync(dir, { recursive: true })
-  const present = fs.readdirSync(dir)
-  if (present.length === 0) return
-  if (!force) {
-    throw new PagefoldError(
-      'EEXIST',
-      `${dir}: not empty (${present[0]}, ...); --force overwrites synthetic images`,
-    )
+function writeAll(sink: FileSink, options: TruthOptions, onProgress: WriteOptions['onProgress']): SynthTruth {
+  try {
+    return synthTruth(options, { sink, ...(onProgress === undefined ? {} : { onProgress }) })
+  } finally {
+    sink.close()
   }
-  for (const name of present) if (isOurs(name)) fs.rmSync(path.join(dir, name))
+}
+
+/** Makes the workshop, which nobody else can then. One that a run has left that was killed goes. Throws EBUSY. */
+function occupy({ fs, path }: Files, dir: string, workshop: string): void {
+  try {
+    fs.mkdirSync(workshop)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    const pidFile = path.join(workshop, PID_FILE)
+    // Without a number it is just being made.
+    const pid = fs.existsSync(pidFile) ? Number(fs.readFileSync(pidFile, 'utf8')) : undefined
+    if (pid === undefined || isRunning(pid)) {
+      const who = pid === undefined ? '' : ` (process ${pid})`
+      throw new PagefoldError(
+        'EBUSY',
+        `${dir}: another run is writing there${who}; if none is, remove ${workshop}`,
+      )
+    }
+    fs.rmSync(workshop, { recursive: true, force: true })
+    fs.mkdirSync(workshop)
+  }
+  fs.writeFileSync(path.join(workshop, PID_FILE), String(ownPid()))
+}
+
+function expectRoomFor({ fs }: Files, dir: string, force: boolean): void {
+  const [present] = fs.readdirSync(dir).filter((name) => name !== WORKSHOP)
+  if (present === undefined || force) return
+  throw new PagefoldError(
+    'EEXIST',
+    `${dir}: not empty (${present}, ...); --force overwrites synthetic images`,
+  )
+}
+
+/** Puts what is whole in the place of what was there before: from the moment on that the old truth goes until the new one comes. */
+function handOver({ fs, path }: Files, workshop: string, dir: string): void {
+  fs.rmSync(path.join(dir, TRUTH_FILE), { force: true })
+  for (const name of fs.readdirSync(dir)) if (isOurs(name)) fs.rmSync(path.join(dir, name))
+  const fresh = fs.readdirSync(workshop).filter((name) => isOurs(name) && name !== TRUTH_FILE)
+  for (const name of [...fresh, TRUTH_FILE]) fs.renameSync(path.join(workshop, name), path.join(dir, name))
 }
 
 function isOurs(name: string): boolean {

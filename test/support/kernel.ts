@@ -47,14 +47,14 @@ export async function mergeInKernel({
   const arena = await Arena.create({ frames: pages, mappings: pages, ...expectStrategy({}) })
   const memory = arena.pages(arena.firstPfn, pages)
   read(images, memory)
-  const merge = (): KernelRun => {
+  const merge = async (): Promise<KernelRun> => {
     // The kernel never resets the one, and may have lost count of others' zero pages, which stay counted then.
     const skippedBefore = readCounter('pages_skipped')
     const zerosBefore = readCounter('ksm_zero_pages')
     const rows: Counted[] = []
-    const scan = (count: number): void => {
+    const scan = async (count: number): Promise<void> => {
       for (let i = 0; i < count; i++) {
-        fullScan()
+        await fullScan()
         const row = Object.fromEntries(COMPARED.map((name) => [name, readCounter(name)])) as Counted
         row.pages_skipped -= skippedBefore
         row.ksm_zero_pages -= zerosBefore
@@ -62,10 +62,10 @@ export async function mergeInKernel({
         rows.push(row)
       }
     }
-    scan(scans)
+    await scan(scans)
     if (later !== undefined) {
       writeDifferent(later, memory)
-      scan(scansAfter ?? 0)
+      await scan(scansAfter ?? 0)
     }
     return { after_each_scan: rows, places: [...canonical(physicalFrames(memory))] }
   }

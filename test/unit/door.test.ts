@@ -16,6 +16,9 @@ import { errnoOf, PAGE } from '../support/world.ts'
 /** These end things, and have to work on whatever is left of a host. */
 const ENDS: Record<string, readonly string[]> = { Host: ['close'], Ksm: ['stop'] }
 
+/** What gives back may be done on a closed host too. */
+const CLOSES = new Set(['Pin.release'])
+
 const CLASSES = { Host, Ksm: KsmClass, Mm, Pin, SecondaryMmu }
 const SOURCES: Record<keyof typeof CLASSES, string> = {
   Host: 'host.ts',
@@ -75,7 +78,7 @@ describe.each(Object.keys(CLASSES) as (keyof typeof CLASSES)[])('%s', (name) => 
     )
   })
 
-  describe.each(Object.entries(calls))('%s', (_, { act, looks }) => {
+  describe.each(Object.entries(calls))('%s', (method, { act, looks }) => {
     it.each([
       ['a trap in the core', TRAP],
       ['a broken invariant', INVARIANT],
@@ -88,6 +91,15 @@ describe.each(Object.keys(CLASSES) as (keyof typeof CLASSES)[])('%s', (name) => 
       expect(errnoOf(() => other.host.createMm())).toBeUndefined()
       // The scene's own host may be the object taken apart: its gate is asked through another of its parts.
       expect(errnoOf(() => scene.pin.release.call(scene.pin))).toBe('EUCLEAN')
+    })
+
+    const answers = looks === true || CLOSES.has(`${name}.${method}`)
+    it(`${answers ? 'answers' : 'is refused'} on a closed host`, async () => {
+      const scene = await makeScene()
+      scene.host.close()
+      const thrown = thrownBy(() => act(scene))
+      if (answers) expect(String(thrown)).not.toContain('the host is closed')
+      else expect(String(thrown)).toMatch(/EINVAL: the host is closed|ESRCH: a has exited/)
     })
 
     it(looks ? 'looks, and answers on a broken host' : 'is refused on a broken host', async () => {

@@ -94,3 +94,21 @@ describe('a later moment', () => {
     ])
   })
 })
+
+describe('many small images', () => {
+  it('have room for the page tables that each needs', async () => {
+    const image = (i: number): Image => ({
+      source: `image ${i}`,
+      format: 'raw',
+      pages: 1,
+      notes: [],
+      addressOf: () => 0,
+      read: (_, count, into) => void into.fill(i & 255, 0, count * 4096),
+      close() {},
+    })
+    const images = Array.from({ length: 1500 }, (_, i) => image(i))
+    const result = await mergeImages({ images, scans: 2 })
+    expect(result.after_each_scan[1]).toMatchObject({ pages_unshared: 0, ksm_zero_pages: 0 })
+    expect(result.images).toHaveLength(1500)
+  })
+})

@@ -133,7 +133,8 @@ describe('swapOff', () => {
     }
     host.audit()
     pin.release()
-    host.close()
+    mm.exit()
+    child.exit()
     host.ksm.set('run', 2)
     expectNothingLeft(host)
   })

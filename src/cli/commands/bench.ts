@@ -1,13 +1,23 @@
 // pagefold bench: merge throughput beside its peers.
 
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { compare, NotComparable } from '../../../bench/macro/baseline.ts'
-import { bench, Disagreement } from '../../../bench/macro/bench.ts'
+import { bench, NothingToCompare } from '../../../bench/macro/bench.ts'
+import { TrialFailed } from '../../../bench/macro/children.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
 import { openSources } from '../../images/index.ts'
 import { DEFAULT_CHECKSUM, DEFAULT_INDEX, PAGE_SIZE } from '../../index.ts'
 import { type Spread, spread } from '../../lab/index.ts'
-import { type BenchResult, benchReport, type MetricChange } from '../../report/index.ts'
+import {
+  type BenchResult,
+  benchReport,
+  hasTimes,
+  type MetricChange,
+  type PeerMissing,
+  type PeerResult,
+  whyMissing,
+} from '../../report/index.ts'
+import { about } from '../about.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
 import {
@@ -22,13 +32,17 @@ import {
   value,
   workers,
 } from '../options.ts'
+import { complain, print, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
 import { report, saveReport } from '../save-report.ts'
+import { interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
 
 const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold')
 const STILL = 'pagefold-still'
 const DEFAULT_TRIALS = 5
+/** A result of a thousand trials has less. */
+const MAX_BASELINE_BYTES = 2 ** 28
 const DEFAULT_SOURCE = 'synth:demo,pages=16384'
 
 const OPTIONS = {
@@ -60,7 +74,8 @@ medians more than 2 % apart. Exit 1 if something is`,
 export const help = `usage: pagefold bench [SOURCE...] [options]
 
 Merges the same pages with pagefold and its peers, each trial in a process of its own, in turns, and compares the time
-to converge (two full scans) and of a rescan. Every peer must merge the same pages with the same, or the exit code is 1.
+to converge (two full scans) and of a rescan. Every peer must merge the same pages with the same: one that does not, or fails,
+is named, has no times, and makes the exit code 1.
 ${STILL} is pagefold told that the guests hold still, and must merge the same in one scan. Then pagefold's
 convergence curve: what it has saved after how many bytes scanned and how much processor time, against the best possible.
 
@@ -84,28 +99,32 @@ export async function run(args: string[]): Promise<number> {
   expectToFit(images)
   const progress = new Progress()
   try {
-    const result = bench({
-      images,
-      trials,
-      index,
-      checksum,
-      ...given({ peers, workers }),
-      onProgress: (done, of, peer) => progress.show(`${peer.padEnd(14)}`, done, of),
-    })
+    const measured = await interruptible((stop) =>
+      bench({
+        images,
+        trials,
+        index,
+        checksum,
+        ...given({ peers, workers }),
+        onProgress: (done, of, peer) => progress.show(`${peer.padEnd(14)}`, done, of),
+        stop,
+      }),
+    )
     progress.clear()
+    const result = about(measured)
     const changes = baseline === undefined ? undefined : compare(baseline.result, result)
-    if (values.json) console.log(JSON.stringify(changes === undefined ? result : { ...result, changes }))
-    else
-      console.log(
-        [describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'),
-      )
-    if (values.report !== undefined) saveReport(values.report, benchReport(result, changes), values.json)
-    return changes?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
+    if (values.json) printJson(changes === undefined ? result : { ...result, changes })
+    else print([describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'))
+    if (values.report !== undefined)
+      await saveReport(values.report, benchReport(result, changes), values.json)
+    const failed = Object.entries(result.peers).filter(([, peer]) => 'failed' in peer)
+    for (const [name, peer] of failed) complain(`${name}: ${whyMissing(peer as PeerMissing)}`)
+    return failed.length > 0 || changes?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
   } catch (error) {
     if (error instanceof NotComparable) throw new UsageError(`--baseline ${baseline?.path}: ${error.message}`)
-    if (!(error instanceof Disagreement)) throw error
     progress.clear()
-    console.error(`pagefold: ${error.message}`)
+    if (!(error instanceof NothingToCompare || error instanceof TrialFailed)) throw error
+    complain(error.message)
     return 1
   } finally {
     for (const image of images) image.close()
@@ -113,16 +132,13 @@ export async function run(args: string[]): Promise<number> {
 }
 
 function describe(result: BenchResult): string {
-  const rows = Object.entries(result.peers).filter(([, peer]) => !('unavailable' in peer)) as [
-    string,
-    Exclude<BenchResult['peers'][string], { unavailable: string }>,
-  ][]
+  const rows = Object.entries(result.peers).filter(([, peer]) => hasTimes(peer)) as [string, PeerResult][]
   const missing = Object.entries(result.peers).flatMap(([name, peer]) =>
-    'unavailable' in peer ? [`${name}: not available: ${peer.unavailable}`] : [],
+    hasTimes(peer) ? [] : [`${name}: ${whyMissing(peer)}`],
   )
   const { pages_shared, pages_sharing, pages_unshared } = result.counters
   const threads = result.workers === 0 ? '' : `pagefold with ${plural(result.workers, 'helper thread')}; `
-  const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * PAGE_SIZE)}; ${threads}every peer: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
+  const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * PAGE_SIZE)}; ${threads}every peer below: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
   const range = (values: number[]): string => {
     const { min, max } = spread(values)
     return `${min.toFixed(0)}..${max.toFixed(0)}`
@@ -218,8 +234,14 @@ function readPeers(text: string, option: string): readonly string[] {
 function readBaseline(path: string): BenchResult {
   let text: string
   try {
+    // Before it is opened: a pipe that nobody writes to would be waited for.
+    const stat = statSync(path)
+    if (!stat.isFile()) throw new UsageError(`--baseline ${path}: not a regular file`)
+    if (stat.size > MAX_BASELINE_BYTES)
+      throw new UsageError(`--baseline ${path}: ${bytes(stat.size)} are more than any result has`)
     text = readFileSync(path, 'utf8')
   } catch (error) {
+    if (error instanceof UsageError) throw error
     throw new UsageError(`--baseline ${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`)
   }
   try {

@@ -13,9 +13,11 @@ import {
   WIDTHS,
 } from '../../lab/index.ts'
 import { type HashReport, hashReport, type Timing, USER_CHECKSUM } from '../../report/index.ts'
+import { about } from '../about.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { sayNotes } from '../images.ts'
 import { flag, given, integer, json, optionLines, parse, reading, someOf, value } from '../options.ts'
+import { print, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
 import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
@@ -70,9 +72,11 @@ export async function run(args: string[]): Promise<number> {
     const comparison = await compareHashes({ images, checksums, indexes, sampleWords, ...size, onProgress })
     progress.clear()
     const shown = images.map(({ source, pages }) => ({ source, pages }))
-    const result: HashReport = { images: shown, sample_words: sampleWords, costs, resample, ...comparison }
-    console.log(values.json ? JSON.stringify(result) : describe(result))
-    if (values.report !== undefined) saveReport(values.report, hashReport(result), values.json)
+    const compared: HashReport = { images: shown, sample_words: sampleWords, costs, resample, ...comparison }
+    const result = about(compared)
+    if (values.json) printJson(result)
+    else print(describe(result))
+    if (values.report !== undefined) await saveReport(values.report, hashReport(result), values.json)
     return 0
   } finally {
     for (const image of images) image.close()

@@ -18,6 +18,7 @@ import {
   type StrategyOptions,
 } from '../../index.ts'
 import {
+  MAX_SCANS,
   type MergeProgress,
   type MergeResult,
   mergeImages,
@@ -25,7 +26,8 @@ import {
   pageStates,
   type ScanRow,
 } from '../../lab/index.ts'
-import { mergeReport } from '../../report/index.ts'
+import { expectCsvPath, mergeReport, writeScanCsv } from '../../report/index.ts'
+import { about } from '../about.ts'
 import { bold, bytes, type Column, count, listed, percent, plural, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
 import {
@@ -44,8 +46,10 @@ import {
   values,
   workers,
 } from '../options.ts'
+import { complain, print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
 import { report, saveReport } from '../save-report.ts'
+import { interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
 
 const OPTIONS = {
@@ -58,8 +62,12 @@ const OPTIONS = {
     'FILE',
     'what the holes of sparse diff snapshots hold: of those behind --then if it is given, else of all (one for all, or each its own)',
   ),
-  scans: value('N', 'full scans (default: until one changes no counter)', integer(1)),
-  'scans-after': value('N', 'full scans after --then (default: until one changes no counter)', integer(1)),
+  scans: value('N', 'full scans (default: until one changes no counter)', integer(1, MAX_SCANS)),
+  'scans-after': value(
+    'N',
+    'full scans after --then (default: until one changes no counter)',
+    integer(1, MAX_SCANS),
+  ),
   knob: values('NAME=VALUE', 'a knob under /sys/kernel/mm/ksm (repeatable); smart_scan is 0 unless given'),
   index: index('order of the trees'),
   checksum: checksum('page checksum'),
@@ -72,6 +80,10 @@ const OPTIONS = {
     oneOf(GUESTS_POLICIES),
   ),
   workers: workers('threads that take checksums ahead of the scan (default: 0): the same result sooner'),
+  csv: value('FILE', 'also write the counters after every scan as a table, comma-separated', (path) => {
+    expectCsvPath(path)
+    return path
+  }),
   json: json(),
 }
 
@@ -107,7 +119,7 @@ export async function run(args: string[]): Promise<number> {
   const inspect = (...now: Parameters<typeof pageStates>): void => {
     pages = pageStates(...now)
   }
-  const result = await mergeImages({
+  const merged = await mergeImages({
     images,
     later: laterImages,
     knobs,
@@ -117,9 +129,17 @@ export async function run(args: string[]): Promise<number> {
     ...(report === undefined ? {} : { inspect }),
   })
   progress.clear()
-  console.log(values.json ? JSON.stringify(result) : describe(result))
+  const result = about(merged)
+  if (values.json) printJson(result)
+  else print(describe(result))
+  if (!result.settled) {
+    const scans = plural(result.after_each_scan.length, 'scan')
+    complain(`not settled: the last of ${scans} still changed a counter`)
+  }
+  const { csv } = values
+  if (csv !== undefined) await interruptible(() => writeScanCsv(csv, result.after_each_scan))
   if (report !== undefined && pages !== undefined) {
-    saveReport(report, mergeReport(images, result, pages), values.json)
+    await saveReport(report, mergeReport(images, result, pages), values.json)
   }
   for (const image of [...images, ...laterImages]) image.close()
   return 0
@@ -191,7 +211,8 @@ function describe(result: MergeResult): string {
 
 function describeImages({ images, pages, index, checksum }: MergeResult): string {
   const lines = images.map(
-    (image) => `  ${image.source} (${image.format}, ${plural(image.pages, 'page')}${absent(image)})`,
+    (image) =>
+      `  ${printable(image.source)} (${image.format}, ${plural(image.pages, 'page')}${absent(image)})`,
   )
   const total = `${plural(pages, 'page')}, ${bytes(pages * PAGE_SIZE)}; index ${index}, checksum ${checksum}`
   return [bold(`${plural(images.length, 'image')}, ${total}`), ...lines].join('\n')

@@ -13,6 +13,7 @@ import {
 } from '../../lab/index.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { flag, given, integer, json, optionLines, parse, value, values } from '../options.ts'
+import { print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
 import { UsageError } from '../usage.ts'
 
@@ -72,7 +73,8 @@ export async function run(args: string[]): Promise<number> {
     onProgress: (done, of) => progress.show('writing ', done, of),
   })
   progress.clear()
-  console.log(values.json ? JSON.stringify(withoutLayouts(truth)) : describe(truth, values.out))
+  if (values.json) printJson(withoutLayouts(truth))
+  else print(describe(truth, values.out))
   return 0
 }
 
@@ -118,6 +120,6 @@ function describe({ preset, images, pages, seed, moments }: SynthTruth, dir: str
       column('zeros', (moment) => saved(moment, moment.sharing.zero)),
       column('best possible', ({ best }) => bytes(best.bytes_saved)),
     ]),
-    `${files} and truth.json are in ${dir}; every content was told apart by its SHA-256.`,
+    `${files} and truth.json are in ${printable(dir)}; every content was told apart by its SHA-256.`,
   ].join('\n\n')
 }

@@ -19,12 +19,20 @@ export interface ImageHostOptions extends StrategyOptions {
   readonly workers?: number
   /** Knobs to write before ksmd is let run. `smart_scan` is 0 unless given: images hold still. */
   readonly knobs?: Partial<Record<KnobName, number | string>>
+  /** In how many mms the pages are: each has page tables of its own. Default: 1. */
+  readonly mms?: number
   /** Default: one that stands still, so that what comes out does not depend on the speed of the machine. */
   readonly clock?: Clock
 }
 
+/** What four page tables, one a level, take the room of. */
+const MAPPINGS_FOR_TABLES = 128
+
 /** Every page has a frame of its own at first; breaking a merge takes the new frame before it gives up the old. */
-const capacityFor = (pages: number) => ({ frames: pages + 1, mappings: pages + 1024 })
+const capacityFor = (pages: number, mms = 1) => ({
+  frames: pages + 1,
+  mappings: pages + 1024 + MAPPINGS_FOR_TABLES * mms,
+})
 
 /** Most pages of images that one host takes, some 3.9 GiB: an arena is a WebAssembly memory, and those end at 4 GiB. */
 export const MAX_IMAGE_PAGES: number = mostPages()
@@ -44,6 +52,7 @@ const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
   workers: true,
   knobs: true,
   clock: true,
+  mms: true,
   ...STRATEGY_OPTIONS,
 }
 
@@ -62,7 +71,8 @@ export async function hostMadeBy(
   pages: number,
   options: ImageHostOptions,
 ): Promise<Host> {
-  const { index, checksum, checksumBits, seed, sampleWords, guests, workers } = options
+  const { index, checksum, checksumBits, seed, sampleWords, guests, workers, mms = 1 } = options
+  expectInteger('mms', mms, 0, MAX_IMAGE_PAGES)
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
   expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
   chosenStrategy(options)
@@ -73,7 +83,7 @@ export async function hostMadeBy(
   if (pages > MAX_IMAGE_PAGES) {
     throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds, ${MAX_IMAGE_PAGES}`)
   }
-  const host = await make({ ...capacityFor(pages), ...chosen, clock: options.clock ?? stillClock })
+  const host = await make({ ...capacityFor(pages, mms), ...chosen, clock: options.clock ?? stillClock })
   try {
     host.ksm.set('smart_scan', 0)
     for (const [name, value] of Object.entries(options.knobs ?? {})) host.ksm.set(name as KnobName, value)

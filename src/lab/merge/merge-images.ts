@@ -2,7 +2,7 @@
 // `pagefold scan` does, without its face.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { expectOptions, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectOptions, PagefoldError } from '../../errors.ts'
 import type { Host, MetadataStats } from '../../host.ts'
 import type { Image, ImageFormat } from '../../image.ts'
 import { stillClock, systemClock } from '../../ksm/clock.ts'
@@ -14,7 +14,7 @@ import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 import { writeMoment } from './write-moment.ts'
 
 /** What `mergeImages` merges, and how. Only `images` must be given. */
-export interface MergeOptions extends Omit<ImageHostOptions, 'clock'> {
+export interface MergeOptions extends Omit<ImageHostOptions, 'clock' | 'mms'> {
   /** One guest each, scanned in this order. They stay open. */
   readonly images: readonly Image[]
   /** The same images at a later moment: after the first scans only pages that differ are written. */
@@ -60,6 +60,8 @@ export interface MergeResult {
   readonly checksum: ChecksumName
   /** A row for each full scan. */
   readonly after_each_scan: readonly ScanRow[]
+  /** False if scanning was to go on until a scan changes no counter, and a thousand all did. */
+  readonly settled: boolean
   /** Pages that `later` changed; absent without it. */
   readonly pages_written?: number
   /** Frames saved, zero pages included, in bytes. */
@@ -90,23 +92,31 @@ const MERGE_OPTIONS: Readonly<Record<keyof MergeOptions, true>> = {
 /** Knobs a reader of the result wants to see in any case. */
 const REPORTED_KNOBS = ['max_page_sharing', 'use_zero_pages', 'smart_scan', 'merge_across_nodes'] as const
 
+/** Full scans that can be asked for at a time. */
+export const MAX_SCANS = 100_000
 /** Settles or never will: a knob can make a scan change counters for ever. */
-const MAX_SCANS = 1000
+const SCANS_TO_SETTLE = 1000
 
 /**
  * Merges images and says what came of it. Throws PagefoldError: EINVAL for what does not fit together, ENOMEM; TypeError
- * or RangeError for a strategy there is not.
+ * or RangeError for a strategy there is not, or more scans than MAX_SCANS.
  */
 export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
   expectOptions('mergeImages', options, MERGE_OPTIONS)
   const { images, later = [], scans, scansAfter, onProgress, inspect, ...hostOptions } = options
+  for (const [name, count] of Object.entries({ scans, scansAfter })) {
+    if (count !== undefined) expectInteger(name, count, 1, MAX_SCANS)
+  }
   expectSameShape(images, later)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
-  const host = await hostFor(pages, { ...hostOptions, clock: stillClock })
+  const host = await hostFor(pages, { ...hostOptions, mms: images.length, clock: stillClock })
   try {
     const guests = loadGuests(host, images, pages, onProgress)
     const rows: ScanRow[] = []
-    const scan = (count: number | undefined): void => scanAndRecord(host, count, rows, onProgress)
+    let settled = true
+    const scan = (count: number | undefined): void => {
+      settled = scanAndRecord(host, count, rows, onProgress) && settled
+    }
     scan(scans)
     let written: number | undefined
     if (later.length > 0) {
@@ -114,7 +124,7 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
       scan(scansAfter)
     }
     inspect?.(host, guests)
-    return resultOf(host, guests, options, rows, written)
+    return resultOf(host, guests, options, { rows, written, settled })
   } finally {
     host.close()
   }
@@ -135,13 +145,14 @@ function loadGuests(
   })
 }
 
+/** False if it was to go on until a scan changes no counter, and none came. */
 function scanAndRecord(
   host: Host,
   count: number | undefined,
   rows: ScanRow[],
   onProgress: MergeOptions['onProgress'],
-): void {
-  const last = rows.length + Math.min(count ?? MAX_SCANS, MAX_SCANS)
+): boolean {
+  const last = rows.length + (count ?? SCANS_TO_SETTLE)
   let before = ''
   while (rows.length < last) {
     onProgress?.({ stage: 'scan', scan: rows.length + 1 })
@@ -152,9 +163,10 @@ function scanAndRecord(
     const counters = recorded(host)
     rows.push({ ...counters, elapsed_ms, cpu_ms: round(systemClock.cpu() - cpu) })
     const now = JSON.stringify({ ...counters, pages_skipped: 0 })
-    if (count === undefined && now === before) return
+    if (count === undefined && now === before) return true
     before = now
   }
+  return count !== undefined
 }
 
 /** The counters the result shows after every scan. */
@@ -177,8 +189,7 @@ function resultOf(
   host: Host,
   guests: readonly MergedRange[],
   options: MergeOptions,
-  rows: readonly ScanRow[],
-  written: number | undefined,
+  { rows, written, settled }: { rows: readonly ScanRow[]; written: number | undefined; settled: boolean },
 ): MergeResult {
   const { pages_sharing, ksm_zero_pages } = host.ksm.counters()
   const bytes_saved = (pages_sharing + ksm_zero_pages) * PAGE_SIZE
@@ -196,6 +207,7 @@ function resultOf(
     index: host.index,
     checksum: host.checksum,
     after_each_scan: rows,
+    settled,
     ...(written === undefined ? {} : { pages_written: written }),
     bytes_saved,
     metadata_bytes: metadata.total,

@@ -75,7 +75,10 @@ export class Pin {
 
   /** Lets the pages go. Doing it twice does nothing. Linux: unpin_user_pages() */
   release(): void {
-    this.memory.gate.enter(() => {
+    const { gate } = this.memory
+    gate.expectSound()
+    gate.expectOutside()
+    gate.look(() => {
       if (!this.held) return
       this.held = false
       for (const pfn of this.pfns) this.memory.pins.remove(pfn, this.pinned)

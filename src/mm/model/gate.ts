@@ -24,12 +24,14 @@ export type Callback = (typeof CALLBACKS)[number]
 export class Gate {
   /** What was found broken. */
   private broken: PagefoldError | undefined
+  /** Its owner has closed the host. */
+  private shut = false
   /** What is being called. */
   private callback: Callback | undefined
 
   /**
    * Runs a piece of the engine. Throws EDEADLK inside a callback, EUCLEAN if an invariant was found broken before, or is
-   * now; else what it throws.
+   * now, EINVAL when the host has been closed; else what it throws.
    */
   enter<Result>(work: () => Result): Result {
     this.expectFree()
@@ -72,9 +74,17 @@ export class Gate {
     }
   }
 
-  /** Throws EUCLEAN if an invariant was found broken before, EDEADLK inside a callback. */
+  /** From now on only what looks answers. False if that was said before. */
+  shutForGood(): boolean {
+    const first = !this.shut
+    this.shut = true
+    return first
+  }
+
+  /** Throws EUCLEAN if an invariant was found broken before, EINVAL on a closed host, EDEADLK inside a callback. */
   expectFree(): void {
     this.expectSound()
+    if (this.shut) throw new PagefoldError('EINVAL', 'the host is closed')
     this.expectOutside()
   }
 

@@ -49,7 +49,7 @@ export class SecondaryMmu implements Notifier {
     try {
       const known = this.translations.get(vpnOf(address))
       if (known !== undefined && (known.writable || !write)) return known.pfn
-      gate.expectOutside()
+      gate.expectFree()
       return this.faultIn(vpnOf(expectAddress(address)), write)
     } catch (error) {
       throw gate.caught(error)

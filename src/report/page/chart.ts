@@ -3,6 +3,7 @@
 import uPlot from 'uplot'
 import type { BarsSection, LinesSection, Series, Unit } from '../section.ts'
 import { element } from './dom.ts'
+import { fromZero, padded } from './scale.ts'
 import { colour, onThemeChange } from './theme.ts'
 import { format } from './units.ts'
 
@@ -55,7 +56,10 @@ export function barChart(section: BarsSection): HTMLElement {
   const widest = Math.max(0, ...labels.map((label) => label.length)) * DIGIT + 8
   const tooTight = (plot: uPlot): boolean => widest * labels.length > (plot.width || 0) - 80
   return chart(section.title, [at, ...drawn.map(({ values }) => values)], () => ({
-    scales: { x: { time: false, range: () => [-0.5, labels.length - 0.5] } },
+    scales: {
+      x: { time: false, range: () => [-0.5, labels.length - 0.5] },
+      y: { range: (_, low, high) => fromZero(low, high) },
+    },
     axes: [
       {
         ...axis(),
@@ -172,10 +176,4 @@ function valueAxis(unit: Unit): uPlot.Axis {
     values: (_, splits) => splits.map((at) => format(at, unit)),
     size: (_, labels) => 20 + DIGIT * Math.max(4, ...(labels ?? []).map((label) => label.length)),
   }
-}
-
-/** A scale needs a width even where there is a single point; amounts are seen from 0 on, numbers of things are not. */
-function padded(low: number, high: number, unit: Unit): [number, number] {
-  if (unit !== 'count') return [Math.min(low, 0), Math.max(high, 1)]
-  return low === high ? [low - 1, high + 1] : [low, high]
 }

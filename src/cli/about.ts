@@ -1,0 +1,24 @@
+// What every result as JSON says of itself: what made it, when, where, by which command.
+
+import { thisMachine } from '../../bench/macro/machine.ts'
+import { VERSION } from '../index.ts'
+
+/** Rises when a name in the JSON changes its meaning or goes; new names may come at any time. */
+const SCHEMA = 1
+
+/** Puts it in front of a result, which keeps whatever it has by the same name. */
+export function about<Result extends object>(result: Result) {
+  return {
+    version: VERSION,
+    schema: SCHEMA,
+    command: ['pagefold', ...process.argv.slice(2)].map(quoted).join(' '),
+    date: new Date().toISOString(),
+    machine: thisMachine(),
+    ...result,
+  }
+}
+
+/** As a shell would take it. */
+function quoted(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", `'\\''`)}'`
+}

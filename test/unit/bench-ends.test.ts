@@ -1,0 +1,136 @@
+// A bench in which something goes wrong: a peer that fails or merges otherwise, a signal while ksmd's knobs are changed.
+
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { bench, NothingToCompare } from '../../bench/macro/bench.ts'
+import { type RunTrial, TrialFailed } from '../../bench/macro/children.ts'
+import { withKsmd } from '../../bench/peers/ksmd.ts'
+import { openSource } from '../../src/images/index.ts'
+
+const COUNTERS = { pages_shared: 1, pages_sharing: 2, pages_unshared: 3, pages_volatile: 0 }
+const TRIAL = { converge_ns: 100, rescan_ns: 10, counters: COUNTERS, digest: 'as it should be' }
+const CURVE = {
+  points: [
+    [0, 0, 0],
+    [4096, 1, 4096],
+  ],
+  bytes_saved: 4096,
+  metadata: { total: 64 },
+  rescan_cpu_ms: 1,
+}
+
+function run(peers: Record<string, () => unknown>) {
+  const trial: RunTrial = async (name) => (name.startsWith('curve') ? CURVE : (peers[name]?.() ?? TRIAL))
+  return bench({
+    images: openSource('synth:demo,pages=16'),
+    peers: ['pagefold-still', 'js', 'native'],
+    index: 'hash',
+    checksum: 'xxh3',
+    trials: 3,
+    trial,
+  })
+}
+
+describe('a peer', () => {
+  it('that merges otherwise than pagefold is named, and the others keep their times', async () => {
+    let trials = 0
+    const other = { ...TRIAL, counters: { ...COUNTERS, pages_sharing: 9 } }
+    const { peers, ratios } = await run({ js: () => (++trials === 2 ? other : TRIAL) })
+    expect(peers.js).toEqual({
+      failed: expect.stringMatching(/merged otherwise than pagefold: .*"pages_sharing":9/),
+    })
+    expect(trials).toBe(2)
+    expect(peers.pagefold).toMatchObject({ samples: [{}, {}, {}] })
+    expect(peers['pagefold-still']).toMatchObject({ samples: [{}, {}, {}] })
+    expect(ratios).not.toHaveProperty('js')
+  })
+
+  it('that fails is named too', async () => {
+    const { peers, still } = await run({
+      js: () => {
+        throw new TrialFailed('SIGSEGV: it said nothing')
+      },
+    })
+    expect(peers.js).toEqual({ failed: 'SIGSEGV: it said nothing' })
+    expect(peers.pagefold).toMatchObject({ samples: [{}, {}, {}] })
+    expect(still).toBeDefined()
+  })
+
+  it('that is pagefold itself leaves nothing to compare', async () => {
+    const failing = run({
+      pagefold: () => {
+        throw new TrialFailed('exit 1')
+      },
+    })
+    await expect(failing).rejects.toBeInstanceOf(NothingToCompare)
+  })
+})
+
+describe("ksmd's knobs", () => {
+  const KNOBS = {
+    run: '1',
+    pages_to_scan: '100',
+    sleep_millisecs: '20',
+    smart_scan: '1',
+    use_zero_pages: '0',
+    max_page_sharing: '256',
+  }
+
+  function machine() {
+    const dir = mkdtempSync(join(tmpdir(), 'pagefold-knobs-'))
+    const sysfs = join(dir, 'ksm')
+    mkdirSync(sysfs)
+    for (const [name, value] of Object.entries(KNOBS)) writeFileSync(join(sysfs, name), value)
+    const codes: number[] = []
+    const lock = join(dir, 'lock')
+    const places = { sysfs, lock, exit: (code: number) => void codes.push(code) }
+    const knobs = (): Record<string, string> =>
+      Object.fromEntries(readdirSync(sysfs).map((name) => [name, readFileSync(join(sysfs, name), 'utf8')]))
+    return { dir, lock, places, knobs, codes }
+  }
+
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const)('are given back when %s comes, and the lock is', async (signal, code) => {
+    const { dir, lock, places, knobs, codes } = machine()
+    const heardBefore = process.listenerCount(signal)
+    const begun = new Promise<void>((begin) => {
+      void withKsmd(
+        { max_page_sharing: 2 },
+        () => {
+          begin()
+          return new Promise(() => {})
+        },
+        places,
+      )
+    })
+    await begun
+    expect(knobs()).toMatchObject({ run: '0', max_page_sharing: '2', sleep_millisecs: '600000' })
+    expect(existsSync(lock)).toBe(true)
+    process.listeners(signal).at(-1)!(signal)
+    expect(knobs()).toEqual(KNOBS)
+    expect(existsSync(lock)).toBe(false)
+    expect(codes).toEqual([code])
+    for (const other of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      if (process.listenerCount(other) > heardBefore)
+        process.removeListener(other, process.listeners(other).at(-1)!)
+    }
+    rmSync(dir, { recursive: true })
+  })
+
+  it('are given back when the work is done, and when it throws', async () => {
+    for (const work of [() => 7, () => Promise.reject(new Error('no'))]) {
+      const { dir, lock, places, knobs } = machine()
+      const heardBefore = process.listenerCount('SIGINT')
+      await withKsmd({ max_page_sharing: 2 }, work as () => number, places).catch(() => {})
+      expect(knobs()).toEqual(KNOBS)
+      expect(existsSync(lock)).toBe(false)
+      expect(process.listenerCount('SIGINT')).toBe(heardBefore)
+      rmSync(dir, { recursive: true })
+    }
+  })
+})

@@ -1,11 +1,19 @@
 // How the command line is told of files, and tells of them: formats, absent pages, bases, standard input, pipes, limits.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { closeSync, createWriteStream, ftruncateSync, openSync, readdirSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  createWriteStream,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import type { MergeResult } from '../../src/lab/index.ts'
+import { MAX_IMAGE_PAGES, type MergeResult } from '../../src/lab/index.ts'
 import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 import { kdump } from '../support/packed.ts'
 
@@ -221,6 +229,11 @@ describe('streams', () => {
 })
 
 describe('the limit', () => {
+  it('is the one that docs/formats.md tells', () => {
+    const docs = readFileSync(new URL('../../docs/formats.md', import.meta.url), 'utf8')
+    expect(docs).toContain(`at most ${MAX_IMAGE_PAGES.toLocaleString('en-US')} pages`)
+  })
+
   it('is told in the words of the command line, before anything is read', () => {
     const dir = scratch()
     const path = join(dir, 'guest.raw')

@@ -245,6 +245,7 @@ describe('LiME dumps', () => {
     expect(refusal(file('a', lime([good, good]).subarray(0, 32 + 8192 + 20)))).toContain('truncated')
     expect(refusal(file('a', lime([{ ...good, first: 0x2000, last: 0x1000 }])))).toContain('backward')
     expect(refusal(file('a', lime([{ ...good, last: 1n << 60n }])))).toContain('truncated')
+    expect(refusal(file('a', lime([{ first: (1n << 63n) + 1n, bytes: pages(1) }])))).toContain('no page')
     expect(refusal(file('a', lime([good, { first: 0x2000, bytes: pages(1, 9) }])))).toContain(
       'differ at 0x2000',
     )

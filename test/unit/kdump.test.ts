@@ -75,6 +75,14 @@ describe('kdump-compressed dumps', () => {
     }
   })
 
+  it('are read where makedumpfile marked what it left out of the kernel', () => {
+    const bytes = kdump(DUMP)
+    bytes.writeUInt32LE(bytes.readUInt32LE(TABLE + 12) | 0x10, TABLE + 12)
+    const image = openImage(file('vmcore', bytes))
+    expect(bytesOf(image)).toEqual(CONTENT)
+    image.close()
+  })
+
   it('are refused when broken, with what is wrong', () => {
     const good = kdump(DUMP)
     expect(refusal(good.subarray(0, -1))).toContain('truncated: page 4')

@@ -9,6 +9,7 @@ import { unpackLz4 } from '../../src/images/codecs/lz4.ts'
 import { unpackLzo } from '../../src/images/codecs/lzo.ts'
 import { unpackSnappy } from '../../src/images/codecs/snappy.ts'
 import { openImage } from '../../src/images/index.ts'
+import { putAway } from '../../src/images/unpack.ts'
 import { file, lime, pages } from '../support/files.ts'
 import { lz4, lzo, snappy, xxh32, zstd } from '../support/packed.ts'
 import { LZO1X_1, LZO1X_999, packedPage, SNAPPY } from '../support/packed-vectors.ts'
@@ -72,6 +73,48 @@ describe('codecs', () => {
     packed.writeUInt8(1, packed.length - 8)
     const wanted = Buffer.concat([first, Buffer.alloc(10, 1), Buffer.from([7, 7])])
     expect(unpacked(unpackLzo, packed, wanted.length).equals(wanted)).toBe(true)
+  })
+
+  it('lzo copies from as far as its largest distance, and three bytes from 2 to 3 KiB behind literals', () => {
+    const first = Buffer.concat([pages(11), packedPage()])
+    const literals = lzo(first).subarray(0, -3)
+    // 2 + 3 bytes from 16384 + 16384 + 8192 back, one literal.
+    const far = Buffer.from([0x1b, ((8192 << 2) & 255) | 1, (8192 << 2) >>> 8, 7])
+    const end = Buffer.from([0x11, 0, 0])
+    const at = first.length - 40_960
+    const wanted = Buffer.concat([first, first.subarray(at, at + 5), Buffer.from([7])])
+    expect(unpacked(unpackLzo, Buffer.concat([literals, far, end]), wanted.length).equals(wanted)).toBe(true)
+    // Distance 2049 + 2 + 4 * 100.
+    const near = Buffer.from([2 << 2, 100])
+    const from = first.length - 2451
+    const three = Buffer.concat([first, first.subarray(from, from + 3)])
+    expect(unpacked(unpackLzo, Buffer.concat([literals, near, end]), three.length).equals(three)).toBe(true)
+  })
+
+  it('snappy copies by distances of one, two and four bytes, and has literals of any length', () => {
+    const literal = packedPage().subarray(0, 70)
+    const packed = Buffer.concat([
+      Buffer.from([70 + 4 + 3 + 2, 60 << 2, 69]),
+      literal,
+      Buffer.from([0x01, 70, ((3 - 1) << 2) | 2, 60, 0, ((2 - 1) << 2) | 3, 77, 0, 0, 0]),
+    ])
+    const copies = [literal.subarray(0, 4), literal.subarray(14, 17), literal.subarray(0, 2)]
+    const wanted = Buffer.concat([literal, ...copies])
+    expect(unpacked(unpackSnappy, packed, wanted.length).equals(wanted)).toBe(true)
+    const far = Buffer.from(packed)
+    far[far.length - 1] = 1
+    expect(() => unpackSnappy(far, new Uint8Array(wanted.length))).toThrow('before its beginning')
+  })
+
+  it('lz4 has lengths of any size', () => {
+    const literals = pages(1).subarray(0, 15 + 255 + 255 + 7)
+    const block = Buffer.concat([
+      Buffer.from([0xff, 255, 255, 7]),
+      literals,
+      Buffer.from([1, 0, 255, 3, 0x10, 90]),
+    ])
+    const into = new Uint8Array(2000)
+    expect(unpackLz4(block, into, 0)).toBe(literals.length + 4 + 15 + 255 + 3 + 1)
   })
 
   it('lz4 repeats what is behind it, in the block and before', () => {
@@ -163,6 +206,15 @@ describe('packed files', () => {
     let again = gzipSync(raw)
     for (let i = 0; i < 6; i++) again = gzipSync(again)
     expect(refusal(again)).toContain('broken on purpose')
+  })
+
+  it('that are foreign are refused before all of them has come', () => {
+    let read = 0
+    function* stream(): Generator<Uint8Array> {
+      for (; ; read++) yield read === 0 ? Buffer.from(`QEVM${'\0'.repeat(9000)}`) : Buffer.alloc(65536, 1)
+    }
+    expect(() => putAway('-', stream())).toThrow('a QEMU migration stream')
+    expect(read).toBe(0)
   })
 
   it('are raw memory if one says so', () => {

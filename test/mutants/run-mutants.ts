@@ -5,7 +5,7 @@
 //
 // All mutants are in one program, together with the tests, in a process that stays. Each test is run once without any and
 // tells which mutants it reaches, and how often: that is its cost, the same on every machine. Each mutant is then tried with
-// the tests that reach it: first those that found its neighbours, then those that reach it most for what they cost; together
+// the tests that reach it: first those that found its neighbours, then the cheap ones and those that reach it often; together
 // they may cost BUDGET.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -44,7 +44,7 @@ interface Suite {
   readonly names: readonly string[]
   readonly ms: readonly number[]
   readonly cost: readonly number[]
-  /** The tests that reach a place, and how often; first those that do it most for what they cost. */
+  /** The tests that reach a place, and how often; the most promising first. */
   readonly reaching: ReadonlyMap<number, readonly (readonly [test: number, hits: number])[]>
   /** Places that are reached when modules are loaded. */
   readonly atLoad: ReadonlySet<number>
@@ -117,8 +117,9 @@ async function runClean(program: string, root: string): Promise<Suite> {
         reaching.get(place)!.push([end.test, hits])
       }
     })
-    for (const tests of reaching.values())
-      tests.sort(([a, m], [b, n]) => cost[a]! / m - cost[b]! / n || a - b)
+    // A cheap test is likely to be about the place, and one that comes there often to find what is rare.
+    const price = ([test, hits]: readonly [number, number]): number => cost[test]! / Math.sqrt(hits)
+    for (const tests of reaching.values()) tests.sort((a, b) => price(a) - price(b) || a[0] - b[0])
     const seconds = Math.round(ms.reduce((sum, each) => sum + each, 0) / 1000)
     const total = cost.reduce((sum, each) => sum + each, 0)
     console.log(

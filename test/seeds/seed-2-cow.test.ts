@@ -292,16 +292,19 @@ describe('T2-4: the disappearing swap count', () => {
     )
   })
 
-  it('2.5: a write fault does not ask either while somebody holds the lock', async () => {
-    const { host, mm, at, pfn } = await withPage()
-    const child = mm.fork({ name: 'child' })
-    child.exit()
-    memoryOf(host).frames.setFlag(pfn, FRAME_LOCKED)
-    pokeByte(mm, at, 9)
-    expect(mm.pfn(at), 'copied instead').not.toBe(pfn)
-    memoryOf(host).frames.clearFlag(pfn, FRAME_LOCKED)
-    host.audit()
-  })
+  it.each(COW_POLICIES)(
+    '2.5: a write fault does not ask either while somebody holds the lock: %s',
+    async (policy) => {
+      const { host, mm, at, pfn } = await withPage(policy)
+      const child = mm.fork({ name: 'child' })
+      child.exit()
+      memoryOf(host).frames.setFlag(pfn, FRAME_LOCKED)
+      pokeByte(mm, at, 9)
+      expect(mm.pfn(at), 'copied instead').not.toBe(pfn)
+      memoryOf(host).frames.clearFlag(pfn, FRAME_LOCKED)
+      host.audit()
+    },
+  )
 
   it('2.3: the sums of the order A first', async () => {
     const { host, a, b, at, pfn } = await swappedByTwo()

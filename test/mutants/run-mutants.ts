@@ -14,7 +14,7 @@ import { parseArgs } from 'node:util'
 import { random } from '../support/random.ts'
 import { bundle, testFiles } from './bundle.ts'
 import { Child, type Verdict } from './child.ts'
-import { reasonOf } from './equivalent.ts'
+import { equivalentOf } from './equivalent.ts'
 import { instrument, type Mutant } from './instrument.ts'
 
 const FOLDERS = ['src/mm', 'src/ksm']
@@ -144,7 +144,7 @@ async function tryMutants(
   const work = async (): Promise<void> => {
     let child: Child | undefined
     for (const [i, mutant] of queue) {
-      const reason = reasonOf(mutant)
+      const reason = equivalentOf(mutant)?.reason
       const recent = killers.get(mutant.file) ?? []
       const tests = testsFor(mutant, suite, recent, budget)
       if (reason !== undefined) {

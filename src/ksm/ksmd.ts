@@ -25,7 +25,7 @@ import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
 import type { Helpers } from '../core/helpers.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
-import { expectInteger, mistake, PagefoldError } from '../errors.ts'
+import { expectInteger, expectOneOf, PagefoldError } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import { Batch } from './batch.ts'
@@ -39,7 +39,6 @@ import { type Counters, readCounters } from './stats.ts'
 import {
   type AdvisorMode,
   defaultTunables,
-  isKnob,
   KNOB_NAMES,
   type KnobName,
   KSM_RUN_MERGE,
@@ -273,8 +272,5 @@ function abandonWindow({ window, ksm }: Batch): void {
 }
 
 function expectKnob(name: string): KnobName {
-  if (isKnob(name)) return name
-  throw mistake(
-    new RangeError(`Expected \`name\` to be a knob (${KNOB_NAMES.join(', ')}), got ${JSON.stringify(name)}`),
-  )
+  return expectOneOf('name', name, KNOB_NAMES)
 }

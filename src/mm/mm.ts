@@ -177,7 +177,8 @@ export class Mm extends MmStruct {
   prctl(option: 'PR_SET_MEMORY_MERGE' | 'PR_GET_MEMORY_MERGE', ...args: number[]): number {
     return this.enter(() => {
       expectOneOf('option', option, ['PR_SET_MEMORY_MERGE', 'PR_GET_MEMORY_MERGE'])
-      const value = expectInteger('value', args[0] ?? 0, 0, Number.MAX_SAFE_INTEGER)
+      const [first = 0] = args
+      const value = expectInteger('value', first, 0, Number.MAX_SAFE_INTEGER)
       const spare = option === 'PR_SET_MEMORY_MERGE' ? args.slice(1) : args
       if (spare.some((arg) => arg !== 0)) {
         throw new PagefoldError('EINVAL', `${this.name}: ${option} takes no further arguments, or zeros`)
@@ -195,8 +196,8 @@ export class Mm extends MmStruct {
    */
   write(address: number, bytes: Uint8Array, options?: { readonly force?: boolean }): void {
     this.enter(() => {
-      const force = options !== undefined && expectOptions('write', options, { force: true }).force
-      const kind = expectBoolean('force', force ?? false) ? 'force' : 'write'
+      const { force = false } = options === undefined ? {} : expectOptions('write', options, { force: true })
+      const kind = expectBoolean('force', force) ? 'force' : 'write'
       this.expectRange(address, expectBytes('bytes', bytes).length, 0)
       writeBytes(this, address, bytes, kind)
     })
@@ -242,7 +243,10 @@ export class Mm extends MmStruct {
     })
   }
 
-  /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped, EINVAL for a length of 0. */
+  /**
+   * Has writes to protected pages of a range reported; holes in it do not matter. Throws EINVAL if nothing is mapped there or
+   * it has device memory or a file's pages in it, and for a length of 0.
+   */
   registerUserfault(address: number, length: number, handler: UserfaultHandler): void {
     this.enter(() => {
       expectObject('handler', handler, ['onWriteProtect'])
@@ -258,7 +262,7 @@ export class Mm extends MmStruct {
   userfaultWriteProtect(address: number, length: number, on: boolean): void {
     this.enter(() => {
       const { start, end } = this.someRange(address, length, 'userfaultWriteProtect')
-      userfaultWriteProtect(this, start, end, on)
+      userfaultWriteProtect(this, start, end, expectBoolean('on', on))
     })
   }
 

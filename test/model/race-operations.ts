@@ -387,7 +387,8 @@ export const OPERATIONS = {
         },
       }
       const errno = world.attempt(() => target.mm.registerUserfault(start * PAGE, pages * PAGE, handler))
-      expectErrno('userfault', errno, [hasHole(target, start, pages) ? 'ENOMEM' : undefined])
+      const mapped = range(start, pages).some((vpn) => target.pages.has(vpn))
+      expectErrno('userfault', errno, [mapped ? undefined : 'EINVAL'])
     }),
   ),
 

@@ -34,16 +34,19 @@ export function holdPages(mm: MmStruct, address: number, length: number, options
  */
 export function takePages(mm: MmStruct, start: number, end: number, options: HoldOptions): number[] | Errno {
   const pfns: number[] = []
-  for (let vpn = start; vpn < end; vpn++) {
-    const pfn = takePage(mm, vpn, options)
-    if (typeof pfn === 'number') {
+  let complete = false
+  try {
+    for (let vpn = start; vpn < end; vpn++) {
+      const pfn = takePage(mm, vpn, options)
+      if (typeof pfn !== 'number') return pfn
       pfns.push(pfn)
-      continue
     }
-    for (const taken of pfns) mm.memory.pins.remove(taken, options.pin)
-    return pfn
+    complete = true
+    return pfns
+  } finally {
+    // A userfault handler that throws ends it too.
+    if (!complete) for (const taken of pfns) mm.memory.pins.remove(taken, options.pin)
   }
-  return pfns
 }
 
 function takePage(mm: MmStruct, vpn: number, { write, pin, longterm }: HoldOptions): number | Errno {

@@ -132,6 +132,14 @@ function writePin(world: World, draw: Random): Attempt | undefined {
     hostile: [notIn(0, size - bytes.length).concat(undefined), NO_BYTES],
     errnos: [],
     mistake: !held.write,
+    // A page that was given up may be another than the one held by now.
+    before: () => {
+      for (const guest of world.living) {
+        for (const [vpn, page] of guest.pages) {
+          if (page.cell.alt !== undefined && held.cells.includes(page.cell)) world.compare(guest, vpn, page)
+        }
+      }
+    },
     done: () => {
       for (const { page, at, from, count } of partsOf(held.offset + offset, bytes.length)) {
         for (const cell of new Set(cellsOf(world, held.pin.pfns[page]!)))

@@ -115,7 +115,10 @@ function madvise(world: World, _: Random, guest: Guest, range: Range, [given]: r
   const whole = isWhole(guest, range)
   const errno: Errno | undefined = stop >= 0 ? 'EINVAL' : whole ? undefined : 'ENOMEM'
   const effect = (): void => {
-    for (const [, page] of stop < 0 ? pages : pages.slice(0, stop)) advise(page, advice)
+    for (const [vpn, page] of stop < 0 ? pages : pages.slice(0, stop)) {
+      advise(page, advice)
+      if (advice === 'MADV_FREE') world.partFromPins(guest, vpn, page)
+    }
   }
   const errnos = [...(errno === undefined ? [] : [errno]), ...(MAY_FAIL[advice] ?? [])]
   return { errnos, impossible: errno !== undefined, done: effect, failed: effect }

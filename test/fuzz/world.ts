@@ -18,7 +18,7 @@ import { type Random, random } from '../support/random.ts'
 import { contentBytes, PAGE } from '../support/world.ts'
 import { type Attempt, spoiled } from './attempt.ts'
 import { GENERATORS, METHOD_NAMES, type MethodName, SOMETIMES } from './generators.ts'
-import { behind, type Cell, Guest, holds, isSame, type Page, patch } from './shadow.ts'
+import { behind, type Cell, Guest, holds, isSame, type Page, patch, ZEROS } from './shadow.ts'
 import { FuzzFile, type FuzzStore } from './sources.ts'
 import { count, type Tally } from './tally.ts'
 
@@ -464,6 +464,15 @@ export class World {
     if (page.cell.alt === undefined) return
     this.compare(guest, vpn, page)
     page.cell.alt = undefined
+  }
+
+  /** A page that was swapped out and given up is gone at once: who holds its frame and its guest have parted. */
+  partFromPins(guest: Guest, vpn: number, page: Page): void {
+    const there = this.behind(guest, vpn, page)
+    const held = this.pins.some(({ pin, cells }) =>
+      cells.some((cell, i) => cell === page.cell && (there === 'broken' || pin.pfns[i] !== there.pfn)),
+    )
+    if (held) page.cell = { bytes: ZEROS }
   }
 
   /** Is there a reason for ENOMEM? */

@@ -16,6 +16,7 @@ export type { Counters } from './ksm/stats.ts'
 export {
   ADVISOR_MODES,
   type AdvisorMode,
+  CHANGES_POLICIES,
   GUESTS_POLICIES,
   type GuestsPolicy,
   isKnob,

@@ -17,6 +17,7 @@ export {
   ADVISOR_MODES,
   type AdvisorMode,
   CHANGES_POLICIES,
+  type ChangesPolicy,
   GUESTS_POLICIES,
   type GuestsPolicy,
   isKnob,

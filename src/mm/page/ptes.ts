@@ -5,42 +5,39 @@
 // pte leaves it marked, and so does whoever writes through it; only ksmd clears the mark (ksm/soft-dirty.ts). Nobody
 // else needs to know of it: what is got, compared and set here comes without.
 
-import { PTE_SOFT_DIRTY } from '../../../assembly/abi.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { EMPTY_PTE } from './pte.ts'
+import { EMPTY_PTE, pteClearSoftDirty, pteMksoftDirty, pteSoftDirty } from './pte.ts'
 
 /** The pte of a virtual page, 0 if there is none. Linux: ptep_get() */
 export function getPte(mm: MmStruct, vpn: number): number {
-  return mm.memory.pageTables.get(mm.pgd, vpn) & ~PTE_SOFT_DIRTY
+  return pteClearSoftDirty(mm.memory.pageTables.get(mm.pgd, vpn))
 }
 
 /** Replaces a pte that has a place (`PageTables.reserve`); it is soft-dirty then. Linux: set_pte_at() */
 export function setPte(mm: MmStruct, vpn: number, pte: number): void {
-  mm.memory.pageTables.set(mm.pgd, vpn, pte === EMPTY_PTE ? EMPTY_PTE : pte | PTE_SOFT_DIRTY)
+  mm.memory.pageTables.set(mm.pgd, vpn, pteMksoftDirty(pte))
 }
 
 /** Gives a pte other rights to the page it has: soft-dirty if it was. Linux: ptep_modify_prot_commit() */
 export function setPteProt(mm: MmStruct, vpn: number, pte: number): void {
-  const { pageTables } = mm.memory
-  pageTables.set(mm.pgd, vpn, pte | (pageTables.get(mm.pgd, vpn) & PTE_SOFT_DIRTY))
+  mm.memory.pageTables.set(mm.pgd, vpn, isSoftDirty(mm, vpn) ? pteMksoftDirty(pte) : pte)
 }
 
 /** May the page at `vpn`, where there is one, be another than when the mark was cleared? Linux: pte_soft_dirty() */
 export function isSoftDirty(mm: MmStruct, vpn: number): boolean {
-  return (mm.memory.pageTables.get(mm.pgd, vpn) & PTE_SOFT_DIRTY) !== 0
+  return pteSoftDirty(mm.memory.pageTables.get(mm.pgd, vpn))
 }
 
 /** Marks the page at `vpn`, where there is one. Linux: pte_mksoft_dirty() */
 export function markSoftDirty(mm: MmStruct, vpn: number): void {
   const { pageTables } = mm.memory
   const pte = pageTables.get(mm.pgd, vpn)
-  if (pte !== EMPTY_PTE && (pte & PTE_SOFT_DIRTY) === 0) pageTables.set(mm.pgd, vpn, pte | PTE_SOFT_DIRTY)
+  if (pte !== EMPTY_PTE && !pteSoftDirty(pte)) pageTables.set(mm.pgd, vpn, pteMksoftDirty(pte))
 }
 
-/** Takes the mark away; for ksmd alone. Linux: clear_soft_dirty() */
+/** Takes the mark of a page that is there away; for ksmd alone. Linux: clear_soft_dirty() */
 export function clearSoftDirty(mm: MmStruct, vpn: number): void {
-  const { pageTables } = mm.memory
-  pageTables.set(mm.pgd, vpn, pageTables.get(mm.pgd, vpn) & ~PTE_SOFT_DIRTY)
+  mm.memory.pageTables.set(mm.pgd, vpn, getPte(mm, vpn))
 }
 
 /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. */

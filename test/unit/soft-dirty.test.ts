@@ -127,12 +127,16 @@ describe('a page becomes soft-dirty', () => {
 
   it('by a merge, and of its twin in a fork too, because the items lose what they know', async () => {
     const host = await makeHost()
+    const first = guest(host, 'first', [9])
     const a = guest(host, 'a', [7])
     const child = { mm: a.mm.fork(), at: a.at }
     host.ksm.scan(1)
     expect([dirty(a), dirty(child)]).toEqual([false, false])
-    guest(host, 'b', [7])
+    // It is visited first, so the page of the fork is the one that stays: only what items say of it changes.
+    first.mm.write(first.at, contentBytes(7))
+    const pfn = a.mm.pfn(a.at)
     host.ksm.scan(3)
+    expect(a.mm.pfn(a.at)).toBe(pfn)
     expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 2 })
     expect([dirty(a), dirty(child)]).toEqual([true, true])
   })

@@ -28,6 +28,7 @@ import { StableNodes } from '../core/stable-nodes.ts'
 import { expectInteger, expectOneOf, PagefoldError } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
 import type { Memory } from '../mm/model/memory.ts'
+import { markSoftDirty } from '../mm/page/ptes.ts'
 import { Batch } from './batch.ts'
 import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
@@ -147,7 +148,8 @@ export class Ksm {
     let scanned = 0
     state.activity = 'scanning'
     // Not while somebody may change pages between look and visit, and not for so few that waking up takes longer.
-    batch.helped = helpers.count > 0 && !state.memory.callsBack && pages >= WINDOW_LENGTH
+    batch.watched = state.memory.callsBack
+    batch.helped = helpers.count > 0 && !batch.watched && pages >= WINDOW_LENGTH
     if (batch.helped) helpers.wake()
     try {
       while (scanned < pages) {
@@ -264,9 +266,16 @@ export class Ksm {
   }
 }
 
-/** Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone. */
+/**
+ * Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone, and what they
+ * have read of it is forgotten.
+ */
 function abandonWindow({ window, ksm }: Batch): void {
   if (window.length === 0) return
+  for (let i = 0; i < window.length; i++) {
+    const item = window.item(window.position(i))
+    markSoftDirty(ksm.memory.mm(ksm.items.mm(item)), ksm.items.vpn(item))
+  }
   ksm.core.takeBack(window.position(0), window.length)
   window.drop(window.length)
 }

@@ -33,6 +33,14 @@ export const GUESTS_POLICIES = ['running', 'still'] as const
  */
 export type GuestsPolicy = (typeof GUESTS_POLICIES)[number]
 
+/** How ksmd knows that a page has changed. */
+export const CHANGES_POLICIES = ['log', 'checksum'] as const
+/**
+ * `log`: the host notes which pages are written, and ksmd reads only those. `checksum`: ksmd reads every page in every scan
+ * and compares checksums, as on Linux. What is merged and counted is the same.
+ */
+export type ChangesPolicy = (typeof CHANGES_POLICIES)[number]
+
 /** The knobs and their values, by their names in sysfs. */
 export interface Tunables {
   /** 0: ksmd stands still; 1: it scans; 2: everything is unmerged, and ksmd stands still. */

@@ -20,6 +20,7 @@ import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
 import { holdPages } from './calls/gup.ts'
 import { ADVICES, type Advice, madvise } from './calls/madvise.ts'
+import { markWritten } from './calls/mark-written.ts'
 import { mlock, munlock } from './calls/mlock.ts'
 import { type MmapOptions, mmap } from './calls/mmap.ts'
 import { mprotect } from './calls/mprotect.ts'
@@ -212,6 +213,16 @@ export class Mm extends MmStruct {
       readBytes(this, address, bytes)
       return bytes
     })
+  }
+
+  /**
+   * Tells of writes that went past this mm and its pins, through a translation kept or into memory that a device shares: their
+   * pages are read again in the next scan, even under `changes: 'log'`. `written`: a length in bytes, rounded up to pages, or
+   * a bitmap with a bit for each page from `address` on, lowest bit first. Pages that are not there are no error. Throws
+   * RangeError, also for an address within a page. Linux: mark_page_dirty() of KVM
+   */
+  markWritten(address: number, written: number | Uint8Array): void {
+    this.enter(() => markWritten(this, address, written))
   }
 
   /**

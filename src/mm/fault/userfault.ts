@@ -8,7 +8,7 @@ import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_PFNMAP, VM_SHARED, VM_UFFD_WP, type Vma } from '../model/vma.ts'
 import { modifyFlags } from '../model/vma-edit.ts'
 import { isPoisonPte, isSwapPte, pteClearUffdWp, pteMkuffdWp, pteUffdWp, pteWrprotect } from '../page/pte.ts'
-import { getPte, setPte, walkPageRange } from '../page/ptes.ts'
+import { getPte, setPteProt, walkPageRange } from '../page/ptes.ts'
 
 /**
  * Has writes to protected pages of [start, end) reported; holes in it do not matter. Throws EINVAL if nothing is mapped there, or
@@ -48,7 +48,7 @@ function changeWriteProtection(mm: MmStruct, start: number, end: number, on: boo
     if (isPoisonPte(pte)) return
     // A swap entry has something else where the right to write would be.
     const kept = isSwapPte(pte) ? pte : pteWrprotect(pte)
-    setPte(mm, vpn, on ? pteMkuffdWp(kept) : pteClearUffdWp(pte))
+    setPteProt(mm, vpn, on ? pteMkuffdWp(kept) : pteClearUffdWp(pte))
   })
   mm.notifiers.end(range)
 }

@@ -9,7 +9,7 @@ import { allows, handleMmFault } from '../fault/fault.ts'
 import type { Mm } from '../mm.ts'
 import { ADDRESS_LIMIT, addressOf, expectAddress, hex, VPN_LIMIT, vpnOf } from '../model/address.ts'
 import { EMPTY_PTE, ptePfn, pteWritable } from '../page/pte.ts'
-import { getPte } from '../page/ptes.ts'
+import { getPte, isSoftDirty, markSoftDirty } from '../page/ptes.ts'
 import type { Notifier, NotifierRange } from './notifier.ts'
 
 /** What a mirror knows of a virtual page: the frame behind it, and whether it may be written there. */
@@ -135,7 +135,7 @@ export class SecondaryMmu implements Notifier {
       const before = this.sequence
       const pte = this.lookUp(vpn, write)
       // Otherwise the fault itself changed translations, or somebody did meanwhile: look at what is there now.
-      if (pte !== EMPTY_PTE && this.sequence === before) return this.mirror(vpn, pte)
+      if (pte !== EMPTY_PTE && this.sequence === before) return this.mirror(vpn, pte, write)
     }
     throw new PagefoldError('EAGAIN', `${this.mm.name}: ${hex(addressOf(vpn))} is being changed`)
   }
@@ -155,8 +155,11 @@ export class SecondaryMmu implements Notifier {
     throw new PagefoldError(errno, `${this.mm.name}: ${kind} at ${hex(addressOf(vpn))}`)
   }
 
-  private mirror(vpn: number, pte: number): number {
-    const translation = { pfn: ptePfn(pte), writable: pteWritable(pte) }
+  /** Whoever may write through a translation does not say when: so it is for writing only while the page is soft-dirty. */
+  private mirror(vpn: number, pte: number, write: boolean): number {
+    const { mm } = this
+    if (write) markSoftDirty(mm, vpn)
+    const translation = { pfn: ptePfn(pte), writable: pteWritable(pte) && isSoftDirty(mm, vpn) }
     this.translations.set(vpn, translation)
     return translation.pfn
   }

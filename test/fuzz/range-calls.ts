@@ -204,6 +204,15 @@ export const RANGE_CALLS = {
       }),
     ),
   ],
+  'Mm.markWritten': [
+    6,
+    onRange(
+      ({ mm }) =>
+        (...args) =>
+          mm.markWritten(...(args as [number, number])),
+      () => ({ errnos: [] }),
+    ),
+  ],
   'Mm.mprotect': [
     10,
     onRange(

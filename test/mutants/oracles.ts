@@ -15,7 +15,7 @@ const RACE_LENGTH = 60
 
 describe.each(['content', 'hash'] as const)('pagefold and the model agree', (index) => {
   it.each(fc.sample(programs(HISTORY_LENGTH), { seed: 1, numRuns: HISTORIES }))('on a history', (program) =>
-    runOnBoth(program, index),
+    runOnBoth(program, { index }),
   )
 })
 

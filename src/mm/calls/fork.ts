@@ -27,7 +27,7 @@ import {
   pteWrprotect,
   swapEntryOf,
 } from '../page/pte.ts'
-import { getPte, nextPte, setPte } from '../page/ptes.ts'
+import { getPte, nextPte, setPte, setPteProt } from '../page/ptes.ts'
 import { addNewAnonRmap, addRmap } from '../page/rmap.ts'
 import { exitMm } from './exit.ts'
 
@@ -97,7 +97,7 @@ function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vpn: number): Err
   frames.get(pfn)
   addRmap(memory, pfn)
   frames.clearFlag(pfn, FRAME_EXCLUSIVE)
-  if (pteWrite(pte)) setPte(parent, vpn, pteWrprotect(pte))
+  if (pteWrite(pte)) setPteProt(parent, vpn, pteWrprotect(pte))
   setPte(child, vpn, pteClearUffdWp(pteWrprotect(pte)))
   return undefined
 }

@@ -131,6 +131,25 @@ export const EQUIVALENT: readonly Equivalent[] = [
     to: 'true',
     reason: 'saves time: goes on to look for nobody',
   },
+  {
+    file: `${KSM}/ksmd.ts`,
+    line: 'batch.helped = helpers.count > 0 && !batch.watched && pages >= WINDOW_LENGTH',
+    to: 'false',
+    reason: 'saves time: helpers change nothing but that',
+  },
+  {
+    file: `${KSM}/scan.ts`,
+    line: 'items.vpn(next) < vpn || (ksm.tunables.smart_scan !== 0 && items.state(next) === RMAP_STABLE && !merged)',
+    from: 'ksm.tunables.smart_scan !== 0',
+    to: 'true',
+    reason: 'saves time: waits where it need not',
+  },
+  {
+    file: `${KSM}/scan.ts`,
+    line: 'if (ksm.memory.race !== undefined) return 1',
+    to: 'true',
+    reason: 'saves time: looking ahead changes nothing',
+  },
 ]
 
 /** Why a mutant need not be killed; undefined if it must be. */

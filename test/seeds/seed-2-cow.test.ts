@@ -114,6 +114,14 @@ describe('T2-1: unmap under GUP', () => {
   })
 })
 
+it('a copy of an ordinary page is counted as none of a merged one', async () => {
+  const { host, mm, at, pfn } = await withPage()
+  const child = mm.fork({ name: 'child' })
+  pokeByte(child, at, 9)
+  expect(child.pfn(at)).not.toBe(pfn)
+  expect(host.vmstat().cow_ksm).toBe(0)
+})
+
 describe('T2-2: hot-remove', () => {
   it('2.8: a page with a reference is not moved, stays as it was, and is moved at the first attempt after', async () => {
     const { host, mm, at, pfn } = await withPage()

@@ -52,11 +52,15 @@ function nativePeer(name: string, ways: readonly (readonly string[])[]): Peer {
         const args = [String(task.maxPageSharing), out, ...task.images]
         const { status, stdout, signal } = spawnSync(buildNative(dir, ways)!, args, { encoding: 'utf8' })
         if (status !== 0) throw new Error(`${name} failed: ${signal ?? `exit ${status}`}`)
-        const { converge_ns, rescan_ns, ...counters } = JSON.parse(stdout) as Trial & MergeCounters
+        const { converge_ns, converge_cpu_ns, rescan_ns, rescan_cpu_ns, ...counters } = JSON.parse(
+          stdout,
+        ) as Trial & MergeCounters
         const places = readFileSync(out)
         return {
           converge_ns,
+          converge_cpu_ns,
           rescan_ns,
+          rescan_cpu_ns,
           counters,
           places: canonical(new Uint32Array(places.buffer, places.byteOffset, task.pages)),
         }

@@ -33,7 +33,7 @@ export {
 export type { Convergence } from './hash/converge.ts'
 export { CHANGES, type Change, type Collisions, type Missed, WIDTHS } from './hash/quality.ts'
 export type { Touched } from './hash/traits.ts'
-export { type Figure, figureOf, ranksOf } from './measure/figure.ts'
+export { type Figure, figureOf, howToRead, ranksOf } from './measure/figure.ts'
 export type { Load, RoundLoad } from './measure/load.ts'
 export {
   type Candidate,

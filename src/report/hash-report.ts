@@ -3,7 +3,7 @@
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '../lab/hash/compare.ts'
 import { CHANGES, WIDTHS } from '../lab/hash/quality.ts'
-import type { Figure } from '../lab/measure/figure.ts'
+import { type Figure, howToRead } from '../lab/measure/figure.ts'
 import type { Load } from '../lab/measure/load.ts'
 import type { ChecksumName } from '../options.ts'
 import type { BarsSection, Report, Section, Series } from './section.ts'
@@ -112,7 +112,7 @@ function time({ costs, checksums, resample, native }: HashReport): BarsSection {
     kind: 'bars',
     title: 'Time a page',
     note:
-      `Processor time. Hot: the page is in the cache. Cold: it comes from memory, as in a scan. ${INTERVALS} Raising the strength ` +
+      `Processor time. Hot: the page is in the cache. Cold: it comes from memory, as in a scan. ${howToRead(resample)} Raising the strength ` +
       `of a sample by half takes ${resample.median.toFixed(0)} ns cold. ${USER_CHECKSUM} is what a JavaScript program does without ` +
       `pagefold. ${'version' in native ? `In C: libxxhash ${native.version}, in the same run` : `In C: not here (${native.unavailable})`}.`,
     label: 'checksum',
@@ -170,10 +170,6 @@ function time({ costs, checksums, resample, native }: HashReport): BarsSection {
   }
 }
 
-/** How to read the figures. */
-const INTERVALS =
-  'Medians over rounds, with intervals that hold the true median 95 times of 100. Who shares a rank is not told apart.'
-
 /** Figures as a series: their medians, and where their intervals begin and end. */
 function intervals(label: string, figures: readonly Figure[]): Series {
   return {
@@ -215,7 +211,7 @@ function convergence(strategies: readonly StrategyResult[]): BarsSection {
   return {
     kind: 'bars',
     title: 'Time to converge',
-    note: `Processor time of the two full scans of the images after which everything mergeable is merged. All merge the same. ${INTERVALS}`,
+    note: `Processor time of the two full scans of the images after which everything mergeable is merged. All merge the same.${strategies[0] === undefined ? '' : ` ${howToRead(strategies[0].time)}`}`,
     label: STRATEGY,
     labels: namesOf(strategies),
     series: [

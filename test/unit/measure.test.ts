@@ -2,7 +2,7 @@
 // part, turns are drawn, and a busy machine is told from an idle one. No time is measured here: what comes in is made.
 
 import { describe, expect, it } from 'vitest'
-import { below, figureOf, intervalOf, ranksOf } from '../../src/lab/measure/figure.ts'
+import { below, figureOf, howToRead, intervalOf, ranksOf } from '../../src/lab/measure/figure.ts'
 import { loadOf } from '../../src/lab/measure/load.ts'
 import { inRounds, type Lap, ORDER_SEED, orderOf } from '../../src/lab/measure/rounds.ts'
 import { machineCpuTime } from '../../src/platform.ts'
@@ -89,7 +89,7 @@ describe('a figure', () => {
 })
 
 describe('ranks', () => {
-  const at = (low: number, high: number) => ({ low, high })
+  const at = (low: number, high: number, confidence = 0.96) => ({ low, high, confidence })
 
   it('count who is surely less', () => {
     expect(ranksOf([at(30, 31), at(10, 11), at(20, 21)])).toEqual([3, 1, 2])
@@ -108,6 +108,16 @@ describe('ranks', () => {
     expect(ranksOf([at(90, 100), at(101, 110)])).toEqual([1, 1])
     expect(ranksOf([at(90, 100), at(103, 110)])).toEqual([1, 2])
     expect(below(at(90, 100), at(101, 110))).toBe(false)
+  })
+
+  it('are all 1 where there are too few samples to tell anything', () => {
+    const figures = [1, 2, 3].map((time) => figureOf('ns', Array(5).fill(time)))
+    expect(ranksOf(figures)).toEqual([1, 1, 1])
+    expect(howToRead(figures[0]!)).toMatch(/93 times of 100\. 5 samples are too few for ranks/)
+    const enough = [1, 2, 3].map((time) => figureOf('ns', Array(6).fill(time)))
+    expect(ranksOf(enough)).toEqual([1, 2, 3])
+    expect(howToRead(enough[0]!)).toMatch(/96 times of 100\. Who shares a rank is not told apart/)
+    expect(howToRead(figureOf('ns', [1]))).toMatch(/^One sample says nothing/)
   })
 
   it('of the same and the different, drawn over and over: the order is never a wrong one but by that chance', () => {

@@ -9,6 +9,7 @@ import {
   type Collisions,
   compareHashes,
   type Figure,
+  howToRead,
   ORDER_SEED,
   type PageSet,
   type StrategyResult,
@@ -16,7 +17,7 @@ import {
 } from '../../lab/index.ts'
 import { type HashCost, type HashReport, hashReport, USER_CHECKSUM } from '../../report/index.ts'
 import { about } from '../about.ts'
-import { bold, bytes, count, percent, plural, table } from '../format.ts'
+import { bold, bytes, count, percent, plural, rankShown, table } from '../format.ts'
 import { sayNotes } from '../images.ts'
 import { sayLoad } from '../load.ts'
 import { flag, given, integer, json, optionLines, parse, reading, someOf, value } from '../options.ts'
@@ -110,13 +111,6 @@ function describe(report: HashReport): string {
   ].join('\n\n')
 }
 
-/** A rank that others have too is marked. */
-function rankShown(rank: number, all: readonly number[]): string {
-  return `${rank}${all.filter((other) => other === rank).length > 1 ? '=' : ' '}`
-}
-
-const INTERVALS = `(from..to): an interval that holds the true median 95 times of 100. A rank with = is shared: not told apart.`
-
 function describeCosts(report: HashReport): string {
   const { costs, resample } = report
   const columns = (when: 'cold' | 'hot') => {
@@ -135,7 +129,7 @@ function describeCosts(report: HashReport): string {
       ...columns('hot'),
     ]),
     `sampled reads ${plural(report.sample_words, 'word')}; half as many more, cold, take ${resample.median.toFixed(0)} ns ` +
-      `(${interval(resample)}) instead of all anew.\n${INTERVALS}`,
+      `(${interval(resample)}) instead of all anew.\n${howToRead(resample)}`,
     '',
     describeBeside(report),
   ].join('\n')

@@ -62,11 +62,13 @@ export function below(one: Pick<Figure, 'high'>, other: Pick<Figure, 'low'>): bo
 
 /**
  * Returns the rank of each, 1 for the least: one more than there are figures surely less. Figures whose intervals overlap share a
- * rank, and so do those that hang together by others between them: who has another rank has an interval apart.
+ * rank, and so do those that hang together by others between them: who has another rank has an interval apart. Where there were too
+ * few samples for intervals of 95 %, nothing is told apart and all have rank 1.
  */
-export function ranksOf(figures: readonly Pick<Figure, 'low' | 'high'>[]): number[] {
-  const order = figures.map((_, i) => i).sort((a, b) => figures[a]!.low - figures[b]!.low)
+export function ranksOf(figures: readonly Pick<Figure, 'low' | 'high' | 'confidence'>[]): number[] {
   const ranks = figures.map(() => 1)
+  if (figures.some(({ confidence }) => confidence < CONFIDENCE)) return ranks
+  const order = figures.map((_, i) => i).sort((a, b) => figures[a]!.low - figures[b]!.low)
   let [rank, high] = [1, Number.NEGATIVE_INFINITY]
   for (const [place, i] of order.entries()) {
     const figure = figures[i]!
@@ -75,4 +77,15 @@ export function ranksOf(figures: readonly Pick<Figure, 'low' | 'high'>[]): numbe
     high = Math.max(high, figure.high)
   }
   return ranks
+}
+
+/** What stands beside intervals and ranks: how often such an interval holds the true median, and what a shared rank means. */
+export function howToRead({ confidence, samples }: Figure): string {
+  if (confidence === 0) return 'One sample says nothing of how far it can be trusted.'
+  const interval = `an interval that holds the true median ${Math.floor(100 * confidence)} times of 100`
+  const ranks =
+    confidence < CONFIDENCE
+      ? `${samples.length} samples are too few for ranks.`
+      : 'Who shares a rank is not told apart.'
+  return `From..to: ${interval}. ${ranks}`
 }

@@ -28,8 +28,8 @@ export interface RoundsOptions {
   readonly warmUp?: number
   /** Of the generator that draws the orders. Default: `ORDER_SEED`. */
   readonly seed?: number
-  /** Milliseconds of processor time that were spent for the measuring. Default: this process's. */
-  readonly ours?: () => number
+  /** Milliseconds of processor time that were spent for the measuring, if that is known. Default: this process's. */
+  readonly ours?: () => number | undefined
   /** Called before each turn. */
   readonly onProgress?: (done: number, of: number, name: string) => void
   /** Called after each round. */
@@ -67,7 +67,7 @@ export async function inRounds<Taken extends Lap>(
   const seen: RoundLoad[] = []
   let done = 0
   for (let round = 0; round < warmUp + rounds; round++) {
-    const began = { wall: performance.now(), all: machineCpuTime(), ours: ours() }
+    const began = { wall: performance.now(), others: othersTime(ours) }
     const taken: Taken[] = []
     for (const i of orderOf(candidates.length, seed, round)) {
       const { name, lap } = candidates[i]!
@@ -81,14 +81,20 @@ export async function inRounds<Taken extends Lap>(
       taken.push(one)
       if (round >= warmUp) laps.get(name)!.push(one)
     }
-    const all = machineCpuTime()
     const outside = taken.reduce((sum, { outside_ms = 0 }) => sum + outside_ms, 0)
-    const theirs =
-      all === undefined || began.all === undefined ? null : all - began.all - (ours() - began.ours) - outside
+    const ended = othersTime(ours)
+    const known = began.others !== undefined && ended !== undefined
+    const theirs = known ? ended - began.others! - outside : null
     if (round >= warmUp) seen.push(roundLoad(taken, theirs, performance.now() - began.wall))
     options.onRound?.()
   }
   return { laps, load: loadOf(seen, [...laps.values()]) }
+}
+
+/** Processor time that was not spent for the measuring, since the machine was started. */
+function othersTime(ours: () => number | undefined): number | undefined {
+  const [all, own] = [machineCpuTime(), ours()]
+  return all === undefined || own === undefined ? undefined : all - own
 }
 
 function roundLoad(taken: readonly Lap[], theirs: number | null, elapsed: number): RoundLoad {

@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { MergeResult } from '../../src/lab/index.ts'
-import type { Report } from '../../src/report/index.ts'
+import type { HashReport, Report } from '../../src/report/index.ts'
 import { butBusy } from '../support/busy.ts'
 import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 
@@ -227,7 +227,30 @@ describe('pagefold hash', () => {
     const few = ['hash', 'synth:demo,pages=64', '--checksum', 'xxh3', '--index', 'hash', '--report', path]
     const { code, out, err } = pagefold(...few, '--json')
     expect({ code, err: butBusy(err) }).toEqual({ code: 0, err: '' })
-    expect(reportIn(path).result).toEqual(JSON.parse(out))
+    const { result, sections } = reportIn(path)
+    expect(result).toEqual(JSON.parse(out))
+    const { costs, strategies } = result as HashReport
+    const shown = (title: string, label: string): Record<string, (number | null | undefined)[]> => {
+      const section = sections.find((one) => one.title === title)
+      if (section?.kind !== 'bars') throw new Error(`no bars ${title}`)
+      const { values, low, high } = section.series.find((one) => one.label === label)!
+      return Object.fromEntries(section.labels.map((name, i) => [name, [values[i], low?.[i], high?.[i]]]))
+    }
+    for (const when of ['cold', 'hot'] as const) {
+      expect(shown('Time a page', when)).toEqual(
+        Object.fromEntries(
+          costs.map((cost) => [cost.checksum, [cost[when].median, cost[when].low, cost[when].high]]),
+        ),
+      )
+    }
+    expect(shown('Time to converge', 'a page')).toEqual(
+      Object.fromEntries(
+        strategies.map(({ checksum, index, time }) => [
+          `${checksum}, ${index}`,
+          [time.median, time.low, time.high],
+        ]),
+      ),
+    )
     expect(pagefold(...few).out).toContain(`A page to look at is in ${path}`)
   })
 

@@ -2,12 +2,12 @@
 
 import { describe, expect, it } from 'vitest'
 import { openSource } from '../../src/images/index.ts'
-import { type Convergence, converge } from '../../src/lab/hash/converge.ts'
+import { type Convergence, converge, mergeOnce } from '../../src/lab/hash/converge.ts'
 import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../src/lab/hash/quality.ts'
 import { touched } from '../../src/lab/hash/traits.ts'
-import { mergeImages } from '../../src/lab/index.ts'
+import { hostFor, loadGuest, mergeImages } from '../../src/lab/index.ts'
 import { bareArena } from '../support/arena.ts'
 import { bootHost, fullScans, PAGE } from '../support/world.ts'
 
@@ -117,6 +117,27 @@ describe('convergence', () => {
     // Where a tie says nothing, order by checksum is order by content, and no tie is tried for a match.
     expect(byNothing.comparisons).toBe(byContent.comparisons)
   })
+})
+
+it('every round finds the frames in order, whatever the one before has merged', async () => {
+  const images = openSource('synth:demo,pages=200')
+  const host = await hostFor(600, {})
+  const pfns = (): number[] => {
+    const guests = images.map((image) => loadGuest(host, image))
+    const found = guests.flatMap(({ mm, address, pages }) =>
+      Array.from({ length: pages }, (_, page) => mm.pfn(address + page * PAGE)!),
+    )
+    for (const { mm } of guests) mm.exit()
+    return found
+  }
+  for (let round = 0; round < 3; round++) {
+    expect(mergeOnce(host, images)).toEqual({ cpu_ms: expect.any(Number), wall_ms: expect.any(Number) })
+    expect(host.frames).toEqual({ free: 601, total: 601 })
+    const [first, ...others] = pfns()
+    expect(others).toEqual(others.map((_, i) => first! + 1 + i))
+  }
+  host.audit()
+  host.close()
 })
 
 describe('pages that collide in all 64 bits', () => {

@@ -133,8 +133,8 @@ class SharedHosts {
   }
 }
 
-/** Loads the images, merges them, and leaves the host as it was. Only the merging is timed. */
-function mergeOnce(host: Host, images: readonly Image[]): Lap {
+/** Loads the images, merges them, and leaves the host as it was. Only the merging is timed. @internal */
+export function mergeOnce(host: Host, images: readonly Image[]): Lap {
   const guests = images.map((image) => loadGuest(host, image))
   const [wall, cpu] = [systemClock.now(), systemClock.cpu()]
   host.ksm.scan(2)

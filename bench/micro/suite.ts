@@ -94,12 +94,20 @@ export function batches({ name, run, prepare }: MicroCase, effort: Effort): Prom
   )
 }
 
-/** Finds out how many calls a batch has, by ever larger ones: the shortest of a few tells, for a compiler at work lengthens the others. */
+/**
+ * Finds out how many calls a batch has, by ever larger ones, until twice the calls take twice the time: while a compiler is at work on
+ * another thread, its time is all there is to see.
+ */
 export async function sized(name: string, batch: RunBatch, effort: Effort): Promise<Candidate<Batch>> {
   const wanted = (effort.seconds * 1000) / effort.rounds
-  for (let calls = 1; ; calls *= 2) {
-    const times = [(await batch(calls)).cpu_ms, (await batch(calls)).cpu_ms, (await batch(calls)).cpu_ms]
-    if (Math.min(...times) >= wanted / 2) return { name, lap: () => batch(calls) }
+  const shortest = async (calls: number): Promise<number> =>
+    Math.min((await batch(calls)).cpu_ms, (await batch(calls)).cpu_ms, (await batch(calls)).cpu_ms)
+  let calls = 1
+  for (let time = await shortest(calls); ; ) {
+    const twice = await shortest(2 * calls)
+    if (time >= wanted / 2 && twice > 1.5 * time) return { name, lap: () => batch(calls) }
+    calls *= 2
+    time = twice
   }
 }
 

@@ -44,6 +44,7 @@ export interface Measured<Taken extends Lap> {
   readonly load: Load
 }
 
+/** What orders of turns are drawn from, unless told otherwise: the same in every run. */
 export const ORDER_SEED = 1
 
 /** The order of `count` candidates in a round, by their numbers: the same for the same seed and round. */

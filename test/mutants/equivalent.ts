@@ -24,6 +24,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'saves time: nobody listens, so nobody hears',
   })),
   {
+    file: `${KSM}/unstable.ts`,
+    from: 'treePfn === pfn',
+    to: 'false',
+    reason: 'saves time: a page compared with itself is equal',
+  },
+  {
     file: `${MM}/calls/gup.ts`,
     line: "if (vma === undefined) return 'EFAULT'",
     from: 'vma === undefined',

@@ -67,6 +67,6 @@ describe('notifiers', () => {
     mm.exit()
     expect(errnoOf(() => mm.registerNotifier({}))).toBe('ESRCH')
     expect(memoryOf(host).notifiers).toBe(0)
-    expect(() => mm.registerNotifier(undefined as never)).toThrow(/`notifier`/)
+    expect(() => host.createMm().registerNotifier(undefined as never)).toThrow(/`notifier`/)
   })
 })

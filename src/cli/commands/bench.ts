@@ -73,11 +73,13 @@ medians more than 2 % apart. Exit 1 if something is`,
 
 export const help = `usage: pagefold bench [SOURCE...] [options]
 
-Merges the same pages with pagefold and its peers, each trial in a process of its own, in turns, and compares the time
-to converge (two full scans) and of a rescan. Every peer must merge the same pages with the same: one that does not, or fails,
-is named, has no times, and makes the exit code 1.
-${STILL} is pagefold told that the guests hold still, and must merge the same in one scan. Then pagefold's
-convergence curve: what it has saved after how many bytes scanned and how much processor time, against the best possible.
+Merges the same pages with pagefold and its peers, each trial in a process of
+its own, in turns, and compares the time to converge (two full scans) and of a
+rescan. Every peer must merge the same pages with the same: one that does not,
+or fails, is named, has no times, and makes the exit code 1. ${STILL} is
+pagefold told that the guests hold still, and must merge the same in one scan.
+Then pagefold's convergence curve: what it has saved after how many bytes
+scanned and how much processor time, against the best possible.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
 ${optionLines(OPTIONS)}`
@@ -106,7 +108,7 @@ export async function run(args: string[]): Promise<number> {
         index,
         checksum,
         ...given({ peers, workers }),
-        onProgress: (done, of, peer) => progress.show(`${peer.padEnd(14)}`, done, of),
+        onProgress: (done, of, peer) => progress.show('bench', done, of, `trials, now ${peer}`),
         stop,
       }),
     )

@@ -43,9 +43,11 @@ const OPTIONS = {
 
 export const help = `usage: pagefold hash [SOURCE...] [options]
 
-Compares every checksum and every index: what a page's checksum costs in the cache and out of it; which different pages
-a checksum confuses, beside what an ideal one would by chance; which changes it misses; and how a merge of the sources
-goes with it, on a sample of at most ${count(QUICK.mergePages)} of their pages (${count(THOROUGH.mergePages)} with --thorough). Only figures of one run compare.
+Compares every checksum and every index: what a page's checksum costs in the
+cache and out of it; which different pages a checksum confuses, beside what an
+ideal one would by chance; which changes it misses; and how a merge of the
+sources goes with it, on a sample of at most ${count(QUICK.mergePages)} of their pages (${count(THOROUGH.mergePages)}
+with --thorough). Only figures of one run compare.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
 ${optionLines(OPTIONS)}`

@@ -28,7 +28,7 @@ import {
 } from '../../lab/index.ts'
 import { expectCsvPath, mergeReport, writeScanCsv } from '../../report/index.ts'
 import { about } from '../about.ts'
-import { bold, bytes, type Column, count, listed, percent, plural, table } from '../format.ts'
+import { bold, bytes, type Column, count, listed, percent, plural, prose, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
 import {
   checksum,
@@ -50,6 +50,7 @@ import { complain, print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
 import { report, saveReport } from '../save-report.ts'
 import { interruptible } from '../signals.ts'
+import { paint } from '../terminal.ts'
 import { UsageError } from '../usage.ts'
 
 const OPTIONS = {
@@ -89,11 +90,18 @@ const OPTIONS = {
 
 export const help = `usage: pagefold scan SOURCE... [--then SOURCE...] [options]
 
-Merges the pages of one or more memory images as Linux's ksmd would, and prints what it counts after every full scan.
-Each SOURCE is one address space with one mergeable mapping, in the order given.
+Merges the pages of one or more memory images as Linux's ksmd would, and prints
+what it counts after every full scan. Each SOURCE is one address space with one
+mergeable mapping, in the order given.
 
-SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard
-input, or synthetic memory, synth:PRESET[,key=value...]. docs/formats.md tells how to make such files.
+SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by
+content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard input, or
+synthetic memory, synth:PRESET[,key=value...]. docs/formats.md tells how to make
+such files.
+
+On a terminal that is too narrow columns of the table give way: those of zeros,
+chains/dups, pages_skipped, ms, pages_volatile, ksm_zero_pages, profit, in this
+order. In a pipe or a file nothing is left out.
 
 ${optionLines(OPTIONS)}`
 
@@ -201,8 +209,8 @@ function parseKnobs(settings: readonly string[]): Partial<Record<KnobName, numbe
 }
 
 function showProgress(progress: Progress, event: MergeProgress): void {
-  if (event.stage === 'scan') progress.note(`full scan ${event.scan}`)
-  else progress.show(event.stage === 'load' ? 'reading ' : 'writing ', event.done, event.of)
+  const label = { load: 'reading', write: 'writing', scan: '' }[event.stage]
+  progress.show(event.stage === 'scan' ? `scan ${event.scan}` : label, event.done, event.of, 'pages')
 }
 
 function describe(result: MergeResult): string {
@@ -223,18 +231,22 @@ function absent({ absent_pages }: { absent_pages: number }): string {
 }
 
 function scanTable(rows: readonly ScanRow[]): string {
-  const column = (title: string, cell: (row: ScanRow) => string): Column => ({ title, cells: rows.map(cell) })
+  const column = (title: string, cell: (row: ScanRow) => string, gives?: number): Column => ({
+    title,
+    cells: rows.map(cell),
+    ...given({ gives }),
+  })
   return table([
     { title: 'scan', cells: rows.map((_, i) => String(i + 1)) },
     column('pages_shared', (row) => count(row.pages_shared)),
     column('pages_sharing', (row) => count(row.pages_sharing)),
     column('pages_unshared', (row) => count(row.pages_unshared)),
-    column('pages_volatile', (row) => count(row.pages_volatile)),
-    column('ksm_zero_pages', (row) => count(row.ksm_zero_pages)),
-    column('pages_skipped', (row) => count(row.pages_skipped)),
-    column('chains/dups', (row) => `${row.stable_node_chains}/${row.stable_node_dups}`),
-    column('profit', (row) => bytes(row.general_profit)),
-    column('ms', (row) => row.elapsed_ms.toFixed(1)),
+    column('pages_volatile', (row) => count(row.pages_volatile), 4),
+    column('ksm_zero_pages', (row) => count(row.ksm_zero_pages), 5),
+    column('pages_skipped', (row) => count(row.pages_skipped), 2),
+    column('chains/dups', (row) => `${row.stable_node_chains}/${row.stable_node_dups}`, 1),
+    column('profit', (row) => bytes(row.general_profit), 6),
+    column('ms', (row) => row.elapsed_ms.toFixed(1), 3),
   ])
 }
 
@@ -243,7 +255,7 @@ function summarise(result: MergeResult): string {
   const total = pages * PAGE_SIZE
   const saved = (frames: number): string => `${bytes(frames * PAGE_SIZE)} (${percent(frames, pages)})`
   const parts = [
-    `Merging saves ${bold(bytes(result.bytes_saved))} of ${bytes(total)} (${percent(result.bytes_saved, total)}):`,
+    `Merging saves ${paint('good', bytes(result.bytes_saved))} of ${bytes(total)} (${percent(result.bytes_saved, total)}):`,
     `  ${saved(sharing.zero)} are pages of zeros,`,
     `  ${saved(sharing.within)} have an equal page in their own image,`,
     `  ${saved(sharing.between)} have one only in another image.`,
@@ -256,5 +268,5 @@ function summarise(result: MergeResult): string {
   if (result.pages_written !== undefined) {
     parts.unshift(`Between the two moments ${plural(result.pages_written, 'page')} changed.`)
   }
-  return parts.join('\n')
+  return prose(parts.join('\n'))
 }

@@ -42,9 +42,11 @@ const OPTIONS = {
 
 export const help = `usage: pagefold synth PRESET --out DIR [options]
 
-Writes raw images of synthetic guests, DIR/image-I.tT.raw for image I at moment T, and DIR/truth.json: what the best
-possible merging saves at each moment, and what ksmd counts when it has converged. Every page is hashed on its way, and
-pages that were meant to be unequal and are not are an error. The same preset, parameters and seed give the same bytes.
+Writes raw images of synthetic guests, DIR/image-I.tT.raw for image I at moment
+T, and DIR/truth.json: what the best possible merging saves at each moment, and
+what ksmd counts when it has converged. Every page is hashed on its way, and
+pages that were meant to be unequal and are not are an error. The same preset,
+parameters and seed give the same bytes.
 
 ${optionLines(OPTIONS, 26)}
 
@@ -70,7 +72,7 @@ export async function run(args: string[]): Promise<number> {
     parameters: parseParameters(values.param ?? []),
     force: values.force === true,
     ...given({ pages, images, seed, moments, maxPageSharing }),
-    onProgress: (done, of) => progress.show('writing ', done, of),
+    onProgress: (done, of) => progress.show('writing', done, of, 'pages'),
   })
   progress.clear()
   if (values.json) printJson(withoutLayouts(truth))

@@ -28,6 +28,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'compare checksums and indexes: cost, collisions, changes missed, time to converge',
     load: () => import('./commands/hash.ts'),
   },
+  diff: {
+    summary: 'what differs between two results of scan, hash or bench',
+    load: () => import('./commands/diff.ts'),
+  },
   synth: {
     summary: 'write synthetic guests, and the truth about what merging can save on them',
     load: () => import('./commands/synth.ts'),

@@ -15,8 +15,19 @@ export type {
   Versions,
 } from './bench-result.ts'
 export { hasTimes, whyMissing } from './bench-result.ts'
+export {
+  type Difference,
+  diffResults,
+  type FigureChange,
+  type ResultDiff,
+  type Verdict,
+} from './diff/diff.ts'
+export { diffReport } from './diff/diff-report.ts'
+export { changed, changeText, restText, valueText, verdictText } from './diff/figure-text.ts'
+export type { Interval, Value } from './diff/measure.ts'
+export type { Origin, ResultKind } from './diff/result.ts'
 export { type HashCost, type HashReport, hashReport, type Timing, USER_CHECKSUM } from './hash-report.ts'
-export { mergeReport } from './merge-report.ts'
+export { mapOf, mergeReport } from './merge-report.ts'
 export { expectCsvPath, writeScanCsv } from './scan-csv.ts'
 export type {
   BarsSection,

@@ -1,6 +1,5 @@
 // pagefold bench: merge throughput beside its peers.
 
-import { readFileSync, statSync } from 'node:fs'
 import { compare, NotComparable } from '../../../bench/macro/baseline.ts'
 import { bench, NothingToCompare } from '../../../bench/macro/bench.ts'
 import { TrialFailed } from '../../../bench/macro/children.ts'
@@ -34,6 +33,7 @@ import {
 } from '../options.ts'
 import { complain, print, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
+import { readResult } from '../read-result.ts'
 import { report, saveReport } from '../save-report.ts'
 import { interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
@@ -41,8 +41,6 @@ import { UsageError } from '../usage.ts'
 const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold')
 const STILL = 'pagefold-still'
 const DEFAULT_TRIALS = 5
-/** A result of a thousand trials has less. */
-const MAX_BASELINE_BYTES = 2 ** 28
 const DEFAULT_SOURCE = 'synth:demo,pages=16384'
 
 const OPTIONS = {
@@ -208,7 +206,8 @@ function describeCurve({ pages, curve }: BenchResult): string {
   ].join('\n')
 }
 
-function describeChanges(changes: readonly MetricChange[]): string {
+/** What changed since an earlier run. */
+export function describeChanges(changes: readonly MetricChange[]): string {
   const [{ over }] = changes as [MetricChange]
   const figure = ({ median, min, max }: MetricChange['before']): string =>
     `${median.toPrecision(3)} (${min.toPrecision(3)}..${max.toPrecision(3)})`
@@ -234,23 +233,8 @@ function readPeers(text: string, option: string): readonly string[] {
 }
 
 function readBaseline(path: string): BenchResult {
-  let text: string
-  try {
-    // Before it is opened: a pipe that nobody writes to would be waited for.
-    const stat = statSync(path)
-    if (!stat.isFile()) throw new UsageError(`--baseline ${path}: not a regular file`)
-    if (stat.size > MAX_BASELINE_BYTES)
-      throw new UsageError(`--baseline ${path}: ${bytes(stat.size)} are more than any result has`)
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    throw new UsageError(`--baseline ${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`)
-  }
-  try {
-    const result = JSON.parse(text) as BenchResult
-    if (result.peers.pagefold !== undefined && result.curve.samples.length > 0) return result
-  } catch {
-    // Said below: whatever is wrong with it, it is not what --json prints.
-  }
-  throw new UsageError(`--baseline ${path}: not what pagefold bench --json prints`)
+  const what = `--baseline ${path}`
+  const result = readResult(what, path, 'pagefold bench') as unknown as BenchResult
+  if (result.peers?.pagefold !== undefined && result.curve?.samples?.length > 0) return result
+  throw new UsageError(`${what}: not what pagefold bench --json prints`)
 }

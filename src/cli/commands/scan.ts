@@ -26,7 +26,7 @@ import {
   pageStates,
   type ScanRow,
 } from '../../lab/index.ts'
-import { expectCsvPath, mergeReport, writeScanCsv } from '../../report/index.ts'
+import { expectCsvPath, mapOf, mergeReport, writeScanCsv } from '../../report/index.ts'
 import { about } from '../about.ts'
 import { bold, bytes, type Column, count, listed, percent, plural, prose, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
@@ -85,6 +85,7 @@ const OPTIONS = {
     expectCsvPath(path)
     return path
   }),
+  map: flag('put into the JSON what became of every page, for the maps of pagefold diff'),
   json: json(),
 }
 
@@ -114,6 +115,7 @@ export async function run(args: string[]): Promise<number> {
   const knobs = parseKnobs(values.knob ?? [])
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
+  if (values.map && !values.json) throw new UsageError('--map means nothing without --json')
   if (scansAfter !== undefined && !values.then)
     throw new UsageError('--scans-after means nothing without --then')
 
@@ -134,10 +136,13 @@ export async function run(args: string[]): Promise<number> {
     ...strategy,
     ...given({ scans, scansAfter, guests, workers }),
     onProgress: (event) => showProgress(progress, event),
-    ...(report === undefined ? {} : { inspect }),
+    ...(report === undefined && !values.map ? {} : { inspect }),
   })
   progress.clear()
-  const result = about(merged)
+  const result = about({
+    ...merged,
+    ...(values.map && pages !== undefined ? { map: mapOf(images, merged, pages) } : {}),
+  })
   if (values.json) printJson(result)
   else print(describe(result))
   if (!result.settled) {

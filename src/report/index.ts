@@ -15,6 +15,7 @@ export type {
   Versions,
 } from './bench-result.ts'
 export { hasTimes, whyMissing } from './bench-result.ts'
+export { type CsvKind, csvText, expectCsvPath, writeCsv } from './csv.ts'
 export {
   type Difference,
   diffResults,
@@ -28,7 +29,6 @@ export type { Interval, Value } from './diff/measure.ts'
 export type { Origin, ResultKind } from './diff/result.ts'
 export { type HashCost, type HashReport, hashReport, type Timing, USER_CHECKSUM } from './hash-report.ts'
 export { mapOf, mergeReport } from './merge-report.ts'
-export { expectCsvPath, writeScanCsv } from './scan-csv.ts'
 export type {
   BarsSection,
   FiguresSection,

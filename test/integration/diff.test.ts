@@ -44,7 +44,7 @@ beforeAll(() => {
   keep('hash', 'hash', image, '--checksum', 'none', '--index', 'hash')
   made.report = join(folder, 'scan.html')
   pagefold('scan', image, '--report', made.report)
-})
+}, 120_000)
 
 afterAll(() => rmSync(folder, { recursive: true }))
 

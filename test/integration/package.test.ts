@@ -33,7 +33,11 @@ const manifest = (): Record<string, unknown> =>
 
 describe('the tarball', () => {
   it('has the code, the types, the core and the texts', () => {
-    const kinds = new Set(packed.files.map(({ path }) => path.replace(/[^/]+\.(js|d\.ts|c|md)$/, '*.$1')))
+    const kinds = new Set(
+      packed.files.map(({ path }) =>
+        path.replace(/(?<=\/|^)(?!package\.json$)[^/]+\.(js|d\.ts|c|md|json)$/, '*.$1'),
+      ),
+    )
     expect([...kinds].sort()).toEqual(
       [
         '*.md',
@@ -44,6 +48,7 @@ describe('the tarball', () => {
         'dist/core.wasm',
         'docs/*.md',
         'package.json',
+        'schemas/*.json',
         ...packed.files
           .flatMap(({ path }) => /^(dist\/types\/(?:.+\/)?)[^/]+$/.exec(path)?.[1] ?? [])
           .map((dir) => `${dir}*.d.ts`),

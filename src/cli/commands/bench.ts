@@ -34,6 +34,7 @@ import {
 import { complain, print, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
 import { readResult } from '../read-result.ts'
+import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
 import { interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
@@ -65,6 +66,7 @@ medians more than 2 % apart. Exit 1 if something is`,
     (path) => ({ path, result: readBaseline(path) }),
   ),
   ...reading,
+  csv: csv('bench', 'a trial of a peer a line'),
   report: report('peers side by side, curves, tables'),
   json: json(),
 }
@@ -115,6 +117,7 @@ export async function run(args: string[]): Promise<number> {
     const changes = baseline === undefined ? undefined : compare(baseline.result, result)
     if (values.json) printJson(changes === undefined ? result : { ...result, changes })
     else print([describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'))
+    await saveCsv(values.csv, 'bench', result)
     if (values.report !== undefined)
       await saveReport(values.report, benchReport(result, changes), values.json)
     const failed = Object.entries(result.peers).filter(([, peer]) => 'failed' in peer)

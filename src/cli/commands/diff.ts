@@ -19,12 +19,17 @@ import { bold, plural, prose, table } from '../format.ts'
 import { json, optionLines, parse } from '../options.ts'
 import { complain, print, printable, printJson } from '../output.ts'
 import { readResult } from '../read-result.ts'
+import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
 import { paint } from '../terminal.ts'
 import { UsageError } from '../usage.ts'
 import { describeChanges } from './bench.ts'
 
-const OPTIONS = { report: report('figures side by side, and maps if both have one'), json: json() }
+const OPTIONS = {
+  csv: csv('diff', 'a figure that differs a line'),
+  report: report('figures side by side, and maps if both have one'),
+  json: json(),
+}
 
 export const help = `usage: pagefold diff A.json B.json [options]
 
@@ -55,6 +60,7 @@ export async function run(args: string[]): Promise<number> {
   const result = about({ ...diff, files: names, ...(changes === undefined ? {} : { changes }) })
   if (values.json) printJson(result)
   else print(describe(result, names, changes))
+  await saveCsv(values.csv, 'diff', diff)
   if (values.report !== undefined)
     await saveReport(values.report, { ...diffReport(old, now, names), result }, values.json)
   return 0

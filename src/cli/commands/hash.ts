@@ -19,6 +19,7 @@ import { sayNotes } from '../images.ts'
 import { flag, given, integer, json, optionLines, parse, reading, someOf, value } from '../options.ts'
 import { print, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
+import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
@@ -37,6 +38,7 @@ const OPTIONS = {
   ),
   thorough: flag('more pages and longer measurements: minutes instead of seconds'),
   ...reading,
+  csv: csv('hash', 'a strategy a line'),
   report: report('all of it as bars and tables'),
   json: json(),
 }
@@ -78,6 +80,7 @@ export async function run(args: string[]): Promise<number> {
     const result = about(compared)
     if (values.json) printJson(result)
     else print(describe(result))
+    await saveCsv(values.csv, 'hash', result)
     if (values.report !== undefined) await saveReport(values.report, hashReport(result), values.json)
     return 0
   } finally {

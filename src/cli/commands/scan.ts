@@ -15,6 +15,7 @@ import {
   type KnobName,
   PAGE_SIZE,
   parseKnob,
+  prometheusText,
   type StrategyOptions,
 } from '../../index.ts'
 import {
@@ -26,7 +27,7 @@ import {
   pageStates,
   type ScanRow,
 } from '../../lab/index.ts'
-import { expectCsvPath, mapOf, mergeReport, writeScanCsv } from '../../report/index.ts'
+import { mapOf, mergeReport } from '../../report/index.ts'
 import { about } from '../about.ts'
 import { bold, bytes, type Column, count, listed, percent, plural, prose, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
@@ -48,8 +49,8 @@ import {
 } from '../options.ts'
 import { complain, print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
+import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
-import { interruptible } from '../signals.ts'
 import { paint } from '../terminal.ts'
 import { UsageError } from '../usage.ts'
 
@@ -81,10 +82,8 @@ const OPTIONS = {
     oneOf(GUESTS_POLICIES),
   ),
   workers: workers('threads that take checksums ahead of the scan (default: 0): the same result sooner'),
-  csv: value('FILE', 'also write the counters after every scan as a table, comma-separated', (path) => {
-    expectCsvPath(path)
-    return path
-  }),
+  csv: csv('scan', 'the counters after every scan'),
+  prometheus: flag('print the counters at the end in the text format of Prometheus'),
   map: flag('put into the JSON what became of every page, for the maps of pagefold diff'),
   json: json(),
 }
@@ -115,6 +114,7 @@ export async function run(args: string[]): Promise<number> {
   const knobs = parseKnobs(values.knob ?? [])
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
+  if (values.prometheus && values.json) throw new UsageError('--prometheus and --json: one of them at a time')
   if (values.map && !values.json) throw new UsageError('--map means nothing without --json')
   if (scansAfter !== undefined && !values.then)
     throw new UsageError('--scans-after means nothing without --then')
@@ -144,15 +144,15 @@ export async function run(args: string[]): Promise<number> {
     ...(values.map && pages !== undefined ? { map: mapOf(images, merged, pages) } : {}),
   })
   if (values.json) printJson(result)
+  else if (values.prometheus) print(metrics(result))
   else print(describe(result))
   if (!result.settled) {
     const scans = plural(result.after_each_scan.length, 'scan')
     complain(`not settled: the last of ${scans} still changed a counter`)
   }
-  const { csv } = values
-  if (csv !== undefined) await interruptible(() => writeScanCsv(csv, result.after_each_scan))
+  await saveCsv(values.csv, 'scan', result)
   if (report !== undefined && pages !== undefined) {
-    await saveReport(report, mergeReport(images, result, pages), values.json)
+    await saveReport(report, mergeReport(images, result, pages), values.json ?? values.prometheus)
   }
   for (const image of [...images, ...laterImages]) image.close()
   return 0
@@ -211,6 +211,11 @@ function parseKnobs(settings: readonly string[]): Partial<Record<KnobName, numbe
     }
   }
   return knobs
+}
+
+/** Those of the last scan, and how many there were. */
+function metrics({ after_each_scan }: MergeResult): string {
+  return prometheusText({ ...after_each_scan.at(-1), full_scans: after_each_scan.length }).trimEnd()
 }
 
 function showProgress(progress: Progress, event: MergeProgress): void {

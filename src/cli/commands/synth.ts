@@ -11,10 +11,12 @@ import {
   type SynthTruth,
   writeSynth,
 } from '../../lab/index.ts'
+import { about } from '../about.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { flag, given, integer, json, optionLines, parse, value, values } from '../options.ts'
 import { print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
+import { csv, saveCsv } from '../save-csv.ts'
 import { UsageError } from '../usage.ts'
 
 const PRESET_LINES = Object.entries(SYNTH_PRESETS).map(
@@ -37,6 +39,7 @@ const OPTIONS = {
     integer(2),
   ),
   force: flag('overwrite what an earlier run left in DIR'),
+  csv: csv('synth', 'a moment a line'),
   json: json("truth.json's object, without the layout of images,"),
 }
 
@@ -75,8 +78,9 @@ export async function run(args: string[]): Promise<number> {
     onProgress: (done, of) => progress.show('writing', done, of, 'pages'),
   })
   progress.clear()
-  if (values.json) printJson(withoutLayouts(truth))
+  if (values.json) printJson(about(withoutLayouts(truth)))
   else print(describe(truth, values.out))
+  await saveCsv(values.csv, 'synth', truth)
   return 0
 }
 
@@ -92,7 +96,7 @@ function parseParameters(settings: readonly string[]): Partial<SynthParameters> 
   return parameters as Partial<SynthParameters>
 }
 
-function withoutLayouts(truth: SynthTruth): unknown {
+function withoutLayouts(truth: SynthTruth): object {
   const { classes: _, ...rest } = truth
   const moments = truth.moments.map((moment) => ({
     ...moment,

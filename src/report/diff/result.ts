@@ -29,6 +29,8 @@ export interface Origin {
   readonly command?: string
   readonly date?: string
   readonly machine?: unknown
+  /** What else it was made with. */
+  readonly versions?: unknown
 }
 
 type Result = Readonly<Record<string, unknown>>

@@ -32,7 +32,8 @@ export class FakeKsmd {
   /** What somebody else does when ksmd begins to scan. */
   meanwhile: () => void = () => {}
   private readonly timer: NodeJS.Timeout
-  private scanned = false
+  /** What sleep_millisecs was when it woke up last: a change of that ends its sleep. */
+  private woken: string | undefined
 
   constructor() {
     for (const folder of [this.places.sysfs, this.places.proc]) mkdirSync(folder)
@@ -65,10 +66,10 @@ export class FakeKsmd {
 
   private tick(): void {
     const running = this.get('run') === '1' && this.get('pages_to_scan') !== FILES.pages_to_scan
-    if (running && !this.scanned) {
-      this.meanwhile()
-      if (this.get('run') === '1') this.scan()
-    }
-    this.scanned = running
+    const sleep = this.get('sleep_millisecs')
+    if (!running || sleep === this.woken) return
+    this.woken = sleep
+    this.meanwhile()
+    if (this.get('run') === '1') this.scan()
   }
 }

@@ -9,7 +9,7 @@ import {
   SYNTH_PRESETS,
   type SynthParameters,
   type SynthTruth,
-  writeSynth,
+  writeSynthSteps,
 } from '../../lab/index.ts'
 import { about } from '../about.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
@@ -17,6 +17,7 @@ import { flag, given, integer, json, optionLines, parse, value, values } from '.
 import { print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
 import { csv, saveCsv } from '../save-csv.ts'
+import { interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
 
 const PRESET_LINES = Object.entries(SYNTH_PRESETS).map(
@@ -69,7 +70,7 @@ export async function run(args: string[]): Promise<number> {
   if (values.out === undefined) throw new UsageError('--out DIR is missing: where to write the images')
   const { pages, images, seed, moments, 'max-page-sharing': maxPageSharing } = values
   const progress = new Progress()
-  const truth = writeSynth({
+  const steps = writeSynthSteps({
     preset,
     dir: values.out,
     parameters: parseParameters(values.param ?? []),
@@ -77,11 +78,29 @@ export async function run(args: string[]): Promise<number> {
     ...given({ pages, images, seed, moments, maxPageSharing }),
     onProgress: (done, of) => progress.show('writing', done, of, 'pages'),
   })
-  progress.clear()
+  const truth = await interruptible((stop) => inTurns(steps, stop)).finally(() => progress.clear())
   if (values.json) printJson(about(withoutLayouts(truth)))
   else print(describe(truth, values.out))
   await saveCsv(values.csv, 'synth', truth)
   return 0
+}
+
+/** How long nobody else has his turn. */
+const TURN_MS = 50
+
+/** Goes through the steps, and looks now and then whether a signal has come; if so, nothing is left. */
+async function inTurns<Result>(steps: Generator<void, Result>, stop: AbortSignal): Promise<Result> {
+  let last = performance.now()
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+    if (performance.now() - last < TURN_MS) continue
+    await new Promise(setImmediate)
+    last = performance.now()
+    if (!stop.aborted) continue
+    steps.return(undefined as never)
+    throw stop.reason
+  }
 }
 
 function parseParameters(settings: readonly string[]): Partial<SynthParameters> {

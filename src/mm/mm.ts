@@ -267,7 +267,7 @@ export class Mm extends MmStruct {
    * TypeError, ESRCH.
    */
   registerNotifier(notifier: Notifier): void {
-    this.memory.gate.enter(() => {
+    this.enter(() => {
       expectObject('notifier', notifier)
       this.addNotifier(notifier)
     })

@@ -11,16 +11,17 @@ import { expectReplaceable, type FileKind, replaceFile } from './replaceable.ts'
 type Cell = string | number | boolean | null
 type Row = Readonly<Record<string, Cell>>
 
+/** Of what command a table is. */
+export type CsvKind = 'scan' | 'hash' | 'bench' | 'synth' | 'diff'
+
 /** What is written as a table: each has its own first columns, and by those a file is known that may be replaced. */
-const KINDS = {
+const KINDS: Readonly<Record<CsvKind, readonly [string, string]>> = {
   scan: ['scan', 'pages_shared'],
   hash: ['checksum', 'index'],
   bench: ['peer', 'trial'],
   synth: ['moment', 'pages'],
   diff: ['figure', 'unit'],
-} as const
-/** Of what command a table is. */
-export type CsvKind = keyof typeof KINDS
+}
 
 /** Results by their command. */
 interface Results {

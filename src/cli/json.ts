@@ -1,20 +1,30 @@
 // What each command prints with --json. schemas/ is made of these types and their comments (scripts/schemas.mjs).
 
 import type { MergeResult, MomentTruth } from '../lab/index.ts'
-import type { BenchResult, HashReport, Machine, MetricChange, PageMap, ResultDiff } from '../report/index.ts'
+import type {
+  BenchResult,
+  HashReport,
+  Machine,
+  MetricChange,
+  PageMap,
+  ResultDiff,
+  Versions,
+} from '../report/index.ts'
 
 /** What every result says of itself. */
 export interface About {
   /** The version of pagefold that made it. */
   readonly version: string
   /** The version of this form: it rises when a name changes its meaning or goes. New names may come at any time. */
-  readonly schema: 1
+  readonly schema: 2
   /** The command line, as a shell takes it. */
   readonly command: string
   /** When it was made, ISO 8601. */
   readonly date: string
   /** Where. */
   readonly machine: Machine
+  /** With what. */
+  readonly versions: Versions
 }
 
 /** What `pagefold scan --json` prints. */
@@ -27,7 +37,7 @@ export interface ScanJson extends About, MergeResult {
 export interface HashJson extends About, HashReport {}
 
 /** What `pagefold bench --json` prints. */
-export interface BenchJson extends Omit<About, 'machine'>, BenchResult {
+export interface BenchJson extends Omit<About, 'machine' | 'versions'>, BenchResult {
   /** Only with --baseline: what changed since. */
   readonly changes?: readonly MetricChange[]
 }

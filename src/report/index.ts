@@ -27,7 +27,16 @@ export { diffReport } from './diff/diff-report.ts'
 export { changed, changeText, restText, valueText, verdictText } from './diff/figure-text.ts'
 export type { Interval, Value } from './diff/measure.ts'
 export type { Origin, ResultKind } from './diff/result.ts'
-export { type HashCost, type HashReport, hashReport, type Timing, USER_CHECKSUM } from './hash-report.ts'
+export {
+  type BenchmarkJs,
+  type HashCost,
+  type HashReport,
+  hashReport,
+  type NativeLibrary,
+  type RankedTiming,
+  type Timing,
+  USER_CHECKSUM,
+} from './hash-report.ts'
 export { mapOf, mergeReport } from './merge-report.ts'
 export type {
   BarsSection,

@@ -127,7 +127,7 @@ describe('a comparison', () => {
 
   it('is refused for results of two commands, of later versions, and for what is none', () => {
     expect(() => diffResults(scan(), bench(1, 1, 1))).toThrow(/EINVAL.*one is of scan, the other of bench/)
-    expect(() => diffResults(scan(), scan({ schema: 2 }))).toThrow(/EINVAL.*schema 2.*a later pagefold/)
+    expect(() => diffResults(scan(), scan({ schema: 3 }))).toThrow(/EINVAL.*schema 3.*a later pagefold/)
     expect(() => diffResults(scan(), {})).toThrow(TypeError)
   })
 })

@@ -120,11 +120,13 @@ describe.skipIf(!canBuild)('a history', () => {
   const other = (knob: string, value: number) =>
     spawn(process.execPath, [
       '-e',
+      // In place: as in sysfs, nobody finds a file empty.
       `const fs = require('fs'), at = (name) => process.argv[1] + '/' + name
+       const set = (name, value) => fs.writeSync(fs.openSync(at(name), 'r+'), value.padEnd(12), 0)
        setInterval(() => {
-         if (fs.readFileSync(at('run'), 'utf8') !== '1') return
-         fs.writeFileSync(at('${knob}'), '${value}')
-         fs.writeFileSync(at('full_scans'), '8')
+         if (fs.readFileSync(at('run'), 'utf8')[0] !== '1') return
+         set('${knob}', '${value}')
+         set('full_scans', '8')
          process.exit()
        }, 1)`,
       fake.places.sysfs,

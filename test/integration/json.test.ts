@@ -39,7 +39,8 @@ afterAll(() => rmSync(folder, { recursive: true }))
 function pagefold(line: string): string {
   const args = [join(ROOT, 'dist/main.js'), ...line.split(' ')]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' })
-  expect({ line, status, stderr }).toEqual({ line, status: 0, stderr: '' })
+  const said = stderr.split('\n').filter((text) => text !== '' && !text.includes('this machine was busy'))
+  expect({ line, status, said }).toEqual({ line, status: 0, said: [] })
   return stdout
 }
 

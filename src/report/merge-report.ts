@@ -11,6 +11,7 @@ import type {
   FiguresSection,
   LinesSection,
   MapSection,
+  PageMap,
   Report,
   Section,
   TableSection,
@@ -72,8 +73,13 @@ function map(images: readonly Image[], result: MergeResult, pages: PageStates): 
     note:
       'One dot a page, in the order of addresses. Point at one, or move with the arrow keys, to see what became of it. ' +
       'A page that shares its frame with a page of another image is shared between images, whatever it shares it with beside.',
-    map: packPageMap(images, pages, Number(result.knobs.max_page_sharing)),
+    map: mapOf(images, result, pages),
   }
+}
+
+/** What became of every page of `images`, packed: what the map of the report is drawn from, and `scan --json --map` prints. */
+export function mapOf(images: readonly Image[], result: MergeResult, pages: PageStates): PageMap {
+  return packPageMap(images, pages, Number(result.knobs.max_page_sharing))
 }
 
 const DRAWN = [

@@ -3,9 +3,9 @@
 
 import { PAGE_SIZE, WORDS_PER_PAGE } from '../../assembly/abi.ts'
 import { resampler } from '../../src/core/hasher.ts'
-import type { ChecksumName } from '../../src/index.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
-import { strategyOf } from '../../src/lab/hash/traits.ts'
+import { type Compared, strategyOf } from '../../src/lab/hash/traits.ts'
+import { checksumName } from '../../src/options.ts'
 import { type HashCost, type Timing, USER_CHECKSUM } from '../../src/report/index.ts'
 import { xxhashWasm } from '../peers/xxhash-wasm.ts'
 import { type MicroCase, type MicroResult, runGroup } from './suite.ts'
@@ -13,7 +13,7 @@ import { type MicroCase, type MicroResult, runGroup } from './suite.ts'
 const COLD_PAGES = 16_384
 
 export interface HashCostOptions {
-  readonly checksums: readonly ChecksumName[]
+  readonly checksums: readonly Compared[]
   readonly sampleWords: number
   /** Seconds for each of the measurements, about. */
   readonly seconds: number
@@ -32,7 +32,8 @@ export async function hashCosts(options: HashCostOptions): Promise<HashCost[]> {
     if (checksum !== USER_CHECKSUM) pages.use(strategyOf(checksum, options.sampleWords))
     const hash =
       checksum === USER_CHECKSUM ? (page: number) => Number(user(views[page]!) & 0xffn) : pages.hasher()
-    costs.push({ checksum, ...(await hotAndCold(hash, options.seconds)) })
+    const name = checksum === USER_CHECKSUM ? checksum : checksumName({ checksum })
+    costs.push({ checksum: name, ...(await hotAndCold(hash, options.seconds)) })
   }
   return costs
 }

@@ -60,13 +60,16 @@ function visitWatched(batch: Batch, mm: MmStruct, trees: Trees, at: number): voi
   const item = window.item(at)
   memory.race?.('scan: between cursor and merge')
   const pfn = mm.users === 0 ? 0 : presentPage(mm, items.vpn(item))
+  if (pfn !== 0) {
+    // Before anything is held: the checksum may be code of an embedder's, and throw.
+    window.set(at, item, pfn, hasNode(ksm, pfn))
+    core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
+  }
   if (pfn === 0 || !frames.tryGet(pfn)) {
     // It must not stay in the unstable tree for longer than one scan.
     if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
     return
   }
-  window.set(at, item, pfn, hasNode(ksm, pfn))
-  core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
   if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(batch, trees, at, item, pfn)
   frames.put(pfn)
   memory.race?.('scan: between pages')

@@ -12,7 +12,6 @@ import { isKsm } from '../mm/page/rmap.ts'
 import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
-import { shouldSkipRmapItem } from './smart-scan.ts'
 import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeReset } from './unstable.ts'
@@ -105,7 +104,7 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
  * Puts the next pages of the cursor's mm in the window until there are `wanted` in it. Returns whether there are no more:
  * false too if one has to wait for those before it, and if memory ran out.
  */
-function pagesOfMm({ ksm, window, helped }: Batch, wanted: number): boolean {
+function pagesOfMm({ ksm, window, helped, smartScan }: Batch, wanted: number): boolean {
   const { cursor, memory, items } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
@@ -135,7 +134,7 @@ function pagesOfMm({ ksm, window, helped }: Batch, wanted: number): boolean {
       if (item === 0) return false
       cursor.vpn = vpn + 1
       cursor.item = item
-      if (shouldSkipRmapItem(ksm, item, merged)) continue
+      if (smartScan.shouldSkip(item, merged)) continue
       window.push(item, pfn, hasNode(ksm, pfn), helped)
       // Not a step further: the cursor rests behind this page, wherever the mapping ends or goes on by the next batch.
       if (window.length >= wanted) return false

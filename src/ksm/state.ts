@@ -13,8 +13,8 @@ import { Advisor } from './advisor.ts'
 import { type Clock, soundClock } from './clock.ts'
 import { DupOrder } from './dup-order.ts'
 import { MmSlots, ScanCursor } from './mm-slot.ts'
-import type { SmartScanPolicy } from './tunables.ts'
-import { defaultTunables, type Tunables } from './tunables.ts'
+import type { ScanPolicy } from './policy.ts'
+import { defaultTunables, type SmartScanPolicy, type Tunables } from './tunables.ts'
 
 /** The trees of one security domain: blocks of root slots, one a NUMA node. With merge_across_nodes only the first is used. */
 export interface Trees {
@@ -25,7 +25,8 @@ export interface Trees {
 /** What is decided when a host is made. */
 export interface KsmOptions {
   readonly clock: Clock
-  readonly smartScan: SmartScanPolicy
+  /** What smart_scan=1 means. */
+  readonly skipping: SmartScanPolicy | ScanPolicy
   /** May pages of zeros of every domain be replaced by the one zero page? */
   readonly zeroPagesAcrossDomains: boolean
 }

@@ -2,7 +2,7 @@
 
 import type { Spread } from '../lab/median.ts'
 import type { BestPossible } from '../lab/merge/best.ts'
-import type { ChecksumName, IndexName } from '../options.ts'
+import type { IndexName } from '../options.ts'
 
 /** Where a result was measured. */
 export interface Machine {
@@ -64,7 +64,10 @@ export interface BenchResult {
   readonly machine: Machine
   readonly versions: Versions
   readonly index: IndexName
-  readonly checksum: ChecksumName
+  /** Its name. */
+  readonly checksum: string
+  /** The name of the policy of one's own by which pagefold passed pages over, if it was given one. */
+  readonly policy?: string
   /** Threads that hashed ahead of pagefold's scan; every other peer has one thread. */
   readonly workers: number
   /** SHA-256 of the images, one after the other. */

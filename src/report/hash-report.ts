@@ -3,7 +3,6 @@
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '../lab/hash/compare.ts'
 import { CHANGES, WIDTHS } from '../lab/hash/quality.ts'
-import type { ChecksumName } from '../options.ts'
 import type { BarsSection, Report, Section } from './section.ts'
 
 /** What a JavaScript user does today, beside our own. */
@@ -21,7 +20,8 @@ export interface Timing {
 
 /** What a checksum costs. */
 export interface HashCost {
-  readonly checksum: ChecksumName | typeof USER_CHECKSUM
+  /** Its name, or USER_CHECKSUM. */
+  readonly checksum: string
   /** On a page that is in the cache. */
   readonly hot: Timing
   /** On pages that memory has to bring. */

@@ -81,10 +81,10 @@ describe('quality', () => {
   })
 
   it('expects what can be worked out', () => {
-    expect(expectedMiss('sampled', 256, 'word')).toBeCloseTo(0.75)
-    expect(expectedMiss('sampled', 1024, 'word')).toBe(0)
-    expect(expectedMiss('xxh3', 64, 'bit')).toBe(0)
-    expect(expectedMiss('none', 64, 'half')).toBe(1)
+    expect(expectedMiss(256, 'word')).toBeCloseTo(0.75)
+    expect(expectedMiss(1024, 'word')).toBe(0)
+    expect(expectedMiss(1024, 'bit')).toBe(0)
+    expect(expectedMiss(0, 'half')).toBe(1)
     expect(touched('sampled', 1024)).toEqual({ bytes: 4096, line_bytes: 4096 })
     expect(touched('sampled', 1)).toEqual({ bytes: 4, line_bytes: 64 })
     expect(touched('none', 64)).toEqual({ bytes: 0, line_bytes: 0 })

@@ -147,11 +147,16 @@ export class RmapItems {
   }
 
   /** Smart scan: visits still to be skipped, or what a policy keeps there. */
-  remainingSkips(item: number): number {
+  skips(item: number): number {
     return this.u8[item + RMAP_AGE]! & 15
   }
 
-  setAge(item: number, age: number, remainingSkips: number): void {
-    this.u8[item + RMAP_AGE] = (age << 4) | remainingSkips
+  setSkips(item: number, skips: number): void {
+    this.u8[item + RMAP_AGE] = (this.u8[item + RMAP_AGE]! & 0xf0) | skips
+  }
+
+  growOlder(item: number): void {
+    const both = this.u8[item + RMAP_AGE]!
+    if (both < 0xf0) this.u8[item + RMAP_AGE] = both + 0x10
   }
 }

@@ -8,8 +8,7 @@ import { POLICIES, type ScannedPage, type ScanPolicy } from './policy.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
 import type { KsmState } from './state.ts'
 
-/** What an item has room for: 4 bits each. From 9 on an age makes no difference to those that are built in. */
-const MAX_AGE = 15
+/** What an item has room for. */
 const MAX_SKIPS = 15
 
 export class SmartScan {
@@ -21,8 +20,9 @@ export class SmartScan {
   constructor(ksm: KsmState) {
     const { skipping } = ksm.options
     this.ksm = ksm
-    this.page = new PageAtHand(ksm)
-    this.policy = typeof skipping === 'string' ? POLICIES[skipping] : guarded(ksm, skipping, this.page)
+    const own = typeof skipping !== 'string'
+    this.page = own ? new PageOfOwn(ksm) : new PageAtHand(ksm)
+    this.policy = own ? guarded(ksm, skipping, this.page) : POLICIES[skipping]
   }
 
   /** Decides whether a page is passed over in this scan, and notes it in its item. One that is merged never is. */
@@ -31,10 +31,8 @@ export class SmartScan {
     if (!ksm.tunables.smart_scan || merged) return false
     const { items } = ksm
     page.item = item
-    page.age = items.age(item)
-    page.skips = items.remainingSkips(item)
     const skip = this.policy.skip(page)
-    items.setAge(item, Math.min(page.age + 1, MAX_AGE), page.skips)
+    items.growOlder(item)
     if (skip) {
       ksm.counters[COUNTER_PAGES_SKIPPED]!++
       // It must not stay in the unstable tree for longer than one scan.
@@ -54,11 +52,21 @@ export function wasSkipped(ksm: KsmState, item: number): boolean {
 class PageAtHand implements ScannedPage {
   private readonly ksm: KsmState
   item = 0
-  age = 0
-  skips = 0
 
   constructor(ksm: KsmState) {
     this.ksm = ksm
+  }
+
+  get age(): number {
+    return this.ksm.items.age(this.item)
+  }
+
+  get skips(): number {
+    return this.ksm.items.skips(this.item)
+  }
+
+  set skips(skips: number) {
+    this.ksm.items.setSkips(this.item, skips)
   }
 
   get mm(): string {
@@ -82,15 +90,20 @@ class PageAtHand implements ScannedPage {
   }
 }
 
+/** The same for an embedder's policy, which may keep with a page what there is room for. */
+class PageOfOwn extends PageAtHand {
+  override get skips(): number {
+    return super.skips
+  }
+
+  override set skips(skips: number) {
+    super.skips = expectInteger('skips', skips, 0, MAX_SKIPS)
+  }
+}
+
 /** An embedder's policy: where it throws nothing is left half done, and it is held to what it may answer. */
 function guarded(ksm: KsmState, own: ScanPolicy, page: PageAtHand): ScanPolicy {
-  const ask = (): boolean => {
-    const { age } = page
-    const skip = expectBoolean(`skip()\` of policy \`${own.name}`, own.skip(page))
-    expectInteger(`skips\` of policy \`${own.name}`, page.skips, 0, MAX_SKIPS)
-    page.age = age // the books are ours, whatever was written there
-    return skip
-  }
+  const ask = (): boolean => expectBoolean(`skip()\` of policy \`${own.name}`, own.skip(page))
   const skip = (): boolean => {
     try {
       return ksm.memory.gate.call('policy', ask)

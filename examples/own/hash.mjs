@@ -8,7 +8,7 @@ export default {
   hash(page, seed) {
     words ??= new Uint32Array(page.buffer)
     let hash = Number(seed & 0xffff_ffffn)
-    for (const word of words) hash = Math.imul(hash ^ word ^ (hash >>> 15), 0x9e37_79b1)
+    for (let i = 0; i < 1024; i++) hash = Math.imul(hash ^ words[i] ^ (hash >>> 15), 0x9e37_79b1)
     return hash >>> 0
   },
 }

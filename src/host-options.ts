@@ -13,6 +13,8 @@ import {
 import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
 import type { ScanPolicy } from './ksm/policy.ts'
 import {
+  CHANGES_POLICIES,
+  type ChangesPolicy,
   GUESTS_POLICIES,
   type GuestsPolicy,
   SMART_SCAN_POLICIES,
@@ -51,6 +53,12 @@ export interface HostOptions extends StrategyOptions {
    * guests are stopped, so that the first scan merges what would take two. Default: `running`.
    */
   readonly guests?: GuestsPolicy
+  /**
+   * `log`: every write that goes through an mm or a pin is noted, and ksmd reads only what has been written since it last did;
+   * writes of others are handed in by `mm.markWritten`. `checksum`: ksmd reads every page in every scan, as Linux must. What is
+   * merged and counted is the same. Default: `log`.
+   */
+  readonly changes?: ChangesPolicy
   /** May mms with a `domain` use the zero page that all share (under use_zero_pages)? Default: false. */
   readonly zeroPagesAcrossDomains?: boolean
   /**
@@ -68,7 +76,7 @@ export interface HostOptions extends StrategyOptions {
 
 /** The choices a host was made with that are no knobs of Linux. */
 export type HostPolicy = Required<
-  Pick<HostOptions, 'cowPolicy' | 'guests' | 'reuseKsm' | 'workers' | 'zeroPagesAcrossDomains'>
+  Pick<HostOptions, 'changes' | 'cowPolicy' | 'guests' | 'reuseKsm' | 'workers' | 'zeroPagesAcrossDomains'>
 > & {
   /** The name of the policy that smart_scan=1 means. */
   readonly smartScan: string
@@ -100,6 +108,7 @@ const HOST_OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   smartScan: true,
   policy: true,
   guests: true,
+  changes: true,
   zeroPagesAcrossDomains: true,
   workers: true,
   wasm: true,
@@ -142,6 +151,7 @@ function expectPolicy(options: HostOptions, { own }: ArenaStrategy): Omit<HostPo
     cowPolicy: expectOneOf('cowPolicy', options.cowPolicy ?? 'anon_exclusive', COW_POLICIES),
     reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
     guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
+    changes: expectOneOf('changes', options.changes ?? 'log', CHANGES_POLICIES),
     workers,
     zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
   }

@@ -18,6 +18,8 @@ export class Batch {
   helped = false
   /** What an embedder's checksum threw where nothing may be thrown. */
   thrown: { readonly error: unknown } | undefined
+  /** Somebody is called back in the middle of merges (notifiers, tracepoints): each page is looked at again at its visit. */
+  watched = false
   /** What time it is, in ms: read once for every window of pages, which is as fine as Linux's jiffies. */
   now = 0
 

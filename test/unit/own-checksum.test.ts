@@ -3,6 +3,7 @@
 
 import { describe, expect, it, onTestFinished } from 'vitest'
 import {
+  CHANGES_POLICIES,
   expectStrategy,
   Host,
   type HostOptions,
@@ -343,9 +344,13 @@ describe.each(INDEX_NAMES)(
       ['returns nothing', () => undefined as never, undefined],
       ['returns what is no integer', () => Number.NaN, /`checksum` mine: `hash` must return an integer.*NaN/],
     ] as const)('%s: comes out of the scan, and the host goes on', async (_, fail, said) => {
-      for (const watched of [false, true]) {
+      // With a log only what was written since is hashed at all.
+      const cases = [false, true].flatMap((watched) =>
+        CHANGES_POLICIES.map((changes) => ({ watched, changes })),
+      )
+      for (const { watched, changes } of cases) {
         const own = fickle()
-        const host = await made({ checksum: own.checksum, index })
+        const host = await made({ checksum: own.checksum, index, changes })
         if (watched) host.on('ksm_merge_with_ksm_page', () => {})
         const a = guest(
           host,
@@ -359,14 +364,15 @@ describe.each(INDEX_NAMES)(
         )
         host.ksm.scan(1)
         for (let round = 0; round < 8; round++) {
+          a.mm.write(a.at + round * PAGE, contentBytes(1000 + round))
           let calls = 0
-          own.fail = (page) => (calls++ === 40 * round ? fail() : wordHash(page, 0n))
+          own.fail = (page) =>
+            calls++ === (changes === 'log' ? 0 : 40 * round) ? fail() : wordHash(page, 0n)
           if (said === undefined) host.ksm.scan(1)
           else expect(() => host.ksm.scan(1)).toThrow(said)
           own.fail = undefined
-          host.audit()
           // What has been in the unstable tree since an earlier scan must be gone from it before the next.
-          a.mm.write(a.at + round * PAGE, contentBytes(1000 + round))
+          host.audit()
         }
         host.ksm.scan(3)
         host.audit()
@@ -430,11 +436,14 @@ describe('a module that traps in the middle of a scan', () => {
     const own = fickle()
     const host = await made({ checksum: own.checksum })
     guest(host, 'a', [1, 2, 3])
-    own.fail = () => {
-      throw new Error('not today')
-    }
+    const asked = new Promise<void>((resolve) => {
+      own.fail = () => {
+        resolve()
+        throw new Error('not today')
+      }
+    })
     host.ksm.start()
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await asked
     await expect(host.ksm.stop()).rejects.toThrow('not today')
     own.fail = undefined
     host.ksm.scan(2)

@@ -8,6 +8,7 @@ import {
   PACKING_NAMES,
 } from '../../images/index.ts'
 import {
+  CHANGES_POLICIES,
   expectStrategy,
   GUESTS_POLICIES,
   isKnob,
@@ -82,6 +83,11 @@ const OPTIONS = {
     oneOf(GUESTS_POLICIES),
   ),
   policy: policy('the'),
+  changes: value(
+    'NAME',
+    `${CHANGES_POLICIES.join(', ')} (default: log): checksum reads every page in every scan, as Linux must, with the same result`,
+    oneOf(CHANGES_POLICIES),
+  ),
   workers: workers('threads that take checksums ahead of the scan (default: 0): the same result sooner'),
   csv: value('FILE', 'also write the counters after every scan as a table, comma-separated', (path) => {
     expectCsvPath(path)
@@ -103,7 +109,7 @@ ${optionLines(OPTIONS)}`
 export async function run(args: string[]): Promise<number> {
   const { values, tokens } = parse(OPTIONS, args)
   const { sources, later } = splitAtThen(tokens)
-  const { scans, guests, workers, report } = values
+  const { scans, guests, changes, workers, report } = values
   const scansAfter = values['scans-after']
   const knobs = parseKnobs(values.knob ?? [])
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
@@ -130,7 +136,7 @@ export async function run(args: string[]): Promise<number> {
       later: laterImages,
       knobs,
       ...strategy,
-      ...given({ scans, scansAfter, guests, workers, policy: own }),
+      ...given({ scans, scansAfter, guests, changes, workers, policy: own }),
       onProgress: (event) => showProgress(progress, event),
       ...(report === undefined ? {} : { inspect }),
     }),

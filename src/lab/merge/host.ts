@@ -8,7 +8,13 @@ import { MAX_WORKERS } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
 import { type Clock, stillClock } from '../../ksm/clock.ts'
 import type { ScanPolicy } from '../../ksm/policy.ts'
-import { GUESTS_POLICIES, type GuestsPolicy, type KnobName } from '../../ksm/tunables.ts'
+import {
+  CHANGES_POLICIES,
+  type ChangesPolicy,
+  GUESTS_POLICIES,
+  type GuestsPolicy,
+  type KnobName,
+} from '../../ksm/tunables.ts'
 import { chosenStrategy, expectTried, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
 import type { MergedRange } from './sharing.ts'
 
@@ -16,6 +22,8 @@ import type { MergedRange } from './sharing.ts'
 export interface ImageHostOptions extends StrategyOptions {
   /** `still`: what would take two scans to merge is merged in one. Default: `running`, as Linux. */
   readonly guests?: GuestsPolicy
+  /** How ksmd knows that a page has changed: the same result, another cost. Default: `log`. */
+  readonly changes?: ChangesPolicy
   /** Threads that take checksums ahead of the scan. Default: 0. */
   readonly workers?: number
   /** Which pages are passed over: a policy of your own. Default: none are. */
@@ -52,6 +60,7 @@ function mostPages(): number {
 
 const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
   guests: true,
+  changes: true,
   workers: true,
   policy: true,
   knobs: true,
@@ -75,15 +84,27 @@ export async function hostMadeBy(
   pages: number,
   options: ImageHostOptions,
 ): Promise<Host> {
-  const { index, checksum, checksumBits, seed, sampleWords, guests, workers, policy, mms = 1 } = options
+  const {
+    index,
+    checksum,
+    checksumBits,
+    seed,
+    sampleWords,
+    guests,
+    changes,
+    workers,
+    policy,
+    mms = 1,
+  } = options
   expectInteger('mms', mms, 0, MAX_IMAGE_PAGES)
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
   expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
   await expectTried(checksum)
   chosenStrategy(options)
   expectOneOf('guests', guests ?? 'running', GUESTS_POLICIES)
+  expectOneOf('changes', changes ?? 'log', CHANGES_POLICIES)
   expectInteger('workers', workers ?? 0, 0, MAX_WORKERS)
-  const given = { index, checksum, checksumBits, seed, sampleWords, guests, workers, policy }
+  const given = { index, checksum, checksumBits, seed, sampleWords, guests, changes, workers, policy }
   const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   if (pages > MAX_IMAGE_PAGES) {
     throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds, ${MAX_IMAGE_PAGES}`)

@@ -86,6 +86,7 @@ const MERGE_OPTIONS: Readonly<Record<keyof MergeOptions, true>> = {
   scansAfter: true,
   knobs: true,
   guests: true,
+  changes: true,
   workers: true,
   policy: true,
   onProgress: true,

@@ -25,6 +25,7 @@ import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
 export type { JsChecksum, OwnChecksum, WasmChecksum } from './core/own.ts'
 export type { ArenaStrategy as Strategy } from './core/strategy.ts'
+export { CORE_ABI } from './core/wasm.ts'
 
 /** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
 export type IndexName = 'content' | 'hash'

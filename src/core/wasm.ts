@@ -9,6 +9,9 @@ import { files } from '../platform.ts'
 /** Bytes of the pages that a WebAssembly memory is counted in. */
 export const WASM_PAGE = 65_536
 
+/** The number of the core's memory layout: a core of another number does not fit this code. */
+export const CORE_ABI: number = ABI_VERSION
+
 /** The core's functions: integers in, integers out. What each does is said where it is defined, in assembly/. */
 export interface Core {
   abiVersion(): number

@@ -28,9 +28,9 @@ export function unstableTreeSearchInsert(
   while (at > 0) {
     const treePfn = getMergeablePage(ksm, at)
     if (treePfn === 0) return 0
-    // The same frame in two mms, after a fork: never put one for the other.
-    const order = treePfn === pfn ? 0 : core.comparePages(pfn, treePfn)
+    const order = core.comparePages(pfn, treePfn)
     if (order === 0) {
+      // The same frame in two mms, after a fork: never put one for the other.
       if (treePfn !== pfn && ksm.treeNid(treePfn) === nid) return at
       frames.put(treePfn)
       return 0

@@ -1,9 +1,18 @@
 // The report of pagefold bench: the peers side by side, how pagefold gets there, and what changed since a baseline.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { type Spread, spread } from '../lab/median.ts'
-import { type BenchResult, hasTimes, type MetricChange, type PeerResult, whyMissing } from './bench-result.ts'
-import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from './section.ts'
+import { type Figure, howToRead } from '../lab/measure/figure.ts'
+import { median } from '../lab/median.ts'
+import { type BenchResult, hasTimes, type MetricChange, whyMissing } from './bench-result.ts'
+import type {
+  BarsSection,
+  FiguresSection,
+  LinesSection,
+  Report,
+  Section,
+  Series,
+  TableSection,
+} from './section.ts'
 
 /** Makes the report; `changes` if there was a baseline. */
 export function benchReport(result: BenchResult, changes?: readonly MetricChange[]): Report {
@@ -63,9 +72,9 @@ function outcome({ curve, still, ratios }: BenchResult): FiguresSection {
   }
 }
 
-function overScan(label: string, times: Spread | null | undefined): FiguresSection['figures'] {
+function overScan(label: string, times: Figure | null | undefined): FiguresSection['figures'] {
   if (times === null || times === undefined) return []
-  const note = `to the same point; ${times.min.toFixed(1)} to ${times.max.toFixed(1)}`
+  const note = `to the same point; ${times.low.toFixed(1)} to ${times.high.toFixed(1)}`
   return [{ label, value: times.median, unit: 'ratio', note }]
 }
 
@@ -73,28 +82,40 @@ function peers(result: BenchResult): BarsSection {
   const present = Object.entries(result.peers).flatMap(([name, peer]) =>
     hasTimes(peer) ? [[name, peer] as const] : [],
   )
-  const range = (of: 'min' | 'max') =>
-    present.map(([, { samples }]) => spread(samples.map((one) => one.converge_ns_per_page))[of])
-  const medians = (of: keyof Omit<PeerResult, 'samples'>) => present.map(([, peer]) => peer[of])
+  const figures = (of: 'converge' | 'rescan' | 'over_pagefold') => present.map(([, peer]) => peer[of])
+  const series = (label: string, of: 'converge' | 'rescan', tableOnly = false): Series[] => {
+    const [median, low, high] = (['median', 'low', 'high'] as const).map((what) =>
+      figures(of).map((figure) => figure[what]),
+    ) as [number[], number[], number[]]
+    return [
+      { label, unit: 'ns', values: median, low, high, tableOnly },
+      { label: `${label}, from`, unit: 'ns', values: low, tableOnly: true },
+      { label: `${label}, to`, unit: 'ns', values: high, tableOnly: true },
+    ]
+  }
+  const ratio = (label: string, of: (figure: Figure) => number): Series => ({
+    label,
+    unit: 'ratio',
+    values: figures('over_pagefold').map(of),
+    tableOnly: true,
+  })
   return {
     kind: 'bars',
     title: 'Time a page',
     note:
-      'Until everything mergeable is merged, two full scans (one for pagefold-still), and of a scan more, which finds nothing. ' +
-      'Medians of trials in turns. All shown here merged the same pages with the same.',
+      `${result.clock === 'processor' ? 'Processor time' : 'Time as it passes, of ksmd processor time,'} until everything mergeable is ` +
+      'merged, two full scans (one for pagefold-still), and of a scan more, which finds nothing. Medians of trials in turns; ' +
+      `over pagefold's in the same round. ${present[0] === undefined ? '' : howToRead(present[0][1].converge)} ` +
+      'All shown here merged the same pages with the same.',
     label: 'peer',
     labels: present.map(([name]) => name),
     series: [
-      { label: 'converge', unit: 'ns', values: medians('converge_ns_per_page') },
-      { label: 'rescan', unit: 'ns', values: medians('rescan_ns_per_page') },
-      { label: 'least', unit: 'ns', values: range('min'), tableOnly: true },
-      { label: 'most', unit: 'ns', values: range('max'), tableOnly: true },
-      {
-        label: 'over pagefold',
-        unit: 'ratio',
-        values: present.map(([name]) => result.ratios[name] ?? 1),
-        tableOnly: true,
-      },
+      ...series('converge', 'converge'),
+      ...series('rescan', 'rescan'),
+      ratio('over pagefold', ({ median }) => median),
+      ratio('over pagefold, from', ({ low }) => low),
+      ratio('over pagefold, to', ({ high }) => high),
+      { label: 'rank', unit: 'count', values: present.map(([, { rank }]) => rank), tableOnly: true },
     ],
   }
 }
@@ -143,7 +164,7 @@ function overTime({ curve }: BenchResult): LinesSection {
     x: {
       label: 'processor time',
       unit: 'ms',
-      values: points.map((_, i) => spread(curve.samples.map((sample) => sample.points[i]![1])).median),
+      values: points.map((_, i) => median(curve.samples.map((sample) => sample.points[i]![1]))),
     },
     series: savedAndBest(curve),
   }

@@ -3,14 +3,16 @@
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '../lab/hash/compare.ts'
 import { CHANGES, WIDTHS } from '../lab/hash/quality.ts'
-import type { BarsSection, Report, Section } from './section.ts'
+import { type Figure, howToRead } from '../lab/measure/figure.ts'
+import type { Load } from '../lab/measure/load.ts'
+import type { BarsSection, Report, Section, Series } from './section.ts'
 
 /** What a JavaScript user does today, beside our own. */
 export const USER_CHECKSUM = 'xxhash-wasm'
 
-/** A time as Benchmark.js reckons it. */
-export interface Timing {
-  /** Nanoseconds a page. */
+/** What Benchmark.js says of the same work, measured by itself and by the wall clock. */
+export interface BenchmarkJs {
+  /** Mean, nanoseconds a call. */
   readonly ns: number
   /** Relative margin of error, percent. */
   readonly rme: number
@@ -18,23 +20,50 @@ export interface Timing {
   readonly samples: number
 }
 
+/** Processor time a page, in ns. */
+export interface Timing extends Figure {
+  /** `median`, under a name that says the unit. */
+  readonly median_ns: number
+  /** `low`, likewise. */
+  readonly low_ns: number
+  /** `high`, likewise. */
+  readonly high_ns: number
+  readonly benchmark_js: BenchmarkJs
+}
+
+/** The same, held against that of the others. */
+export interface RankedTiming extends Timing {
+  /** From 1, the fastest; those that the measurement does not tell apart share one. */
+  readonly rank: number
+}
+
 /** What a checksum costs. */
 export interface HashCost {
   /** Its name, or USER_CHECKSUM. */
   readonly checksum: string
   /** On a page that is in the cache. */
-  readonly hot: Timing
+  readonly hot: RankedTiming
   /** On pages that memory has to bring. */
-  readonly cold: Timing
+  readonly cold: RankedTiming
+  /** The same of the machine's own libxxhash, if that has it and is here. */
+  readonly native?: { readonly hot: Figure; readonly cold: Figure }
 }
+
+/** The library in C that stood beside, or why none did. */
+export type NativeLibrary = { readonly version: string } | { readonly unavailable: string }
 
 /** What pagefold hash prints with --json. */
 export interface HashReport extends HashComparison {
   readonly images: readonly { readonly source: string; readonly pages: number }[]
   readonly sample_words: number
+  /** Of the generator that drew the order of the turns in each round. */
+  readonly order_seed: number
   readonly costs: readonly HashCost[]
   /** What it takes to raise the strength of a sample by half, on a page not in the cache. */
   readonly resample: Timing
+  readonly native: NativeLibrary
+  /** What else the machine did while pages were hashed. */
+  readonly timing_load: Load
 }
 
 const USER_BITS = 64
@@ -72,33 +101,56 @@ export function hashReport(result: HashReport): Report {
   }
 }
 
-function time({ costs, checksums, resample }: HashReport): BarsSection {
+function time({ costs, checksums, resample, native }: HashReport): BarsSection {
   const byName = new Map<string, ChecksumQuality>(checksums.map((quality) => [quality.checksum, quality]))
   const each = (of: (quality: ChecksumQuality) => number, user: number): number[] =>
     costs.map(({ checksum }) => (checksum === USER_CHECKSUM ? user : of(byName.get(checksum)!)))
-  const aside = (label: string, unit: 'bytes' | 'count' | 'share', values: readonly number[]) =>
+  const aside = (label: string, unit: Series['unit'], values: Series['values']): Series =>
     ({ label, unit, values, tableOnly: true }) as const
+  const both = (of: (when: 'cold' | 'hot') => readonly Series[]): Series[] => [...of('cold'), ...of('hot')]
   return {
     kind: 'bars',
     title: 'Time a page',
     note:
-      `Hot: the page is in the cache. Cold: it comes from memory, as in a scan. Raising the strength of a sample by ` +
-      `half takes ${resample.ns.toFixed(0)} ns cold. ${USER_CHECKSUM} is what a JavaScript program does without pagefold.`,
+      `Processor time. Hot: the page is in the cache. Cold: it comes from memory, as in a scan. ${howToRead(resample)} Raising the strength ` +
+      `of a sample by half takes ${resample.median.toFixed(0)} ns cold. ${USER_CHECKSUM} is what a JavaScript program does without ` +
+      `pagefold. ${'version' in native ? `In C: libxxhash ${native.version}, in the same run` : `In C: not here (${native.unavailable})`}.`,
     label: 'checksum',
     labels: costs.map(({ checksum }) => checksum),
     series: [
-      { label: 'cold', unit: 'ns', values: costs.map(({ cold }) => cold.ns) },
-      { label: 'hot', unit: 'ns', values: costs.map(({ hot }) => hot.ns) },
-      aside(
-        'cold, ±',
-        'share',
-        costs.map(({ cold }) => cold.rme / 100),
-      ),
-      aside(
-        'hot, ±',
-        'share',
-        costs.map(({ hot }) => hot.rme / 100),
-      ),
+      ...both((when) => [
+        intervals(
+          when,
+          costs.map((cost) => cost[when]),
+        ),
+      ]),
+      ...both((when) => [
+        aside(
+          `${when}, from`,
+          'ns',
+          costs.map((cost) => cost[when].low),
+        ),
+        aside(
+          `${when}, to`,
+          'ns',
+          costs.map((cost) => cost[when].high),
+        ),
+        aside(
+          `${when}, rank`,
+          'count',
+          costs.map((cost) => cost[when].rank),
+        ),
+        aside(
+          `${when}, Benchmark.js`,
+          'ns',
+          costs.map((cost) => cost[when].benchmark_js.ns),
+        ),
+        aside(
+          `${when}, in C`,
+          'ns',
+          costs.map(({ native }) => native?.[when].median ?? null),
+        ),
+      ]),
       aside(
         'bytes read',
         'bytes',
@@ -118,13 +170,24 @@ function time({ costs, checksums, resample }: HashReport): BarsSection {
   }
 }
 
+/** Figures as a series: their medians, and where their intervals begin and end. */
+function intervals(label: string, figures: readonly Figure[]): Series {
+  return {
+    label,
+    unit: 'ns',
+    values: figures.map(({ median }) => median),
+    low: figures.map(({ low }) => low),
+    high: figures.map(({ high }) => high),
+  }
+}
+
 /** Only of checksums that read all of a page: of the others it would be a speed at which nothing is read. */
 function speed({ costs, checksums }: HashReport): BarsSection {
   const partial = new Set<string>(
     checksums.filter(({ traits }) => !traits.whole).map(({ checksum }) => checksum),
   )
   const whole = costs.filter(({ checksum }) => !partial.has(checksum))
-  const rate = ({ ns }: Timing): number => (PAGE_SIZE / ns) * 1e9
+  const rate = ({ median }: Figure): number => (PAGE_SIZE / median) * 1e9
   return {
     kind: 'bars',
     title: 'Speed',
@@ -148,11 +211,17 @@ function convergence(strategies: readonly StrategyResult[]): BarsSection {
   return {
     kind: 'bars',
     title: 'Time to converge',
-    note: 'The two full scans of the images after which everything mergeable is merged. All merge the same.',
+    note: `Processor time of the two full scans of the images after which everything mergeable is merged. All merge the same.${strategies[0] === undefined ? '' : ` ${howToRead(strategies[0].time)}`}`,
     label: STRATEGY,
     labels: namesOf(strategies),
     series: [
-      { label: 'a page', unit: 'ns', values: strategies.map((one) => one.ns_per_page) },
+      intervals(
+        'a page',
+        strategies.map(({ time }) => time),
+      ),
+      { label: 'from', unit: 'ns', values: strategies.map(({ time }) => time.low), tableOnly: true },
+      { label: 'to', unit: 'ns', values: strategies.map(({ time }) => time.high), tableOnly: true },
+      { label: 'rank', unit: 'count', values: strategies.map(({ rank }) => rank), tableOnly: true },
       { label: 'in all', unit: 'ms', values: strategies.map((one) => one.elapsed_ms), tableOnly: true },
       { label: 'processor time', unit: 'ms', values: strategies.map((one) => one.cpu_ms), tableOnly: true },
       {

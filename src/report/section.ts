@@ -30,6 +30,10 @@ export interface Series {
   readonly unit: Unit
   /** One a point or group; null: none there. */
   readonly values: readonly (number | null)[]
+  /** Where the interval of each number begins, if it has one. */
+  readonly low?: readonly (number | null)[]
+  /** Where it ends. */
+  readonly high?: readonly (number | null)[]
   /** In the table below the picture, but not in the picture. */
   readonly tableOnly?: boolean
 }

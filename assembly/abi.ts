@@ -19,7 +19,7 @@
 // metadata are byte addresses (below 2 GiB, because frames come last), 0 is null.
 
 export const ABI_MAGIC: u32 = 0x444c4f46 // "FOLD"
-export const ABI_VERSION: u32 = 5
+export const ABI_VERSION: u32 = 6
 
 export const PAGE_SHIFT: u32 = 12
 export const PAGE_SIZE: u32 = 1 << 12
@@ -199,8 +199,9 @@ export const PTE_DEVICE_MASK: u32 = 7
 //  20 upper half           completes the checksum | anon_vma id while STABLE
 //  24 vpn                  virtual page number
 //  28 mm id:16
-//  30 state:2 | seqnr:6    seqnr: the full scan in which it entered the unstable tree, modulo 64
-//  31 age:4 | skips:4      smart scan; the age saturates at 15, from 9 on it makes no difference
+//  30 state:2 | seqnr:6    seqnr: the full scan in which it entered the unstable tree, modulo 64; of a volatile item 1 if
+//                          it was passed over when the scan last came by
+//  31 age:4 | skips:4      smart scan; the age saturates at 15, from 9 on it makes no difference to Linux's
 export const RMAP_BYTES: u32 = 32
 export const RMAP_HEAD: u32 = 0
 export const RMAP_LIST_NEXT: u32 = 4
@@ -282,6 +283,7 @@ export const CHECKSUM_FNV1A: u32 = 7
 export const CHECKSUM_SUPERFAST: u32 = 8
 export const CHECKSUM_SAMPLED: u32 = 9
 export const CHECKSUM_NONE: u32 = 10
+export const CHECKSUM_OWN: u32 = 11 // the embedder's, handed in
 
 export const SECRET_BYTES: u32 = 192
 

@@ -7,6 +7,7 @@ import {
   CHECKSUM_JHASH2,
   CHECKSUM_MURMUR3,
   CHECKSUM_NONE,
+  CHECKSUM_OWN,
   CHECKSUM_RAPIDHASH,
   CHECKSUM_SAMPLED,
   CHECKSUM_SUPERFAST,
@@ -14,12 +15,14 @@ import {
   CHECKSUM_XXH32,
   CHECKSUM_XXH64,
   HEADER_STRATEGY,
+  PAGE_SHIFT,
 } from './abi'
 import { crc32c } from './crc32c'
 import { fnv1a } from './fnv1a'
 import { jhash2 } from './jhash2'
 import { murmur3 } from './murmur3'
 import { none } from './none'
+import { own } from './own'
 import { rapidhash } from './rapidhash'
 import { sampled } from './sampled'
 import { Header, Strategy } from './struct'
@@ -71,6 +74,8 @@ function wholeHash(pfn: u32): u64 {
       return sampled(pfn, seed)
     case CHECKSUM_NONE:
       return none()
+    case CHECKSUM_OWN:
+      return own(pfn << PAGE_SHIFT, seed)
     default:
       unreachable()
   }

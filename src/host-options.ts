@@ -2,8 +2,16 @@
 
 import { MAX_MAPPINGS } from './core/arena.ts'
 import type { ArenaStrategy } from './core/strategy.ts'
-import { expectBoolean, expectInteger, expectOneOf, expectOptions } from './errors.ts'
+import {
+  expectBoolean,
+  expectInteger,
+  expectObject,
+  expectOneOf,
+  expectOptions,
+  expectString,
+} from './errors.ts'
 import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
+import type { ScanPolicy } from './ksm/policy.ts'
 import {
   CHANGES_POLICIES,
   type ChangesPolicy,
@@ -14,9 +22,8 @@ import {
 } from './ksm/tunables.ts'
 import { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
 import {
-  type ChecksumName,
+  checksumName,
   chosenStrategy,
-  DEFAULT_CHECKSUM,
   DEFAULT_INDEX,
   type IndexName,
   STRATEGY_OPTIONS,
@@ -37,8 +44,10 @@ export interface HostOptions extends StrategyOptions {
   readonly cowPolicy?: CowPolicy
   /** Turn a merged page with a single mapping back into an ordinary one when it is written to. Default: false. */
   readonly reuseKsm?: boolean
-  /** What smart_scan=1 means (ksm/smart-scan.ts). Default: `linux`. */
+  /** What smart_scan=1 means (ksm/policy.ts). Default: `linux`. */
   readonly smartScan?: SmartScanPolicy
+  /** A policy of your own in its place (docs/strategies.md): which pages are passed over while smart_scan is 1. */
+  readonly policy?: ScanPolicy
   /**
    * `running`: a page must keep still from one scan to the next before it is searched for, as Linux has it. `still`: the
    * guests are stopped, so that the first scan merges what would take two. Default: `running`.
@@ -67,11 +76,11 @@ export interface HostOptions extends StrategyOptions {
 
 /** The choices a host was made with that are no knobs of Linux. */
 export type HostPolicy = Required<
-  Pick<
-    HostOptions,
-    'changes' | 'cowPolicy' | 'guests' | 'reuseKsm' | 'smartScan' | 'workers' | 'zeroPagesAcrossDomains'
-  >
->
+  Pick<HostOptions, 'changes' | 'cowPolicy' | 'guests' | 'reuseKsm' | 'workers' | 'zeroPagesAcrossDomains'>
+> & {
+  /** The name of the policy that smart_scan=1 means. */
+  readonly smartScan: string
+}
 
 /** What a host is made of, with nothing left open. */
 export interface HostPlan {
@@ -79,9 +88,10 @@ export interface HostPlan {
   readonly mappings: number
   readonly numaNodes: number
   readonly index: IndexName
-  readonly checksum: ChecksumName
+  readonly checksum: string
   readonly strategy: ArenaStrategy
   readonly policy: HostPolicy
+  readonly skipping: SmartScanPolicy | ScanPolicy
   readonly clock: Clock
   readonly wasm: object | undefined
 }
@@ -96,6 +106,7 @@ const HOST_OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   cowPolicy: true,
   reuseKsm: true,
   smartScan: true,
+  policy: true,
   guests: true,
   changes: true,
   zeroPagesAcrossDomains: true,
@@ -111,29 +122,48 @@ const MAX_NUMA_NODES = 16
 export function expectHostOptions(options: HostOptions): HostPlan {
   expectOptions('Host.create', options, HOST_OPTIONS)
   const frames = expectInteger('frames', options.frames, 1, MAX_FRAMES)
+  const strategy = chosenStrategy(options)
+  const skipping = expectSkipping(options)
   return {
     frames,
     mappings: expectInteger('mappings', options.mappings ?? defaultMappings(frames), 1, MAX_MAPPINGS),
     numaNodes: expectInteger('numaNodes', options.numaNodes ?? 1, 1, Math.min(frames, MAX_NUMA_NODES)),
     index: options.index ?? DEFAULT_INDEX,
-    checksum: options.checksum ?? DEFAULT_CHECKSUM,
-    strategy: chosenStrategy(options),
-    policy: expectPolicy(options),
+    checksum: checksumName(options),
+    strategy,
+    policy: {
+      ...expectPolicy(options, strategy),
+      smartScan: typeof skipping === 'string' ? skipping : skipping.name,
+    },
+    skipping,
     clock: expectClock(options.clock ?? systemClock),
     wasm: options.wasm,
   }
 }
 
-function expectPolicy(options: HostOptions): HostPolicy {
+function expectPolicy(options: HostOptions, { own }: ArenaStrategy): Omit<HostPolicy, 'smartScan'> {
+  const workers = expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS)
+  if (workers > 0 && own !== undefined && own.module === undefined) {
+    const why = `\`checksum\` ${own.name} is JavaScript, which runs on the scan's own thread only`
+    throw new RangeError(`Expected no \`workers\`: ${why}; one in a module runs on theirs too`)
+  }
   return {
     cowPolicy: expectOneOf('cowPolicy', options.cowPolicy ?? 'anon_exclusive', COW_POLICIES),
     reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
     guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
     changes: expectOneOf('changes', options.changes ?? 'log', CHANGES_POLICIES),
-    smartScan: expectOneOf('smartScan', options.smartScan ?? 'linux', SMART_SCAN_POLICIES),
-    workers: expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS),
+    workers,
     zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
   }
+}
+
+/** What smart_scan=1 is to mean. */
+function expectSkipping({ smartScan, policy }: HostOptions): SmartScanPolicy | ScanPolicy {
+  if (policy === undefined) return expectOneOf('smartScan', smartScan ?? 'linux', SMART_SCAN_POLICIES)
+  expectObject('policy', policy, ['skip'])
+  expectString('name` of a `policy', policy.name ?? null)
+  if (smartScan === undefined) return policy
+  throw new RangeError(`Expected no \`smartScan\` beside \`policy\` ${policy.name}: that takes its place`)
 }
 
 /** Four a frame, as long as that leaves most of a 4 GiB arena to frames. */

@@ -18,6 +18,7 @@ import { expectHostOptions, type HostOptions, type HostPolicy } from './host-opt
 import type { Image } from './image.ts'
 import { INSPECT, type InspectArguments, live, shown } from './inspect.ts'
 import { Ksm } from './ksm/ksmd.ts'
+import { guardedCore } from './ksm/own-checksum.ts'
 import { exitMm } from './mm/calls/exit.ts'
 import { populate } from './mm/calls/populate.ts'
 import { Mm } from './mm/mm.ts'
@@ -31,7 +32,7 @@ import { migratePage } from './mm/reclaim/migrate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/reclaim/swap-out.ts'
 import type { SwapStore } from './mm/reclaim/swap-store.ts'
 import type { TraceEvents, TraceName } from './mm/watch/tracepoints.ts'
-import type { ChecksumName, IndexName } from './options.ts'
+import { expectTried, type IndexName } from './options.ts'
 
 /** Physical memory, in frames. */
 export interface FrameCounts {
@@ -63,21 +64,15 @@ export class Host {
   readonly ksm: Ksm
   /** The order of the trees, as chosen when the host was made. */
   readonly index: IndexName
-  /** The page checksum, as chosen when the host was made. */
-  readonly checksum: ChecksumName
+  /** The name of the page checksum, as chosen when the host was made. */
+  readonly checksum: string
   /** The other choices that the host was made with, defaults filled in. */
   readonly policy: HostPolicy
   /** @internal */
   readonly memory: Memory
   private readonly counts: FrameCounts
 
-  private constructor(
-    memory: Memory,
-    ksm: Ksm,
-    policy: HostPolicy,
-    index: IndexName,
-    checksum: ChecksumName,
-  ) {
+  private constructor(memory: Memory, ksm: Ksm, policy: HostPolicy, index: IndexName, checksum: string) {
     this.memory = memory
     this.ksm = ksm
     this.policy = policy
@@ -92,7 +87,7 @@ export class Host {
   /**
    * Makes a host. Its arena is reserved whole and never grows. Throws TypeError or RangeError for options it does not
    * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start; for `wasm` ENOENT or EIO
-   * if it cannot be fetched, EUCLEAN if it is another version's or no core at all.
+   * if it cannot be fetched, EUCLEAN if it is another version's or no core at all; for a checksum of your own what tryChecksum does.
    */
   static create(options: HostOptions): Promise<Host> {
     return Host.withCore(options, ({ core }) => core)
@@ -100,7 +95,8 @@ export class Host {
 
   /** The same, and the scan calls these functions in place of the core's: a laboratory counts with them. @internal */
   static async withCore(options: HostOptions, coreFor: (arena: Arena) => Arena['core']): Promise<Host> {
-    const { frames, mappings, numaNodes, index, checksum, strategy, policy, clock, wasm } =
+    await expectTried(options?.checksum)
+    const { frames, mappings, numaNodes, index, checksum, strategy, policy, skipping, clock, wasm } =
       expectHostOptions(options)
     const still = policy.guests === 'still'
     const arena = await Arena.create({ frames, mappings, ...strategy, still }, wasm)
@@ -108,7 +104,8 @@ export class Host {
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
     const helpers = new Helpers(arena, policy.workers)
-    const ksm = new Ksm(memory, { ...policy, clock }, helpers, coreFor(arena))
+    const core = guardedCore(coreFor(arena), arena.strategy, memory.gate)
+    const ksm = new Ksm(memory, { ...policy, skipping, clock }, helpers, core)
     await helpers.start()
     return new Host(memory, ksm, policy, index, checksum)
   }

@@ -12,6 +12,7 @@ export { type HostOptions, type HostPolicy, MAX_WORKERS } from './host-options.t
 export type { Image, ImageFormat } from './image.ts'
 export { type Clock, type SleepSignal, stillClock, systemClock } from './ksm/clock.ts'
 export type { Ksm } from './ksm/ksmd.ts'
+export type { ScannedPage, ScanPolicy } from './ksm/policy.ts'
 export { prometheusText } from './ksm/prometheus.ts'
 export type { CounterName, Counters } from './ksm/stats.ts'
 export {
@@ -59,7 +60,11 @@ export {
   expectStrategy,
   INDEX_NAMES,
   type IndexName,
+  type JsChecksum,
+  type OwnChecksum,
   type Strategy,
   type StrategyOptions,
+  tryChecksum,
+  type WasmChecksum,
 } from './options.ts'
 export { VERSION } from './version.ts'

@@ -1,4 +1,5 @@
-// The strategies a host can be created with, by name. One line each: the ABI number is the strategy.
+// The strategies a host can be created with. Built-in ones by name, one line each: the ABI number is the strategy. A checksum of
+// the caller's own is an object, tried before anything depends on it.
 
 import {
   CHECKSUM_CRC32C,
@@ -6,6 +7,7 @@ import {
   CHECKSUM_JHASH2,
   CHECKSUM_MURMUR3,
   CHECKSUM_NONE,
+  CHECKSUM_OWN,
   CHECKSUM_RAPIDHASH,
   CHECKSUM_SAMPLED,
   CHECKSUM_SUPERFAST,
@@ -16,9 +18,12 @@ import {
   INDEX_HASH,
   WORDS_PER_PAGE,
 } from '../assembly/abi.ts'
+import type { OwnChecksum, TriedChecksum } from './core/own.ts'
 import type { ArenaStrategy } from './core/strategy.ts'
+import { tryOwn } from './core/trial.ts'
 import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
+export type { JsChecksum, OwnChecksum, WasmChecksum } from './core/own.ts'
 export type { ArenaStrategy as Strategy } from './core/strategy.ts'
 export { CORE_ABI } from './core/wasm.ts'
 
@@ -32,11 +37,11 @@ export const INDEX_NAMES = Object.keys(INDEXES) as IndexName[]
 
 /** What is to be known about a checksum. */
 export interface ChecksumTraits {
-  /** How many bits it has: 64, 32 or none. */
-  readonly bits: 64 | 32 | 0
+  /** How many bits it has: 64, 32 or none; of one of your own 1 to 64. */
+  readonly bits: number
   /** Does it take a seed? */
   readonly seeded: boolean
-  /** Does it read every byte of a page? */
+  /** Does it read every byte of a page? Of one of your own: as far as its trial shows. */
   readonly whole: boolean
 }
 
@@ -90,8 +95,8 @@ export const DEFAULT_SAMPLE_WORDS = 64
 export interface StrategyOptions {
   /** Order of the trees: `content` is Linux's, `hash` is faster and merges the same. Default: `hash`. */
   readonly index?: IndexName
-  /** Page checksum: `xxh64` is Linux's. Default: `xxh3`. */
-  readonly checksum?: ChecksumName
+  /** Page checksum, by name (`xxh64` is Linux's) or one of your own (docs/strategies.md). Default: `xxh3`. */
+  readonly checksum?: ChecksumName | OwnChecksum
   /** Keep only so many bits of the checksum, 1..64. Default: all it has. */
   readonly checksumBits?: number
   /**
@@ -111,7 +116,37 @@ export const STRATEGY_OPTIONS: Readonly<Record<keyof StrategyOptions, true>> = {
   sampleWords: true,
 }
 
-/** Checks the choice of a strategy. Throws TypeError or RangeError. */
+/** Trials under way or passed, and what came of those that are over. */
+const trials = new WeakMap<object, Promise<TriedChecksum>>()
+const passed = new WeakMap<object, TriedChecksum>()
+
+/**
+ * Tries a checksum of your own on pages of its own, as whatever takes one does first, and says what it is. An object is tried once, and from then
+ * on is what it was then. Rejects with TypeError for what is no checksum, RangeError for one that is not what it says (it throws or traps,
+ * has other bits, does not depend on the page and the seed alone, writes to memory), ENOENT or EIO if its module cannot be fetched.
+ */
+export async function tryChecksum(own: OwnChecksum): Promise<ChecksumTraits & { readonly name: string }> {
+  const { name, bits, seeded, whole } = await (trials.get(own) ?? trialOf(own))
+  return { name, bits, seeded, whole }
+}
+
+function trialOf(own: OwnChecksum): Promise<TriedChecksum> {
+  const trial = tryOwn(own, CHECKSUM_NAMES)
+  if (typeof own !== 'object' || own === null) return trial
+  trials.set(own, trial)
+  trial.then(
+    (tried) => passed.set(own, tried),
+    () => trials.delete(own),
+  )
+  return trial
+}
+
+/** Tries what was given as a checksum if it is one of the caller's own. Throws what tryChecksum does. */
+export async function expectTried(checksum: StrategyOptions['checksum']): Promise<void> {
+  if (typeof checksum === 'object' && checksum !== null) await tryChecksum(checksum)
+}
+
+/** Checks the choice of a strategy; a checksum of your own must have been tried (tryChecksum). Throws TypeError or RangeError. */
 export function expectStrategy(options: StrategyOptions): ArenaStrategy {
   return chosenStrategy(expectOptions('expectStrategy', options, STRATEGY_OPTIONS))
 }
@@ -119,8 +154,7 @@ export function expectStrategy(options: StrategyOptions): ArenaStrategy {
 /** The same for options among which there are others. */
 export function chosenStrategy(options: StrategyOptions): ArenaStrategy {
   const index = expectOneOf('index', options.index ?? DEFAULT_INDEX, INDEX_NAMES)
-  const checksum = expectOneOf('checksum', options.checksum ?? DEFAULT_CHECKSUM, CHECKSUM_NAMES)
-  const { number, bits, seeded, whole } = CHECKSUMS[checksum]
+  const { name: checksum, number, bits, seeded, whole, ...own } = chosenChecksum(options)
   const checksumBits = Math.min(bits, expectInteger('checksumBits', options.checksumBits ?? 64, 1, 64))
   if (options.seed !== undefined && !seeded) {
     const able = CHECKSUM_NAMES.filter((name) => CHECKSUM_TRAITS[name].seeded).join(', ')
@@ -131,11 +165,41 @@ export function chosenStrategy(options: StrategyOptions): ArenaStrategy {
   return {
     index: INDEXES[index],
     checksum: number,
+    ...own,
     checksumBits,
     seed: expectSeed(options.seed ?? 0),
     sampleWords: expectInteger('sampleWords', options.sampleWords ?? DEFAULT_SAMPLE_WORDS, 1, WORDS_PER_PAGE),
     tiesAreEqual: whole && checksumBits === 64,
   }
+}
+
+/** The name of the checksum of a strategy that has been checked. */
+export function checksumName(options: StrategyOptions): string {
+  const checksum = options.checksum ?? DEFAULT_CHECKSUM
+  return typeof checksum === 'object' ? checksum.name : checksum
+}
+
+/** What is to be known about a checksum; one of the caller's own must have been tried. */
+export function traitsOf(checksum: ChecksumName | OwnChecksum): ChecksumTraits {
+  const { bits, seeded, whole } = chosenChecksum({ checksum })
+  return { bits, seeded, whole }
+}
+
+function chosenChecksum(options: StrategyOptions): ChecksumTraits & {
+  readonly name: string
+  readonly number: number
+  readonly own?: TriedChecksum
+} {
+  const checksum = options.checksum ?? DEFAULT_CHECKSUM
+  if (typeof checksum !== 'object') {
+    const name = expectOneOf('checksum', checksum, CHECKSUM_NAMES)
+    return { name, ...CHECKSUMS[name] }
+  }
+  const own = passed.get(checksum)
+  if (own === undefined)
+    throw new TypeError('Expected `checksum`, an object, to have been tried: await tryChecksum first')
+  const { name, bits, seeded, whole } = own
+  return { name, number: CHECKSUM_OWN, bits, seeded, whole, own }
 }
 
 function expectSeed(seed: unknown): bigint {

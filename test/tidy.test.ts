@@ -310,7 +310,10 @@ describe('the core', () => {
     expect(sections).toEqual([1, 2, 3, 7, 10])
     expect(binary.length).toBeLessThan(32_768)
     const module = new WebAssembly.Module(binary)
-    expect(WebAssembly.Module.imports(module)).toEqual([{ module: 'env', name: 'memory', kind: 'memory' }])
+    expect(WebAssembly.Module.imports(module)).toEqual([
+      { module: 'env', name: 'memory', kind: 'memory' },
+      { module: 'env', name: 'table', kind: 'table' },
+    ])
   })
 
   it('has an abi.ts of constants and comments only', () => {
@@ -322,7 +325,10 @@ describe('the core', () => {
 
 describe('strategies', () => {
   it('have a name, a file and a case each', () => {
-    const numbers = Object.entries(abi).filter(([name]) => name.startsWith('CHECKSUM_'))
+    // One has no name here: whoever brings it gives it one.
+    const numbers = Object.entries(abi).filter(
+      ([name]) => name.startsWith('CHECKSUM_') && name !== 'CHECKSUM_OWN',
+    )
     const named = CHECKSUM_NAMES.map((checksum) => expectStrategy({ checksum }).checksum)
     expect(named.sort()).toEqual(numbers.map(([, number]) => number).sort())
     for (const name of CHECKSUM_NAMES) {

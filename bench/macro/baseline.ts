@@ -17,7 +17,7 @@ export class NotComparable extends Error {}
 
 /** Compares two results. Throws NotComparable unless both merged the same pages of the same images. */
 export function compare(before: BenchResult, after: BenchResult): MetricChange[] {
-  for (const name of ['pages', 'input_digest', 'digest', 'index', 'checksum'] as const) {
+  for (const name of ['pages', 'input_digest', 'digest', 'index', 'checksum', 'policy'] as const) {
     if (before[name] === after[name]) continue
     throw new NotComparable(`the baseline has ${name} ${before[name]}, this run ${after[name]}`)
   }

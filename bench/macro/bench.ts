@@ -5,16 +5,10 @@ import { createHash } from 'node:crypto'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  type ChecksumName,
-  type Image,
-  type IndexName,
-  PAGE_SIZE,
-  PagefoldError,
-  systemClock,
-} from '../../src/index.ts'
+import { type Image, type IndexName, PAGE_SIZE, PagefoldError, systemClock } from '../../src/index.ts'
 import { bestPossible, type Candidate, inRounds, type Lap, ORDER_SEED } from '../../src/lab/index.ts'
 import type { BenchResult, PeerMissing } from '../../src/report/index.ts'
+import { loadChecksum, loadPolicy } from '../own.ts'
 import { PEERS } from '../peers/index.ts'
 import { pagefoldStill } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
@@ -31,7 +25,10 @@ export interface BenchOptions {
   /** Names of peers beside pagefold. Default: all. */
   readonly peers?: readonly string[]
   readonly index: IndexName
-  readonly checksum: ChecksumName
+  /** A name, or the path of a file (bench/own.ts). */
+  readonly checksum: string
+  /** The path of a policy's file. */
+  readonly policy?: string
   /** Threads that hash ahead of pagefold's scan. Default: 0. */
   readonly workers?: number
   /** Trials a peer. */
@@ -65,7 +62,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const dir = mkdtempSync(join(tmpdir(), 'pagefold-bench-'))
   try {
     const { input_digest, ...input } = await writeImages(dir, options.images, stop)
-    const task = { ...input, maxPageSharing: 256, index, checksum, workers, scratch: dir }
+    const own = await namesOf(options)
+    const given = options.policy === undefined ? {} : { policy: options.policy }
+    const task = { ...input, maxPageSharing: 256, index, checksum, ...given, workers, scratch: dir }
     const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
     const curves: CurveTrial[] = []
     const leaveOut = (name: string, failed: string): void => {
@@ -113,7 +112,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       machine: thisMachine(),
       versions: theseVersions(),
       index,
-      checksum,
+      ...own,
       workers,
       clock,
       order_seed: ORDER_SEED,
@@ -126,6 +125,16 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   } finally {
     rmSync(dir, { recursive: true, force: true })
   }
+}
+
+/** The names of what pagefold was told to scan with. */
+async function namesOf({
+  checksum,
+  policy,
+}: BenchOptions): Promise<Pick<BenchResult, 'checksum' | 'policy'>> {
+  const own = await loadChecksum(checksum)
+  const name = typeof own === 'string' ? own : own.name
+  return { checksum: name, ...(policy === undefined ? {} : { policy: (await loadPolicy(policy)).name }) }
 }
 
 /** Leaves out who merged otherwise in its last trial than pagefold in its first. */

@@ -4,10 +4,10 @@
 
 import { PAGE_SIZE, WORDS_PER_PAGE } from '../../assembly/abi.ts'
 import { resampler } from '../../src/core/hasher.ts'
-import type { ChecksumName } from '../../src/index.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
-import { strategyOf } from '../../src/lab/hash/traits.ts'
+import { type Compared, strategyOf } from '../../src/lab/hash/traits.ts'
 import { type Candidate, inRounds, type Load, ranksOf } from '../../src/lab/index.ts'
+import { checksumName } from '../../src/options.ts'
 import {
   type BenchmarkJs,
   type HashCost,
@@ -24,7 +24,7 @@ import { type Batch, batches, benchmarkJs, type Effort, type MicroCase, sized, t
 const COLD_PAGES = 16_384
 
 export interface HashCostOptions extends Effort {
-  readonly checksums: readonly ChecksumName[]
+  readonly checksums: readonly Compared[]
   readonly sampleWords: number
   readonly onProgress?: (done: number, of: number) => void
 }
@@ -47,7 +47,7 @@ const RESAMPLE = 'resample'
 /** Times them. Throws ENOENT if a package is missing. */
 export async function hashCosts(options: HashCostOptions): Promise<HashCosts> {
   const { checksums } = options
-  const names = [...checksums, USER_CHECKSUM] as const
+  const names = [...checksums.map((checksum) => checksumName({ checksum })), USER_CHECKSUM]
   const cases = await casesOf(options)
   const native = await Libxxhash.start(COLD_PAGES)
   try {
@@ -95,9 +95,10 @@ async function casesOf({ checksums, sampleWords }: HashCostOptions): Promise<Mic
   const hash = pages.hasher()
   const own = checksums.flatMap((checksum): MicroCase[] => {
     const one = { bytes: PAGE_SIZE, prepare: () => pages.use(strategyOf(checksum, sampleWords)) }
+    const name = checksumName({ checksum })
     return [
-      { ...one, name: nameOf(checksum, 'hot'), run: () => hash(0) },
-      { ...one, name: nameOf(checksum, 'cold'), run: () => hash(next()) },
+      { ...one, name: nameOf(name, 'hot'), run: () => hash(0) },
+      { ...one, name: nameOf(name, 'cold'), run: () => hash(next()) },
     ]
   })
   // In memory that is not shared, as a JavaScript program has it.
@@ -133,7 +134,8 @@ async function nativeCandidates(
   { checksums, ...effort }: HashCostOptions,
 ): Promise<Candidate<Batch>[]> {
   const candidates: Candidate<Batch>[] = []
-  for (const checksum of checksums.filter((name) => library.has(name))) {
+  const names = checksums.map((checksum) => checksumName({ checksum }))
+  for (const checksum of names.filter((name) => library.has(name))) {
     for (const temperature of TEMPERATURES) {
       const batch = async (calls: number): Promise<Batch> => {
         const lap = await library.hash(checksum, temperature === 'cold', calls)

@@ -6,6 +6,7 @@ import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { openRawImage, openSource } from '../../src/images/index.ts'
 import { type GuestsPolicy, type Host, systemClock } from '../../src/index.ts'
 import { hostFor, loadGuest, type MergedRange } from '../../src/lab/index.ts'
+import { loadChecksum, loadPolicy } from '../own.ts'
 import { canonical, type Peer, type Task, type Trial, timed } from './peer.ts'
 
 const WARM_UP = 'synth:demo,pages=2048'
@@ -70,8 +71,11 @@ export async function loadedHost(task: Task, policy: GuestsPolicy): Promise<Host
 }
 
 /** By the machine's clock, as the other peers. */
-function createHost({ index, checksum, workers }: Task, pages: number, guests: GuestsPolicy): Promise<Host> {
-  return hostFor(pages, { index, checksum, workers, guests, clock: systemClock })
+async function createHost(task: Task, pages: number, guests: GuestsPolicy): Promise<Host> {
+  const { index, workers } = task
+  const policy = task.policy === undefined ? {} : { policy: await loadPolicy(task.policy) }
+  const checksum = await loadChecksum(task.checksum)
+  return hostFor(pages, { index, checksum, workers, guests, ...policy, clock: systemClock })
 }
 
 function warmUp(host: Host): void {

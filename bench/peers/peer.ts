@@ -1,7 +1,7 @@
 // What the benches compare: the same bytes, merged by ksmd's rules, by pagefold and by others. Each peer runs in a
 // process of its own, once a trial.
 
-import { type ChecksumName, type IndexName, systemClock } from '../../src/index.ts'
+import { type IndexName, systemClock } from '../../src/index.ts'
 import type { MergeCounters } from '../../src/report/index.ts'
 
 /** What every peer reports of one trial. Processor time is that of all threads; a peer that knows no other gives it twice. */
@@ -27,7 +27,10 @@ export interface Task {
   readonly maxPageSharing: number
   /** For pagefold alone. */
   readonly index: IndexName
-  readonly checksum: ChecksumName
+  /** A name, or the path of a file (bench/own.ts). */
+  readonly checksum: string
+  /** The path of a policy's file. */
+  readonly policy?: string
   /** A directory for what a trial has to write; whoever made it removes it. */
   readonly scratch: string
   /** Threads that hash ahead of the scan. */

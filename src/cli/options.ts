@@ -4,6 +4,7 @@
 import { parseArgs } from 'node:util'
 import { ABSENT_POLICIES, IMAGE_FORMATS } from '../images/index.ts'
 import { CHECKSUM_NAMES, DEFAULT_CHECKSUM, DEFAULT_INDEX, INDEX_NAMES, MAX_WORKERS } from '../index.ts'
+import { readChecksum } from './own.ts'
 import { expectName, expectNumber, UsageError } from './usage.ts'
 
 /** An option of a command. */
@@ -71,7 +72,15 @@ export const index = (what: string) =>
   value('NAME', `${what}: ${INDEX_NAMES.join(', ')} (default: ${DEFAULT_INDEX})`, oneOf(INDEX_NAMES))
 
 export const checksum = (what: string) =>
-  value('NAME', `${what}: ${CHECKSUM_NAMES.join(', ')} (default: ${DEFAULT_CHECKSUM})`, oneOf(CHECKSUM_NAMES))
+  value(
+    'NAME',
+    `${what}: ${CHECKSUM_NAMES.join(', ')} (default: ${DEFAULT_CHECKSUM}),
+or a FILE of your own, .wasm or .js (docs/strategies.md)`,
+    readChecksum,
+  )
+
+export const policy = (whose: string) =>
+  value('FILE', `which pages ${whose} scan passes over: a .js of your own (docs/strategies.md)`)
 
 /** How files are read: what the library takes by the same names. */
 export const reading = {

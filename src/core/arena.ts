@@ -39,10 +39,10 @@ import {
 import { expectInteger, PagefoldError } from '../errors.ts'
 import { sharingRefused } from '../platform.ts'
 import { RESULT, readKey } from './key.ts'
+import { ownTable } from './own.ts'
 import { type ArenaStrategy, writeStrategy } from './strategy.ts'
-import { type Core, compileCore, instantiateCore } from './wasm.ts'
+import { type Core, compileCore, instantiateCore, WASM_PAGE } from './wasm.ts'
 
-const WASM_PAGE = 65_536
 const MAX_ARENA_PAGES = 2 ** 32 / PAGE_SIZE
 /** As many as a frame can count: all of them may map one page. */
 export const MAX_MAPPINGS: number = MAPCOUNT_MASK
@@ -88,11 +88,14 @@ export class Arena {
   /** Trees that were taken. */
   rootBlocks = 0
   private readonly freeRootBlocks: number[] = []
+  /** Where the core finds the checksum of an embedder's, if that is in force. */
+  private readonly own: WebAssembly.Table
 
   private constructor(
     memory: WebAssembly.Memory,
     module: WebAssembly.Module,
     core: Core,
+    own: WebAssembly.Table,
     plan: ArenaPlan,
     firstPfn: number,
     endPfn: number,
@@ -100,6 +103,7 @@ export class Arena {
     this.memory = memory
     this.module = module
     this.core = core
+    this.own = own
     this.u8 = new Uint8Array(memory.buffer)
     this.u16 = new Uint16Array(memory.buffer)
     this.i32 = new Int32Array(memory.buffer)
@@ -129,9 +133,11 @@ export class Arena {
     const wasmPages = (arenaPages * PAGE_SIZE) / WASM_PAGE
     const module = await compileCore(wasm)
     const memory = reserve(wasmPages)
-    const core = await instantiateCore(module, memory)
-    const arena = new Arena(memory, module, core, plan, firstPfn, arenaPages)
+    const own = ownTable()
+    const core = await instantiateCore(module, memory, own)
+    const arena = new Arena(memory, module, core, own, plan, firstPfn, arenaPages)
     arena.writeHeader(plan, zoneStart)
+    arena.linkOwn()
     return arena
   }
 
@@ -145,6 +151,11 @@ export class Arena {
   useChecksum(strategy: ArenaStrategy): void {
     this.strategy = { ...strategy, index: this.strategy.index }
     writeStrategy(this.memory.buffer, this.strategy)
+    this.linkOwn()
+  }
+
+  private linkOwn(): void {
+    this.own.set(0, this.strategy.own?.linkTo(this.memory) ?? null)
   }
 
   /** The words of the header that never change. */

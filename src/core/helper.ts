@@ -8,10 +8,12 @@ import {
   HELPERS_CLOSING,
   HELPERS_STATE,
 } from '../../assembly/abi.ts'
+import { checksumOn, ownTable } from './own.ts'
 
-/** What a helper is given: the compiled core, and the arena's memory. */
+/** What a helper is given: the compiled core, the module of an embedder's checksum if it is that, and the arena's memory. */
 export interface HelperData {
   readonly module: WebAssembly.Module
+  readonly own: WebAssembly.Module | undefined
   readonly memory: WebAssembly.Memory
 }
 
@@ -22,8 +24,10 @@ const threads = globalThis.process?.getBuiltinModule?.('node:worker_threads')
 if (threads?.parentPort) begin(threads.workerData, () => threads.parentPort!.postMessage('ready'))
 else addEventListener('message', ({ data }) => begin(data, () => self.postMessage('ready')), { once: true })
 
-function begin({ module, memory }: HelperData, ready: () => void): void {
-  const { exports } = new WebAssembly.Instance(module, { env: { memory } })
+function begin({ module, own, memory }: HelperData, ready: () => void): void {
+  const table = ownTable()
+  if (own !== undefined) table.set(0, checksumOn(own, memory))
+  const { exports } = new WebAssembly.Instance(module, { env: { memory, table } })
   ready()
   help(memory, exports.hashAhead as (from: number) => number)
 }

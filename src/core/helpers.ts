@@ -30,8 +30,8 @@ export class Helpers {
   private readonly data: HelperData
   private closed = false
 
-  constructor({ memory, module, i32 }: Arena, count: number) {
-    this.data = { module, memory }
+  constructor({ memory, module, i32, strategy }: Arena, count: number) {
+    this.data = { module, own: strategy.own?.module, memory }
     this.words = i32
     this.count = count
   }

@@ -15,10 +15,14 @@ import {
   RMAP_STATE,
   RMAP_STATE_MASK,
   RMAP_UNSTABLE,
+  RMAP_VOLATILE,
   RMAP_VPN,
 } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
 import { upperHalf } from './key.ts'
+
+/** The state of an item that was passed over. */
+const PASSED_OVER = RMAP_VOLATILE | (1 << RMAP_SEQNR_SHIFT)
 
 /** The rmap items. An item is named by its address; 0 is none. */
 export class RmapItems {
@@ -131,17 +135,33 @@ export class RmapItems {
     this.i32[(item + RMAP_ANON_VMA) >>> 2] = id
   }
 
+  /** Smart scan: was the page passed over when the scan last came by? Then it is volatile. */
+  passedOver(item: number): boolean {
+    return this.u8[item + RMAP_STATE] === PASSED_OVER
+  }
+
+  /** Notes whether it was, if it is volatile. */
+  setPassedOver(item: number, passedOver: boolean): void {
+    if (this.state(item) === RMAP_VOLATILE)
+      this.u8[item + RMAP_STATE] = passedOver ? PASSED_OVER : RMAP_VOLATILE
+  }
+
   /** Smart scan: full scans since the item was made, saturating at 15. */
   age(item: number): number {
     return this.u8[item + RMAP_AGE]! >>> 4
   }
 
-  /** Smart scan: visits still to be skipped. */
-  remainingSkips(item: number): number {
+  /** Smart scan: visits still to be skipped, or what a policy keeps there. */
+  skips(item: number): number {
     return this.u8[item + RMAP_AGE]! & 15
   }
 
-  setAge(item: number, age: number, remainingSkips: number): void {
-    this.u8[item + RMAP_AGE] = (age << 4) | remainingSkips
+  setSkips(item: number, skips: number): void {
+    this.u8[item + RMAP_AGE] = (this.u8[item + RMAP_AGE]! & 0xf0) | skips
+  }
+
+  growOlder(item: number): void {
+    const both = this.u8[item + RMAP_AGE]!
+    if (both < 0xf0) this.u8[item + RMAP_AGE] = both + 0x10
   }
 }

@@ -19,12 +19,15 @@ import {
   TABLES,
   WORDS_PER_PAGE,
 } from '../../assembly/abi.ts'
+import type { TriedChecksum } from './own.ts'
 import { XXH3_SECRET } from './xxh3-secret.ts'
 
 /** How pages are told apart and found, in numbers. Names and defaults are in src/options.ts. */
 export interface ArenaStrategy {
   /** CHECKSUM_* */
   readonly checksum: number
+  /** For CHECKSUM_OWN: which. @internal */
+  readonly own?: TriedChecksum
   /** INDEX_* */
   readonly index: number
   /** How many bits of the checksum are kept, at most as many as it has: 0..64. */

@@ -6,6 +6,9 @@ import { fromBase64 } from '../base64.ts'
 import { PagefoldError } from '../errors.ts'
 import { files } from '../platform.ts'
 
+/** Bytes of the pages that a WebAssembly memory is counted in. */
+export const WASM_PAGE = 65_536
+
 /** The number of the core's memory layout: a core of another number does not fit this code. */
 export const CORE_ABI: number = ABI_VERSION
 
@@ -75,20 +78,27 @@ let embedded: Promise<WebAssembly.Module> | undefined
  * or its bytes. Throws TypeError for what is none of these, ENOENT or EIO if it cannot be fetched, EUCLEAN if it is no core.
  */
 export function compileCore(wasm?: object): Promise<WebAssembly.Module> {
-  if (wasm !== undefined) return compileOther(wasm)
-  embedded ??= compile(fromBase64(core), 'the core that is embedded')
+  if (wasm !== undefined) return compileWasm(wasm, '`wasm`', notOurs)
+  embedded ??= compile(fromBase64(core), 'the core that is embedded', notOurs)
   return embedded
 }
 
+/** What to throw for a binary that is not what it should be. */
+type Refuse = (what: string, why: string, cause?: unknown) => Error
+
 /**
- * Instantiates a compiled core on a shared memory; any number of instances may share one. Throws EUCLEAN, in a line that says what to do,
- * if it was built for another layout than this code.
+ * Instantiates a compiled core on a shared memory; any number of instances may share one. `table`: where it looks for a checksum of an
+ * embedder's. Throws EUCLEAN, in a line that says what to do, if it was built for another layout than this code.
  */
-export async function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Core> {
+export async function instantiateCore(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  table: WebAssembly.Table,
+): Promise<Core> {
   const exported = new Set(WebAssembly.Module.exports(module).map(({ name }) => name))
   const lacking = Object.keys(EXPORTS).filter((name) => !exported.has(name))
   if (lacking.length > 0) throw notOurs('the core', `lacks ${lacking.join(', ')}`)
-  const instance = await WebAssembly.instantiate(module, { env: { memory } }).catch((cause: Error) => {
+  const instance = await WebAssembly.instantiate(module, { env: { memory, table } }).catch((cause: Error) => {
     throw notOurs('the core', `wants what it is not given (${cause.message})`, cause)
   })
   const core = instance.exports as unknown as Core
@@ -99,21 +109,25 @@ export async function instantiateCore(module: WebAssembly.Module, memory: WebAss
   return core
 }
 
-function compileOther(wasm: object): Promise<WebAssembly.Module> {
+/**
+ * Compiles a binary, given by its URL, its bytes, or compiled already. `what`: whose it is, in the words of the door. Throws TypeError for what
+ * is none of these, ENOENT or EIO if it cannot be fetched, and what `refuse` makes of one that does not compile.
+ */
+export function compileWasm(wasm: object, what: string, refuse: Refuse): Promise<WebAssembly.Module> {
   // By name: a frame or a context of its own has classes of its own.
   const kind = Object.prototype.toString.call(wasm).slice(8, -1)
   if (kind === 'WebAssembly.Module') return Promise.resolve(wasm as WebAssembly.Module)
-  if (kind === 'URL') return fetched(wasm as URL).then((bytes) => compile(bytes, `${wasm}`))
-  if (kind === 'ArrayBuffer') return compile(new Uint8Array(wasm as ArrayBuffer), '`wasm`')
-  if (kind === 'Uint8Array') return compile((wasm as Uint8Array).slice(), '`wasm`')
+  if (kind === 'URL') return fetched(wasm as URL, what).then((bytes) => compile(bytes, `${wasm}`, refuse))
+  if (kind === 'ArrayBuffer') return compile(new Uint8Array(wasm as ArrayBuffer), what, refuse)
+  if (kind === 'Uint8Array') return compile((wasm as Uint8Array).slice(), what, refuse)
   throw new TypeError(
-    `Expected \`wasm\` to be a URL, a WebAssembly.Module, a Uint8Array or an ArrayBuffer, got ${kind}`,
+    `Expected ${what} to be a URL, a WebAssembly.Module, a Uint8Array or an ArrayBuffer, got ${kind}`,
   )
 }
 
-async function fetched(url: URL): Promise<Uint8Array<ArrayBuffer>> {
+async function fetched(url: URL, what: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
-    if (url.protocol === 'file:') return new Uint8Array(files(`\`wasm\` at ${url}`).fs.readFileSync(url))
+    if (url.protocol === 'file:') return new Uint8Array(files(`${what} at ${url}`).fs.readFileSync(url))
     const response = await fetch(url)
     if (!response.ok) throw new Error(`status ${response.status}`)
     return new Uint8Array(await response.arrayBuffer())
@@ -121,13 +135,17 @@ async function fetched(url: URL): Promise<Uint8Array<ArrayBuffer>> {
     if (cause instanceof PagefoldError) throw cause
     const { code, message } = cause as Error & { code?: string }
     const errno = code === 'ENOENT' ? code : 'EIO'
-    throw new PagefoldError(errno, `${url}: the core cannot be read (${message})`, { cause })
+    throw new PagefoldError(
+      errno,
+      `${url}: ${what === '`wasm`' ? 'the core' : what} cannot be read (${message})`,
+      { cause },
+    )
   }
 }
 
-function compile(bytes: Uint8Array<ArrayBuffer>, what: string): Promise<WebAssembly.Module> {
+function compile(bytes: Uint8Array<ArrayBuffer>, what: string, refuse: Refuse): Promise<WebAssembly.Module> {
   return WebAssembly.compile(bytes).catch((cause: Error) => {
-    throw notOurs(what, `does not compile (${cause.message})`, cause)
+    throw refuse(what, `does not compile (${cause.message})`, cause)
   })
 }
 

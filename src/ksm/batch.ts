@@ -3,16 +3,21 @@
 
 import type { Helpers } from '../core/helpers.ts'
 import { Window } from '../core/window.ts'
+import { SmartScan } from './smart-scan.ts'
 import type { KsmState } from './state.ts'
 
 export class Batch {
   readonly ksm: KsmState
   /** Pages that the cursor has passed. Empty between batches. */
   readonly window: Window
+  /** Which pages are passed over. */
+  readonly smartScan: SmartScan
   /** Threads that hash pages ahead of the scan. */
   readonly helpers: Helpers
   /** They do so in this batch. */
   helped = false
+  /** What an embedder's checksum threw where nothing may be thrown. */
+  thrown: { readonly error: unknown } | undefined
   /** Somebody is called back in the middle of merges (notifiers, tracepoints): each page is looked at again at its visit. */
   watched = false
   /** What time it is, in ms: read once for every window of pages, which is as fine as Linux's jiffies. */
@@ -21,6 +26,7 @@ export class Batch {
   constructor(ksm: KsmState, helpers: Helpers) {
     this.ksm = ksm
     this.window = new Window(ksm.memory.arena)
+    this.smartScan = new SmartScan(ksm)
     this.helpers = helpers
   }
 }

@@ -50,6 +50,7 @@ import {
   type Tunables,
 } from './tunables.ts'
 import { removeAllStableNodes, unmergeAndRemoveAllRmapItems } from './unmerge.ts'
+import { unstableTreeForget } from './unstable.ts'
 
 /** ksmd of one host, at `host.ksm`: its knobs, its counters, and the scan, asked for or on its own. */
 export class Ksm {
@@ -160,8 +161,10 @@ export class Ksm {
         window.drop(count)
         state.counters[COUNTER_PAGES_SCANNED]! += count
         scanned += count
+        if (batch.thrown !== undefined) throw batch.thrown.error
       }
     } finally {
+      batch.thrown = undefined
       if (batch.helped) helpers.sleep()
       abandonWindow(batch)
       state.activity = 'resting'
@@ -268,7 +271,7 @@ export class Ksm {
 
 /**
  * Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone, and what they
- * have read of it is forgotten.
+ * have read of it is forgotten. If it was only code of an embedder's, scanning goes on behind these pages: they are passed over.
  */
 function abandonWindow({ window, ksm }: Batch): void {
   if (window.length === 0) return
@@ -277,6 +280,7 @@ function abandonWindow({ window, ksm }: Batch): void {
     markSoftDirty(ksm.memory.mm(ksm.items.mm(item)), ksm.items.vpn(item))
   }
   ksm.core.takeBack(window.position(0), window.length)
+  for (let i = 0; i < window.length; i++) unstableTreeForget(ksm, window.item(window.position(i)))
   window.drop(window.length)
 }
 

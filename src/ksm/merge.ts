@@ -70,7 +70,12 @@ function visitWatched(batch: Batch, mm: MmStruct, trees: Trees, at: number): voi
   if (hasNode(ksm, pfn)) window.set(at, item, pfn, 'node')
   else window.set(at, item, pfn, testAndClearSoftDirty(ksm, mm, items.vpn(item), pfn, 1) ? 'page' : 'item')
   memory.race?.('scan: before checksum')
-  core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
+  try {
+    core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
+  } catch (error) {
+    frames.put(pfn) // the checksum may be an embedder's: nothing is to be left half done
+    throw error
+  }
   if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(batch, trees, at, item, pfn)
   frames.put(pfn)
   memory.race?.('scan: between pages')

@@ -14,7 +14,6 @@ import { isKsm } from '../mm/page/rmap.ts'
 import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
-import { shouldSkipRmapItem } from './smart-scan.ts'
 import { testAndClearSoftDirty } from './soft-dirty.ts'
 import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
@@ -109,7 +108,7 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
  * false too if one has to wait for those before it, and if memory ran out.
  */
 function pagesOfMm(batch: Batch, wanted: number): boolean {
-  const { ksm, window, helped } = batch
+  const { ksm, window, helped, smartScan } = batch
   const { cursor, memory, items } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
@@ -141,7 +140,7 @@ function pagesOfMm(batch: Batch, wanted: number): boolean {
       if (!here) markSoftDirty(mm, vpn)
       cursor.vpn = vpn + 1
       cursor.item = item
-      if (shouldSkipRmapItem(ksm, item, merged)) continue
+      if (smartScan.shouldSkip(item, merged)) continue
       window.push(item, pfn, checksumFrom(batch, mm, vpn, pfn), helped)
       // Not a step further: the cursor rests behind this page, wherever the mapping ends or goes on by the next batch.
       if (window.length >= wanted) return false

@@ -3,6 +3,7 @@
 import { KIND_MIGRATE, KIND_REGULAR } from '../../assembly/abi.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
 import { linkBelow } from '../core/tree.ts'
+import { isOrdinary } from '../errors.ts'
 import type { Batch } from './batch.ts'
 import { allocChain, chooseDup } from './chain.ts'
 import { BUSY, getKsmPage } from './keyhole.ts'
@@ -63,9 +64,9 @@ export function stableTreeSearch(
  */
 export function stableTreeInsert(batch: Batch, trees: Trees, pfn: number, key: number): number {
   const { ksm } = batch
-  const { core, frames, nodes, memory } = ksm
+  const { frames, nodes, memory } = ksm
   // Whoever was called back may have written to the page before it was write-protected.
-  if (memory.callsBack) core.checksum(pfn, key)
+  if (memory.callsBack && !hashedAgain(batch, pfn, key)) return 0
   const found = findContent(batch, trees, pfn, key, false, false)
   if (found === BUSY) return 0
   if (found > 0) frames.put(nodes.pfn(found))
@@ -80,6 +81,18 @@ export function stableTreeInsert(batch: Batch, trees: Trees, pfn: number, key: n
   // Last: a mapping must never name a node that could still be taken back.
   frames.setMapping(pfn, nodes.key(node))
   return node
+}
+
+/** Hashes a page anew. False if the checksum is an embedder's and threw: that is for the scan to throw, when nothing is half done. */
+function hashedAgain(batch: Batch, pfn: number, key: number): boolean {
+  try {
+    batch.ksm.core.checksum(pfn, key)
+    return true
+  } catch (error) {
+    if (!isOrdinary(error)) throw error
+    batch.thrown ??= { error }
+    return false
+  }
 }
 
 /** Every node that is in a tree, at this moment: chains, but not their dups. */

@@ -13,6 +13,7 @@ import { Advisor } from './advisor.ts'
 import { type Clock, soundClock } from './clock.ts'
 import { DupOrder } from './dup-order.ts'
 import { MmSlots, ScanCursor } from './mm-slot.ts'
+import type { ScanPolicy } from './policy.ts'
 import type { ChangesPolicy, SmartScanPolicy } from './tunables.ts'
 import { defaultTunables, type Tunables } from './tunables.ts'
 
@@ -25,7 +26,8 @@ export interface Trees {
 /** What is decided when a host is made. */
 export interface KsmOptions {
   readonly clock: Clock
-  readonly smartScan: SmartScanPolicy
+  /** What smart_scan=1 means. */
+  readonly skipping: SmartScanPolicy | ScanPolicy
   /** Whether a page that nobody has written is read again in every scan, as Linux does. */
   readonly changes: ChangesPolicy
   /** May pages of zeros of every domain be replaced by the one zero page? */

@@ -17,7 +17,7 @@ export const ADVISOR_MODES = ['none', 'scan-time'] as const
  */
 export type AdvisorMode = (typeof ADVISOR_MODES)[number]
 
-/** What smart_scan=1 means; smart-scan.ts has both. */
+/** What smart_scan=1 means; policy.ts has both. */
 export const SMART_SCAN_POLICIES = ['linux', 'phased'] as const
 /**
  * `linux`: each page counts its own skips, so that two equal old pages may never meet. `phased`: the number of the

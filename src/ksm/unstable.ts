@@ -4,7 +4,7 @@
 //
 // Linux: unstable_tree_search_insert()
 
-import { COUNTER_PAGES_UNSHARED, RMAP_VOLATILE } from '../../assembly/abi.ts'
+import { COUNTER_PAGES_UNSHARED, RMAP_UNSTABLE, RMAP_VOLATILE } from '../../assembly/abi.ts'
 import { linkBelow } from '../core/tree.ts'
 import { brokenInvariant } from '../errors.ts'
 import { findMergeableVma, presentPage } from './mergeable.ts'
@@ -51,6 +51,13 @@ export function unstableTreeRemove(ksm: KsmState, item: number): void {
   if (age === 0) ksm.core.erase(item)
   ksm.items.setState(item, RMAP_VOLATILE)
   ksm.counters[COUNTER_PAGES_UNSHARED]!--
+}
+
+/** Makes an item volatile that is still marked as in the tree of the last scan: this one will not come by any more. */
+export function unstableTreeForget(ksm: KsmState, item: number): void {
+  const { items, seqnr } = ksm
+  if (items.state(item) === RMAP_UNSTABLE && items.scansSince(item, seqnr) === 1)
+    unstableTreeRemove(ksm, item)
 }
 
 /** Forgets the tree. The items stay marked until each is visited again. */

@@ -4,7 +4,7 @@ import type { Figure } from '../lab/measure/figure.ts'
 import type { Load } from '../lab/measure/load.ts'
 import type { Spread } from '../lab/median.ts'
 import type { BestPossible } from '../lab/merge/best.ts'
-import type { ChecksumName, IndexName } from '../options.ts'
+import type { IndexName } from '../options.ts'
 
 /** Where a result was measured. */
 export interface Machine {
@@ -81,7 +81,10 @@ export interface BenchResult {
   readonly machine: Machine
   readonly versions: Versions
   readonly index: IndexName
-  readonly checksum: ChecksumName
+  /** Its name. */
+  readonly checksum: string
+  /** The name of the policy of one's own by which pagefold passed pages over, if it was given one. */
+  readonly policy?: string
   /** What times are: processor time where every peer has one thread, else time as it passes, but for ksmd's. */
   readonly clock: 'processor' | 'wall'
   /** Of the generator that drew the order of the turns in each round. */

@@ -5,7 +5,6 @@ import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '.
 import { CHANGES, WIDTHS } from '../lab/hash/quality.ts'
 import { type Figure, howToRead } from '../lab/measure/figure.ts'
 import type { Load } from '../lab/measure/load.ts'
-import type { ChecksumName } from '../options.ts'
 import type { BarsSection, Report, Section, Series } from './section.ts'
 
 /** What a JavaScript user does today, beside our own. */
@@ -40,7 +39,8 @@ export interface RankedTiming extends Timing {
 
 /** What a checksum costs. */
 export interface HashCost {
-  readonly checksum: ChecksumName | typeof USER_CHECKSUM
+  /** Its name, or USER_CHECKSUM. */
+  readonly checksum: string
   /** On a page that is in the cache. */
   readonly hot: RankedTiming
   /** On pages that memory has to bring. */

@@ -213,6 +213,7 @@ describe("a caller's mistake", () => {
     ['checksum', [5, {}, 'md5']],
     ['cowPolicy', [5, {}, 'never']],
     ['smartScan', [5, {}, 'never']],
+    ['policy', [5, 'linux', {}, { name: 'mine' }, { skip() {} }]],
     ['reuseKsm', [1, 'yes', {}]],
     ['zeroPagesAcrossDomains', [1, 'yes', {}]],
     ['clock', [5, 'now', {}]],

@@ -10,7 +10,8 @@ import { doors } from '../../scripts/doors.mjs'
 import { elfCore, pages, scratch } from '../support/files.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const EXAMPLES = readdirSync(join(ROOT, 'examples'))
+/** Of the doors; strategies of one's own are in a folder beside (own-strategies.test.ts). */
+const EXAMPLES = readdirSync(join(ROOT, 'examples')).filter((name) => name.endsWith('.mjs'))
 /** The doors, by the name of the example of each. */
 const DOORS = new Map<string, string>(
   doors().map(({ name }: { name: string }) => [`${name.split('/').at(-1)}.mjs`, name]),

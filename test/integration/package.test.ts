@@ -102,7 +102,7 @@ describe('a user', () => {
   it.each(['node16', 'bundler'])('has types under %s, with no other types in the world', (resolution) => {
     const program = `
       ${IMPORTS}
-      import { type Clock, Host, type Mm, PAGE_SIZE, PagefoldError, SecondaryMmu } from 'pagefold'
+      import { type Clock, Host, type Mm, type OwnChecksum, PAGE_SIZE, PagefoldError, type ScanPolicy, SecondaryMmu, tryChecksum } from 'pagefold'
       import { openImage } from 'pagefold/images'
       import { compareHashes, mergeImages, pageStates, synthImages } from 'pagefold/lab'
       import { mergeReport, renderReport } from 'pagefold/report'
@@ -114,6 +114,12 @@ describe('a user', () => {
       await Host.create({ frames: 64, worker: 3 })
       // @ts-expect-error: a name of a file is no URL
       await Host.create({ frames: 64, wasm: './core.wasm' })
+      const own: OwnChecksum[] = [{ name: 'a', bits: 8, hash: (page) => page[0]! }, { name: 'b', module: core }]
+      const policy: ScanPolicy = { name: 'c', skip: (page) => page.age > 3 && page.skips++ < 7 }
+      await Host.create({ frames: 64, checksum: own[0]!, policy })
+      const found: number = (await tryChecksum(own[1]!)).bits
+      // @ts-expect-error: a hash returns a number
+      await Host.create({ frames: 64, checksum: { name: 'a', bits: 8, hash: (page) => 'text' } })
       const mm: Mm = host.createMm({ name: 'a' })
       const pin = mm.pin(mm.mmap(PAGE_SIZE), PAGE_SIZE, { write: true })
       const bytes: Uint8Array = pin.read(0, 1)
@@ -122,7 +128,7 @@ describe('a user', () => {
       const images = [openImage('a'), ...synthImages({ preset: 'demo' })]
       const result = await mergeImages({ images, inspect: (of, ranges) => void pageStates(of, ranges) })
       export const html: string = renderReport(mergeReport(images, result, { states: bytes, groups: new Uint32Array(1) }))
-      export const all = [compareHashes, door0, door1, door2, door3, new PagefoldError('EINVAL', 'why').code === 'EINVAL']`
+      export const all = [compareHashes, door0, door1, door2, door3, new PagefoldError('EINVAL', 'why').code === 'EINVAL', found]`
     writeFileSync(join(folder, 'user.ts'), program)
     const module = resolution === 'node16' ? 'node20' : 'esnext'
     const options = { target: 'es2022', lib: ['es2022'], module, moduleResolution: resolution, types: [] }
@@ -161,6 +167,7 @@ describe('a user', () => {
     expect(err).toBe('')
     const [engine, images, lab, report] = JSON.parse(out) as string[][]
     for (const name of [
+      'tryChecksum',
       'Host',
       'PAGE_SIZE',
       'PagefoldError',

@@ -16,6 +16,7 @@ const DIGESTS: Readonly<Record<number, string>> = {
   3: '043a47e4e1c9029c',
   4: '083b10bc870838d1',
   5: '95ee1873b64b5b58',
+  6: '3dbe52e03d827fad',
 }
 
 const ASSEMBLY = resolve(import.meta.dirname, '../../assembly')

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { CALLBACKS, type Callback } from '../../src/mm/model/gate.ts'
 import { type ApiScene, CALLS, type Call, IMAGE, makeScene } from '../support/api.ts'
+import { js, wordHash } from '../support/own.ts'
 import { contentBytes, errnoOf, expectContent, PAGE } from '../support/world.ts'
 
 const answers = ({ looks, inCallback = looks ? 'answers' : 'refused' }: Call): boolean =>
@@ -80,11 +81,13 @@ const TRIGGERS: Record<Callback, (scene: ApiScene, attempt: () => void) => void>
     host.loadImage({ ...IMAGE, read })
   },
   progress: ({ host }, attempt) => void host.loadImage(IMAGE, { onProgress: attempt }),
+  checksum: ({ host }) => void host.ksm.scan(3),
+  policy: ({ host }) => void host.ksm.scan(3),
 }
 
 describe.each(CALLBACKS)('inside a callback: %s', (callback) => {
   describe.each(INDEX_NAMES)('trees ordered by %s', (index) => {
-    it.each([0, 1])(
+    it.each(callback === 'checksum' ? [0] : [0, 1])(
       'every method answers or is refused as the table says, with %s helpers',
       async (workers) => {
         const said = new Map<string, Set<string | undefined>>()
@@ -107,7 +110,24 @@ describe.each(CALLBACKS)('inside a callback: %s', (callback) => {
           cpu: () => 0,
           sleep: () => Promise.resolve(),
         }
-        const made = await makeScene({ index, workers, frames: 1024, clock: ticking })
+        const checksum = js({
+          hash(page) {
+            if (callback === 'checksum') attempt()
+            return wordHash(page, 0n)
+          },
+        })
+        const policy = {
+          name: 'all',
+          skip() {
+            if (callback === 'policy') attempt()
+            return false
+          },
+        }
+        // A checksum in JavaScript has no helpers.
+        const own = workers === 0 ? { checksum } : {}
+        const options = { index, workers, frames: 1024, clock: ticking, policy, ...own }
+        const made = await makeScene(options)
+        if (callback === 'policy') made.ksm.set('smart_scan', 1)
         const { host, mm, at } = made
         scene = made
         TRIGGERS[callback](made, attempt)

@@ -7,8 +7,9 @@ import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/has
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../src/lab/hash/quality.ts'
 import { touched } from '../../src/lab/hash/traits.ts'
-import { hostFor, loadGuest, mergeImages } from '../../src/lab/index.ts'
+import { compareHashes, hostFor, loadGuest, mergeImages } from '../../src/lab/index.ts'
 import { bareArena } from '../support/arena.ts'
+import { js, KEYED, wasm, wordHash } from '../support/own.ts'
 import { bootHost, fullScans, PAGE } from '../support/world.ts'
 
 describe('families of pages', () => {
@@ -81,13 +82,53 @@ describe('quality', () => {
   })
 
   it('expects what can be worked out', () => {
-    expect(expectedMiss('sampled', 256, 'word')).toBeCloseTo(0.75)
-    expect(expectedMiss('sampled', 1024, 'word')).toBe(0)
-    expect(expectedMiss('xxh3', 64, 'bit')).toBe(0)
-    expect(expectedMiss('none', 64, 'half')).toBe(1)
+    expect(expectedMiss(256, 'word')).toBeCloseTo(0.75)
+    expect(expectedMiss(1024, 'word')).toBe(0)
+    expect(expectedMiss(1024, 'bit')).toBe(0)
+    expect(expectedMiss(0, 'half')).toBe(1)
     expect(touched('sampled', 1024)).toEqual({ bytes: 4096, line_bytes: 4096 })
     expect(touched('sampled', 1)).toEqual({ bytes: 4, line_bytes: 64 })
     expect(touched('none', 64)).toEqual({ bytes: 0, line_bytes: 0 })
+  })
+})
+
+describe("checksums of one's own", () => {
+  const compare = (checksums: Parameters<typeof compareHashes>[0]['checksums']) =>
+    compareHashes({
+      images: openSource('synth:demo,pages=100'),
+      checksums,
+      indexes: ['hash'],
+      sampleWords: 64,
+      pages: 128,
+      rounds: 1,
+    })
+
+  it('stand beside the built-in ones, with what was found of them', async () => {
+    const half = js({ name: 'half', hash: (page) => wordHash(page.fill(0, 2048), 0n) })
+    const keyed = { ...wasm(KEYED), name: 'keyed' }
+    const { checksums, strategies, sets } = await compare(['xxh3', half, keyed])
+    expect(checksums.map(({ checksum }) => checksum)).toEqual(['xxh3', 'half', 'keyed'])
+    expect(strategies.map(({ checksum }) => checksum)).toEqual(['xxh3', 'half', 'keyed'])
+    expect(new Set(strategies.map(({ pages_merged }) => pages_merged)).size).toBe(1)
+    const [xxh3, ours, theirs] = checksums
+    expect(ours!.traits).toEqual({ bits: 32, seeded: false, whole: false })
+    expect(ours!.touched).toEqual({ bytes: 2048, line_bytes: 2048 })
+    expect(ours!.missed_expected.word).toBeCloseTo(0.5)
+    expect(ours!.missed.word).toBeGreaterThan(0.3)
+    expect(theirs!.traits).toEqual({ bits: 64, seeded: true, whole: true })
+    expect(theirs!.missed).toEqual(xxh3!.missed)
+    const seeded = sets.findIndex(({ random_seed }) => random_seed)
+    expect(ours!.collisions[seeded]).toBeUndefined()
+    expect(theirs!.collisions[seeded]![64]).toBe(0)
+  })
+
+  it('that are wrong are refused before anything is compared, as are two of one name', async () => {
+    await expect(compare(['xxh3', js({ bits: 64 })])).rejects.toThrow(
+      /`checksum` mine: it says that it has 64/,
+    )
+    await expect(compare([js(), wasm()])).rejects.toThrow(
+      /`checksums` of different names, got two called mine/,
+    )
   })
 })
 

@@ -28,11 +28,13 @@ import {
   json,
   optionLines,
   parse,
+  policy,
   reading,
   value,
   workers,
 } from '../options.ts'
 import { complain, print, printJson } from '../output.ts'
+import { expectHelpable, givenChecksum, givenPolicy } from '../own.ts'
 import { Progress } from '../progress.ts'
 import { readResult } from '../read-result.ts'
 import { csv, saveCsv } from '../save-csv.ts'
@@ -59,6 +61,7 @@ const OPTIONS = {
   ),
   index: index("pagefold's"),
   checksum: checksum("pagefold's"),
+  policy: policy("pagefold's"),
   workers: workers("threads that take checksums ahead of pagefold's scan (default: 0, as ksmd has)"),
   baseline: value(
     'FILE',
@@ -94,8 +97,12 @@ export async function run(args: string[]): Promise<number> {
     index = DEFAULT_INDEX,
     checksum = DEFAULT_CHECKSUM,
     workers,
+    policy,
     baseline,
   } = values
+  expectHelpable(checksum, workers)
+  await givenChecksum(checksum)
+  if (policy !== undefined) await givenPolicy(policy)
   const { format, absent } = values
   const sources = positionals.length > 0 ? positionals : [DEFAULT_SOURCE]
   const images = openSources(sources, given({ format, absent }))
@@ -109,7 +116,7 @@ export async function run(args: string[]): Promise<number> {
         trials,
         index,
         checksum,
-        ...given({ peers, workers }),
+        ...given({ peers, workers, policy }),
         onProgress: (done, of, peer) => progress.show('bench', done, of, `trials, now ${peer}`),
         stop,
       }),

@@ -1,6 +1,7 @@
 // pagefold hash: all checksums and indexes side by side.
 
 import { hashCosts } from '../../../bench/micro/hash.ts'
+import { isFile } from '../../../bench/own.ts'
 import { openSources } from '../../images/index.ts'
 import { CHECKSUM_NAMES, DEFAULT_SAMPLE_WORDS, INDEX_NAMES, PAGE_SIZE } from '../../index.ts'
 import {
@@ -20,8 +21,20 @@ import { about } from '../about.ts'
 import { bold, bytes, count, percent, plural, rankShown, table } from '../format.ts'
 import { sayNotes } from '../images.ts'
 import { sayLoad } from '../load.ts'
-import { flag, given, integer, json, optionLines, parse, reading, someOf, value } from '../options.ts'
+import {
+  flag,
+  given,
+  integer,
+  json,
+  optionLines,
+  parse,
+  reading,
+  values as several,
+  someOf,
+  value,
+} from '../options.ts'
 import { print, printJson } from '../output.ts'
+import { givenChecksum, readChecksum, withOwn } from '../own.ts'
 import { Progress } from '../progress.ts'
 import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
@@ -33,7 +46,12 @@ const QUICK = { timing: { seconds: 0.1, rounds: 21 }, pages: 4096, mergePages: 8
 const THOROUGH = { timing: { seconds: 1, rounds: 51 }, pages: 49_152, mergePages: 65_536, rounds: 31 }
 
 const OPTIONS = {
-  checksum: value('NAME,NAME', `of ${CHECKSUM_NAMES.join(', ')} (default: all)`, someOf(CHECKSUM_NAMES)),
+  checksum: several(
+    'NAME,NAME',
+    `of ${CHECKSUM_NAMES.join(', ')} (default: all),
+or a FILE of your own, .wasm or .js (docs/strategies.md), which is compared with all unless names are given too (repeatable)`,
+    (text, option) => text.split(',').map((name) => readChecksum(name, option)),
+  ),
   index: value('NAME,NAME', `of ${INDEX_NAMES.join(', ')} (default: all)`, someOf(INDEX_NAMES)),
   'sample-words': value(
     'N',
@@ -60,7 +78,12 @@ ${optionLines(OPTIONS)}`
 
 export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parse(OPTIONS, args)
-  const { checksum: checksums = CHECKSUM_NAMES, index: indexes = INDEX_NAMES } = values
+  const { index: indexes = INDEX_NAMES } = values
+  const named = [...new Set(values.checksum?.flat())]
+  const own = named.filter(isFile)
+  const wanted = named.length === own.length ? [...CHECKSUM_NAMES, ...own] : named
+  const checksums = await Promise.all(wanted.map(givenChecksum))
+  expectNames(checksums)
   const sampleWords = values['sample-words'] ?? DEFAULT_SAMPLE_WORDS
   const { timing, ...size } = values.thorough ? THOROUGH : QUICK
   const { format, absent } = values
@@ -76,7 +99,9 @@ export async function run(args: string[]): Promise<number> {
       sampleWords,
       onProgress: (done, of) => onProgress('timing', done, of),
     })
-    const comparison = await compareHashes({ images, checksums, indexes, sampleWords, ...size, onProgress })
+    const comparison = await withOwn(own, () =>
+      compareHashes({ images, checksums, indexes, sampleWords, ...size, onProgress }),
+    )
     progress.clear()
     const shown = images.map(({ source, pages }) => ({ source, pages }))
     const compared = {
@@ -97,6 +122,13 @@ export async function run(args: string[]): Promise<number> {
   } finally {
     for (const image of images) image.close()
   }
+}
+
+/** Two files may bear one name; in a table nobody could tell them apart. */
+function expectNames(checksums: readonly (string | { readonly name: string })[]): void {
+  const names = checksums.map((one) => (typeof one === 'string' ? one : one.name))
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined) throw new UsageError(`--checksum: two are called ${twice}: rename one`)
 }
 
 function readSampleWords(text: string, option: string): number {

@@ -43,12 +43,14 @@ import {
   oneOf,
   optionLines,
   parse,
+  policy,
   reading,
   value,
   values,
   workers,
 } from '../options.ts'
 import { complain, print, printable, printJson } from '../output.ts'
+import { expectHelpable, givenChecksum, givenPolicy, withOwn } from '../own.ts'
 import { Progress } from '../progress.ts'
 import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
@@ -82,6 +84,7 @@ const OPTIONS = {
     `${GUESTS_POLICIES.join(', ')} (default: running, as Linux): still ones merge in one scan, not two`,
     oneOf(GUESTS_POLICIES),
   ),
+  policy: policy('the'),
   changes: value(
     'NAME',
     `${CHANGES_POLICIES.join(', ')} (default: log): checksum reads every page in every scan, as Linux must, with the same result`,
@@ -116,7 +119,6 @@ export async function run(args: string[]): Promise<number> {
   const { sources, later } = splitAtThen(tokens)
   const { scans, guests, changes, workers, report } = values
   const scansAfter = values['scans-after']
-  const strategy = strategyOf(values)
   const knobs = parseKnobs(values.knob ?? [])
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
@@ -124,6 +126,9 @@ export async function run(args: string[]): Promise<number> {
   if (values.map && !values.json) throw new UsageError('--map means nothing without --json')
   if (scansAfter !== undefined && !values.then)
     throw new UsageError('--scans-after means nothing without --then')
+  expectHelpable(values.checksum, workers)
+  const strategy = await strategyOf(values)
+  const own = values.policy === undefined ? undefined : await givenPolicy(values.policy)
 
   const read = given({ format: values.format, absent: values.absent })
   const images = openAll(sources, read, values.then ? [] : values.base)
@@ -135,15 +140,17 @@ export async function run(args: string[]): Promise<number> {
   const inspect = (...now: Parameters<typeof pageStates>): void => {
     pages = pageStates(...now)
   }
-  const merged = await mergeImages({
-    images,
-    later: laterImages,
-    knobs,
-    ...strategy,
-    ...given({ scans, scansAfter, guests, changes, workers }),
-    onProgress: (event) => showProgress(progress, event),
-    ...(report === undefined && !values.map ? {} : { inspect }),
-  })
+  const merged = await withOwn([values.checksum, values.policy], () =>
+    mergeImages({
+      images,
+      later: laterImages,
+      knobs,
+      ...strategy,
+      ...given({ scans, scansAfter, guests, changes, workers, policy: own }),
+      onProgress: (event) => showProgress(progress, event),
+      ...(report === undefined && !values.map ? {} : { inspect }),
+    }),
+  )
   progress.clear()
   const result = about({
     ...merged,
@@ -191,8 +198,9 @@ function readSeed(text: string, option: string): number | 'random' {
   return text === 'random' ? text : integer(0)(text, option)
 }
 
-function strategyOf(values: Given<typeof OPTIONS>['values']): StrategyOptions {
-  const { index, checksum, seed } = values
+async function strategyOf(values: Given<typeof OPTIONS>['values']): Promise<StrategyOptions> {
+  const { index, seed } = values
+  const checksum = values.checksum === undefined ? undefined : await givenChecksum(values.checksum)
   const strategy = given({ index, checksum, checksumBits: values['checksum-bits'], seed })
   try {
     expectStrategy(strategy)

@@ -2,7 +2,7 @@
 
 import { expectOptions } from '../../errors.ts'
 import type { Image } from '../../image.ts'
-import { CHECKSUM_TRAITS, type ChecksumName, type ChecksumTraits, type IndexName } from '../../options.ts'
+import { type ChecksumTraits, checksumName, expectTried, type IndexName, traitsOf } from '../../options.ts'
 import type { Load } from '../measure/load.ts'
 import { type Convergence, converge } from './converge.ts'
 import { FAMILIES } from './families.ts'
@@ -18,13 +18,14 @@ import {
   missedChanges,
 } from './quality.ts'
 import { sampleOf } from './sample.ts'
-import { strategyOf, type Touched, touched } from './traits.ts'
+import { type Compared, strategyOf, type Touched, touched } from './traits.ts'
 
 /** What `compareHashes` compares, and how thoroughly. */
 export interface CompareOptions {
   /** Guests whose pages are hashed and merged. */
   readonly images: readonly Image[]
-  readonly checksums: readonly ChecksumName[]
+  /** By name, or of your own (docs/strategies.md); no two of one name. */
+  readonly checksums: readonly Compared[]
   readonly indexes: readonly IndexName[]
   /** Words that `sampled` reads of a page. */
   readonly sampleWords: number
@@ -50,7 +51,8 @@ export interface PageSet {
 
 /** What one checksum confuses and misses. */
 export interface ChecksumQuality {
-  readonly checksum: ChecksumName
+  /** Its name. */
+  readonly checksum: string
   readonly traits: ChecksumTraits
   readonly touched: Touched
   /** Pairs confused in each of the page sets, in their order; undefined with a seed for a checksum that takes none. */
@@ -63,7 +65,8 @@ export interface ChecksumQuality {
 
 /** What a merge with one checksum and one index came to. */
 export interface StrategyResult extends Convergence {
-  readonly checksum: ChecksumName
+  /** Its name. */
+  readonly checksum: string
   readonly index: IndexName
 }
 
@@ -94,16 +97,18 @@ const COMPARE_OPTIONS: Readonly<Record<keyof CompareOptions, true>> = {
 
 const SEED = 1
 
-/** Compares them. Nothing but the times depends on the machine, and on chance only what has a random seed. */
+/**
+ * Compares them. Nothing but the times depends on the machine, and on chance only what has a random seed. Rejects with what
+ * tryChecksum does for a checksum of your own.
+ */
 export async function compareHashes(options: CompareOptions): Promise<HashComparison> {
   expectOptions('compareHashes', options, COMPARE_OPTIONS)
+  await expectChecksums(options.checksums)
   const families = FAMILIES.map((family) => () => Pages.ofFamily(family, options.pages, SEED))
   const ofImages = (): Promise<Pages> => Pages.ofImages('images', options.images, options.pages)
   const sets: PageSet[] = []
-  const counted = new Map<ChecksumName, (Collisions | undefined)[]>(
-    options.checksums.map((name) => [name, []]),
-  )
-  const missed = new Map<ChecksumName, Missed>()
+  const counted = new Map<Compared, (Collisions | undefined)[]>(options.checksums.map((name) => [name, []]))
+  const missed = new Map<Compared, Missed>()
   const merged = sampleOf(options.images, options.mergePages ?? Number.POSITIVE_INFINITY)
   for (const [done, make] of [...families, ofImages].entries()) {
     options.onProgress?.('confusing pages', done, FAMILIES.length + 1)
@@ -112,7 +117,7 @@ export async function compareHashes(options: CompareOptions): Promise<HashCompar
       sets.push({ name: pages.name, pages: pages.count, random_seed, birthday: birthdayPairs(pages.count) })
       for (const checksum of options.checksums) {
         const strategy = strategyOf(checksum, options.sampleWords)
-        const able = CHECKSUM_TRAITS[checksum].seeded
+        const able = traitsOf(checksum).seeded
         const pairs = random_seed
           ? able && collisions(pages, { ...strategy, seed: 'random' })
           : collisions(pages, strategy)
@@ -126,8 +131,8 @@ export async function compareHashes(options: CompareOptions): Promise<HashCompar
   return {
     sets,
     checksums: options.checksums.map((checksum) => ({
-      checksum,
-      traits: CHECKSUM_TRAITS[checksum],
+      checksum: checksumName({ checksum }),
+      traits: traitsOf(checksum),
       touched: touched(checksum, options.sampleWords),
       collisions: counted.get(checksum)!,
       missed: missed.get(checksum)!,
@@ -150,10 +155,30 @@ async function convergeAll(
   const { results, load } = await converge(images, strategies, rounds, (done, of) =>
     options.onProgress?.('merging', done, of),
   )
-  return { strategies: pairs.map((pair, i) => ({ ...pair, ...results[i]! })), merging_load: load }
+  return {
+    strategies: pairs.map(({ checksum, index }, i) => ({
+      checksum: checksumName({ checksum }),
+      index,
+      ...results[i]!,
+    })),
+    merging_load: load,
+  }
 }
 
-function expected(checksum: ChecksumName, sampleWords: number): Missed {
-  const shares = CHANGES.map((change: Change) => [change, expectedMiss(checksum, sampleWords, change)])
+/** Tries those that are the caller's own. Throws what that does, and RangeError if two have one name. */
+async function expectChecksums(checksums: readonly Compared[]): Promise<void> {
+  const names = new Set<string>()
+  for (const checksum of checksums) {
+    await expectTried(checksum)
+    const name = checksumName({ checksum })
+    if (names.has(name))
+      throw new RangeError(`Expected \`checksums\` of different names, got two called ${name}`)
+    names.add(name)
+  }
+}
+
+function expected(checksum: Compared, sampleWords: number): Missed {
+  const words = touched(checksum, sampleWords).bytes / 4
+  const shares = CHANGES.map((change: Change) => [change, expectedMiss(words, change)])
   return Object.fromEntries(shares) as Missed
 }

@@ -118,7 +118,8 @@ class SharedHosts {
   /** What returns an empty host with a strategy in force, until another is. */
   async of(strategy: StrategyOptions): Promise<() => Host> {
     const chosen = expectStrategy(strategy)
-    const kind = `${chosen.index} ${chosen.tiesAreEqual}`
+    // One's own have hosts of their own: what is called there may throw, and is guarded.
+    const kind = `${chosen.index} ${chosen.tiesAreEqual} ${chosen.own?.name ?? ''}`
     const host = this.hosts.get(kind) ?? (await hostFor(this.pages, strategy))
     this.hosts.set(kind, host)
     return () => {

@@ -1,7 +1,7 @@
 // How good checksums are at their two trades: telling pages apart, for an index, and noticing change, for KSM.
 
 import { PAGE_SIZE, WORDS_PER_PAGE } from '../../../assembly/abi.ts'
-import type { ChecksumName, StrategyOptions } from '../../options.ts'
+import type { StrategyOptions } from '../../options.ts'
 import type { Pages } from './pages.ts'
 
 /** How many bits of a checksum may be kept. */
@@ -60,14 +60,12 @@ export function missedChanges(pages: Pages, strategy: StrategyOptions): Missed {
   return Object.fromEntries(CHANGES.map((change) => [change, missed[change] / count])) as unknown as Missed
 }
 
-/** What a hash of some of a page's words misses, if the changed words stand anywhere. */
-export function expectedMiss(checksum: ChecksumName, sampleWords: number, change: Change): number {
-  if (checksum === 'none') return 1
-  if (checksum !== 'sampled') return 0
+/** What a hash of so many of a page's words misses, if the changed words stand anywhere. */
+export function expectedMiss(words: number, change: Change): number {
   const changed = { bit: 1, word: 1, line: 16, half: 512 }[change]
   let share = 1
   for (let word = 0; word < changed; word++) {
-    share *= Math.max(0, WORDS_PER_PAGE - sampleWords - word) / (WORDS_PER_PAGE - word)
+    share *= Math.max(0, WORDS_PER_PAGE - words - word) / (WORDS_PER_PAGE - word)
   }
   return share
 }

@@ -7,6 +7,7 @@ import { Host } from '../../host.ts'
 import { MAX_WORKERS } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
 import { type Clock, stillClock } from '../../ksm/clock.ts'
+import type { ScanPolicy } from '../../ksm/policy.ts'
 import {
   CHANGES_POLICIES,
   type ChangesPolicy,
@@ -14,7 +15,7 @@ import {
   type GuestsPolicy,
   type KnobName,
 } from '../../ksm/tunables.ts'
-import { chosenStrategy, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
+import { chosenStrategy, expectTried, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
 import type { MergedRange } from './sharing.ts'
 
 /** How `hostFor` makes its host. */
@@ -25,7 +26,9 @@ export interface ImageHostOptions extends StrategyOptions {
   readonly changes?: ChangesPolicy
   /** Threads that take checksums ahead of the scan. Default: 0. */
   readonly workers?: number
-  /** Knobs to write before ksmd is let run. `smart_scan` is 0 unless given: images hold still. */
+  /** Which pages are passed over: a policy of your own. Default: none are. */
+  readonly policy?: ScanPolicy
+  /** Knobs to write before ksmd is let run. `smart_scan` is 0 unless given, or a policy is: images hold still. */
   readonly knobs?: Partial<Record<KnobName, number | string>>
   /** In how many mms the pages are: each has page tables of its own. Default: 1. */
   readonly mms?: number
@@ -59,6 +62,7 @@ const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
   guests: true,
   changes: true,
   workers: true,
+  policy: true,
   knobs: true,
   clock: true,
   mms: true,
@@ -68,7 +72,7 @@ const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
 /**
  * Makes a host with room for `pages` pages of images, its ksmd running and told nothing else than `options`; the caller
  * closes it. Throws PagefoldError: ENOMEM for more pages than an arena holds, EINVAL or ERANGE for a knob; TypeError or
- * RangeError for a strategy there is not.
+ * RangeError for a strategy there is not, or a checksum of your own that is not what it says.
  */
 export function hostFor(pages: number, options: ImageHostOptions = {}): Promise<Host> {
   return hostMadeBy(Host.create, pages, options)
@@ -80,22 +84,34 @@ export async function hostMadeBy(
   pages: number,
   options: ImageHostOptions,
 ): Promise<Host> {
-  const { index, checksum, checksumBits, seed, sampleWords, guests, changes, workers, mms = 1 } = options
+  const {
+    index,
+    checksum,
+    checksumBits,
+    seed,
+    sampleWords,
+    guests,
+    changes,
+    workers,
+    policy,
+    mms = 1,
+  } = options
   expectInteger('mms', mms, 0, MAX_IMAGE_PAGES)
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
   expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
+  await expectTried(checksum)
   chosenStrategy(options)
   expectOneOf('guests', guests ?? 'running', GUESTS_POLICIES)
   expectOneOf('changes', changes ?? 'log', CHANGES_POLICIES)
   expectInteger('workers', workers ?? 0, 0, MAX_WORKERS)
-  const given = { index, checksum, checksumBits, seed, sampleWords, guests, changes, workers }
+  const given = { index, checksum, checksumBits, seed, sampleWords, guests, changes, workers, policy }
   const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   if (pages > MAX_IMAGE_PAGES) {
     throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds, ${MAX_IMAGE_PAGES}`)
   }
   const host = await make({ ...capacityFor(pages, mms), ...chosen, clock: options.clock ?? stillClock })
   try {
-    host.ksm.set('smart_scan', 0)
+    if (policy === undefined) host.ksm.set('smart_scan', 0)
     for (const [name, value] of Object.entries(options.knobs ?? {})) host.ksm.set(name as KnobName, value)
     host.ksm.set('run', 1)
     return host

@@ -8,7 +8,7 @@ import type { Image, ImageFormat } from '../../image.ts'
 import { stillClock, systemClock } from '../../ksm/clock.ts'
 import type { Counters } from '../../ksm/stats.ts'
 import type { KnobName } from '../../ksm/tunables.ts'
-import { type ChecksumName, type IndexName, STRATEGY_OPTIONS } from '../../options.ts'
+import { type IndexName, STRATEGY_OPTIONS } from '../../options.ts'
 import { hostFor, type ImageHostOptions, loadGuest } from './host.ts'
 import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 import { writeMoment } from './write-moment.ts'
@@ -57,7 +57,10 @@ export interface MergeResult {
   /** Knobs of interest, and those that were given, as they were at the end. */
   readonly knobs: Record<string, number | string>
   readonly index: IndexName
-  readonly checksum: ChecksumName
+  /** Its name. */
+  readonly checksum: string
+  /** The name of the policy of your own by which pages were passed over; absent without one. */
+  readonly policy?: string
   /** A row for each full scan. */
   readonly after_each_scan: readonly ScanRow[]
   /** False if scanning was to go on until a scan changes no counter, and a thousand all did. */
@@ -85,6 +88,7 @@ const MERGE_OPTIONS: Readonly<Record<keyof MergeOptions, true>> = {
   guests: true,
   changes: true,
   workers: true,
+  policy: true,
   onProgress: true,
   inspect: true,
   ...STRATEGY_OPTIONS,
@@ -102,7 +106,8 @@ const SCANS_TO_SETTLE = 1000
 
 /**
  * Merges images and says what came of it. Throws PagefoldError: EINVAL for what does not fit together, ENOMEM; TypeError
- * or RangeError for a strategy there is not, or more scans than MAX_SCANS.
+ * or RangeError for a strategy there is not, a checksum of your own that is not what it says, or more scans than MAX_SCANS; and what code
+ * of your own throws in the middle of a scan.
  */
 export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
   expectOptions('mergeImages', options, MERGE_OPTIONS)
@@ -225,6 +230,7 @@ function resultOf(
     knobs: Object.fromEntries(knobs.map((name) => [name, host.ksm.get(name)])),
     index: host.index,
     checksum: host.checksum,
+    ...(options.policy === undefined ? {} : { policy: options.policy.name }),
     after_each_scan: rows,
     settled,
     ...(written === undefined ? {} : { pages_written: written }),

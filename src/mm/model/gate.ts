@@ -18,6 +18,8 @@ export const CALLBACKS = [
   'file',
   'image',
   'progress',
+  'checksum',
+  'policy',
 ] as const
 export type Callback = (typeof CALLBACKS)[number]
 

@@ -46,7 +46,11 @@ function linkPackage(name: string): void {
 /** What a command prints with --json. */
 function json(...args: string[]): Record<string, never> {
   const { code, out, err } = user.pagefold(...args, '--json')
-  expect({ code, err }).toEqual({ code: 0, err: '' })
+  // What else the machine does is nobody's mistake.
+  expect({ code, err: err.replace(/^pagefold: this machine was busy .*\n/gm, '') }).toEqual({
+    code: 0,
+    err: '',
+  })
   return JSON.parse(out)
 }
 

@@ -2,7 +2,15 @@
 
 import { expectOptions } from '../../errors.ts'
 import type { Image } from '../../image.ts'
-import { type ChecksumTraits, checksumName, expectTried, type IndexName, traitsOf } from '../../options.ts'
+import {
+  type ChecksumName,
+  type ChecksumTraits,
+  checksumName,
+  expectTried,
+  type IndexName,
+  type OwnChecksum,
+  traitsOf,
+} from '../../options.ts'
 import type { Load } from '../measure/load.ts'
 import { type Convergence, converge } from './converge.ts'
 import { FAMILIES } from './families.ts'
@@ -25,7 +33,7 @@ export interface CompareOptions {
   /** Guests whose pages are hashed and merged. */
   readonly images: readonly Image[]
   /** By name, or of your own (docs/strategies.md); no two of one name. */
-  readonly checksums: readonly Compared[]
+  readonly checksums: readonly (ChecksumName | OwnChecksum)[]
   readonly indexes: readonly IndexName[]
   /** Words that `sampled` reads of a page. */
   readonly sampleWords: number

@@ -3,14 +3,20 @@
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { type Spread, spread } from '../lab/median.ts'
 import { type BenchResult, hasTimes, type MetricChange, type PeerResult, whyMissing } from './bench-result.ts'
+import { listed, type Measured, measuredSeries, parted } from './interval.ts'
+import { format, plural } from './page/units.ts'
 import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from './section.ts'
+import { shortNames } from './short-names.ts'
 
 /** Makes the report; `changes` if there was a baseline. */
 export function benchReport(result: BenchResult, changes?: readonly MetricChange[]): Report {
   const { sources, pages, index, checksum, workers } = result
+  const images =
+    sources.length > NAMED_IMAGES ? plural(sources.length, 'image') : shortNames(sources).join(', ')
   return {
     title: 'pagefold bench',
-    subtitle: `${sources.join(', ')}: ${pages.toLocaleString('en-US')} pages; index ${index}, checksum ${checksum}${workers === 0 ? '' : `, workers ${workers}`}`,
+    verdict: verdict(result),
+    subtitle: `${images}: ${pages.toLocaleString('en-US')} pages; index ${index}, checksum ${checksum}${workers === 0 ? '' : `, workers ${workers}`}`,
     sections: [
       outcome(result),
       peers(result),
@@ -22,6 +28,57 @@ export function benchReport(result: BenchResult, changes?: readonly MetricChange
     ],
     result: changes === undefined ? result : { ...result, changes },
   }
+}
+
+/** More images than these are only counted. */
+const NAMED_IMAGES = 4
+/** Fewer trials than these say nothing of how far one can trust them. */
+const FEWEST_TRIALS = 3
+
+/** How pagefold stands beside its peers, as far as it can be told. */
+function verdict(result: BenchResult): string {
+  const { peers, ratios, curve } = result
+  const own = peers.pagefold
+  const best = curve.best.bytes_saved
+  const saved =
+    best === 0
+      ? 'There is nothing to merge.'
+      : `It saves ${format(curve.bytes_saved, 'bytes')}, ${format(curve.bytes_saved / best, 'share')} of the best possible.`
+  if (!hasTimes(own)) return saved
+  const others = Object.entries(peers).flatMap(([name, peer]) =>
+    name !== 'pagefold' && hasTimes(peer) ? [{ name, value: convergeOf(peer) }] : [],
+  )
+  const mine = convergeOf(own)
+  const time = `pagefold merges everything in ${format(mine.median, 'ns')} a page`
+  const known = others
+    .filter(({ value }) => parted(mine, value))
+    .sort((a, b) => b.value.median - a.value.median)
+  const unknown = others.filter(({ value }) => !parted(mine, value)).map(({ name }) => name)
+  const told = known.map(({ name }) => `${name} takes ${format(ratios[name]!, 'ratio')} that`)
+  const trials = own.samples.length
+  const why = trials < FEWEST_TRIALS ? `${plural(trials, 'trial')} cannot tell` : 'their trials overlap'
+  const doubt = unknown.length === 0 ? [] : [`not to be ranked against ${listed(unknown)}: ${why}`]
+  return `${[[time, ...told].join(', '), ...doubt].join('; ')}. ${saved}`
+}
+
+/** From the least to the greatest of the trials, if they are enough. */
+function intervalOf(values: readonly number[], median: number): Measured['value'] {
+  const { min, max } = spread(values)
+  return values.length < FEWEST_TRIALS ? { median } : { median, low: min, high: max }
+}
+
+function convergeOf({ samples, converge_ns_per_page }: PeerResult): Measured['value'] {
+  return intervalOf(
+    samples.map((one) => one.converge_ns_per_page),
+    converge_ns_per_page,
+  )
+}
+
+function rescanOf({ samples, rescan_ns_per_page }: PeerResult): Measured['value'] {
+  return intervalOf(
+    samples.map((one) => one.rescan_ns_per_page),
+    rescan_ns_per_page,
+  )
 }
 
 function outcome({ curve, still, ratios }: BenchResult): FiguresSection {
@@ -70,25 +127,37 @@ function overScan(label: string, times: Spread | null | undefined): FiguresSecti
 }
 
 function peers(result: BenchResult): BarsSection {
-  const present = Object.entries(result.peers).flatMap(([name, peer]) =>
-    hasTimes(peer) ? [[name, peer] as const] : [],
-  )
-  const range = (of: 'min' | 'max') =>
+  const present = Object.entries(result.peers)
+    .flatMap(([name, peer]) => (hasTimes(peer) ? [[name, peer] as const] : []))
+    .sort(([, a], [, b]) => a.converge_ns_per_page - b.converge_ns_per_page)
+  const least = (of: 'min' | 'max') =>
     present.map(([, { samples }]) => spread(samples.map((one) => one.converge_ns_per_page))[of])
-  const medians = (of: keyof Omit<PeerResult, 'samples'>) => present.map(([, peer]) => peer[of])
+  const trials = present[0]?.[1].samples.length ?? 0
+  const whiskers =
+    trials < FEWEST_TRIALS
+      ? `${plural(trials, 'trial')}: too few for more than a glance.`
+      : `Medians of ${trials} trials in turns; whiskers from the least to the greatest.`
   return {
     kind: 'bars',
     title: 'Time a page',
     note:
       'Until everything mergeable is merged, two full scans (one for pagefold-still), and of a scan more, which finds nothing. ' +
-      'Medians of trials in turns. All shown here merged the same pages with the same.',
+      `${whiskers} All shown here merged the same pages with the same.`,
     label: 'peer',
     labels: present.map(([name]) => name),
     series: [
-      { label: 'converge', unit: 'ns', values: medians('converge_ns_per_page') },
-      { label: 'rescan', unit: 'ns', values: medians('rescan_ns_per_page') },
-      { label: 'least', unit: 'ns', values: range('min'), tableOnly: true },
-      { label: 'most', unit: 'ns', values: range('max'), tableOnly: true },
+      measuredSeries(
+        'converge',
+        'ns',
+        present.map(([, peer]) => convergeOf(peer)),
+      ),
+      measuredSeries(
+        'rescan',
+        'ns',
+        present.map(([, peer]) => rescanOf(peer)),
+      ),
+      { label: 'least', unit: 'ns', values: least('min'), tableOnly: true },
+      { label: 'most', unit: 'ns', values: least('max'), tableOnly: true },
       {
         label: 'over pagefold',
         unit: 'ratio',
@@ -198,21 +267,16 @@ function comparison(changes: readonly MetricChange[]): Section[] {
   ]
 }
 
-function settings({ machine, versions, counters, ...result }: BenchResult): TableSection {
+function settings({ counters, ...result }: BenchResult): TableSection {
   const rows: [string, string | number][] = [
     ...Object.entries(counters),
     ['size', `${result.pages * PAGE_SIZE} bytes`],
     ['input digest', result.input_digest],
     ['digest of who shares with whom', result.digest],
-    ['processor', machine.processor],
-    ['cores', machine.cores],
-    ['kernel', machine.kernel],
-    ['pagefold', versions.pagefold],
-    ['node', versions.node],
   ]
   return {
     kind: 'table',
-    title: 'What was measured, and where',
+    title: 'What was merged',
     columns: [
       { label: 'what', values: rows.map(([name]) => name) },
       { label: 'value', values: rows.map(([, value]) => value) },

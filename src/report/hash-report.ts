@@ -1,10 +1,13 @@
-// The report of pagefold hash: checksums and indexes side by side, as bars.
+// The report of pagefold hash: checksums and indexes side by side.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '../lab/hash/compare.ts'
-import { CHANGES, WIDTHS } from '../lab/hash/quality.ts'
+import { CHANGES, type Collisions, WIDTHS } from '../lab/hash/quality.ts'
 import type { ChecksumName } from '../options.ts'
-import type { BarsSection, Report, Section } from './section.ts'
+import { type Interval, least, listed, type Measured, measuredSeries } from './interval.ts'
+import { format, plural } from './page/units.ts'
+import type { BarsSection, MatrixSection, Report, TableSection, Unit } from './section.ts'
+import { shortNames } from './short-names.ts'
 
 /** What a JavaScript user does today, beside our own. */
 export const USER_CHECKSUM = 'xxhash-wasm'
@@ -38,6 +41,8 @@ export interface HashReport extends HashComparison {
 }
 
 const USER_BITS = 64
+/** More images than these stand behind a line. */
+const SHOWN_IMAGES = 12
 
 /** Makes the report. */
 export function hashReport(result: HashReport): Report {
@@ -45,24 +50,28 @@ export function hashReport(result: HashReport): Report {
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
   const merged = result.merged_pages.toLocaleString('en-US')
   const sample = result.merged_pages === pages ? '' : `; merged is a sample of ${merged} pages`
+  const names = shortNames(images.map(({ source }) => source))
   return {
     title: 'pagefold hash',
     subtitle:
       `${images.length} ${images.length === 1 ? 'image' : 'images'}, ${pages.toLocaleString('en-US')} pages; ` +
       `sampled reads ${result.sample_words} words${sample}`,
+    verdict: verdict(result),
     sections: [
-      time(result),
-      speed(result),
       convergence(strategies),
-      searches(strategies),
-      metadata(strategies),
-      ...sets.map((set, i) => collisions(set, i, checksums)),
+      time(result),
+      confused(sets, checksums, 64),
+      confused(sets, checksums, 16),
+      confusedTable(sets, checksums),
       missed(checksums),
+      missedTable(checksums),
+      searches(strategies),
       {
         kind: 'table',
         title: 'Images',
+        folded: images.length > SHOWN_IMAGES,
         columns: [
-          { label: 'source', values: images.map(({ source }) => source) },
+          { label: 'source', values: names, titles: images.map(({ source }) => source) },
           { label: 'pages', unit: 'count', values: images.map((image) => image.pages) },
           { label: 'size', unit: 'bytes', values: images.map((image) => image.pages * PAGE_SIZE) },
         ],
@@ -72,12 +81,75 @@ export function hashReport(result: HashReport): Report {
   }
 }
 
+/** Who is fastest, as far as it can be told, and which checksum not to trust. */
+function verdict({ costs, checksums, strategies, sets }: HashReport): string {
+  const converged = strategies.map((one) => ({ name: nameOf(one), value: timeOf(one) }))
+  const whole = wholeOnly(checksums)
+  const cold = costs
+    .filter(({ checksum }) => whole.has(checksum))
+    .map(({ checksum, cold }) => ({ name: checksum as string, value: intervalOf(cold) }))
+  return [
+    ...(converged.length === 0 ? [] : [`${leastTime('Merging takes least time with', converged)}.`]),
+    ...(cold.length === 0
+      ? []
+      : [
+          `${leastTime('Of the checksums that read the whole page, the cheapest out of the cache is', cold)}.`,
+        ]),
+    collisionVerdict(checksums, sets),
+  ].join(' ')
+}
+
+function leastTime(what: string, all: readonly Measured[]): string {
+  const { first, ties } = least(all)
+  const time = `${what} ${first.name}, ${format(first.value.median, 'ns')} a page`
+  if (ties.length === 0) return time
+  const known = first.value.low !== undefined
+  const why = known ? 'their intervals overlap' : 'measured without an interval'
+  return `${time}, not to be ranked against ${listed(ties.map(({ name }) => name))}: ${why}`
+}
+
+function collisionVerdict(checksums: readonly ChecksumQuality[], sets: readonly PageSet[]): string {
+  const weak = checksums.filter(
+    ({ traits, collisions }) => traits.bits > 0 && collisions.some((one) => (one?.[64] ?? 0) > 0),
+  )
+  const where = sets.filter((_, i) => weak.some(({ collisions }) => (collisions[i]?.[64] ?? 0) > 0))
+  if (weak.length === 0) return 'No checksum confuses pages when all its bits are kept.'
+  const places = [...new Set(where.map(({ name }) => name))]
+  return (
+    `With all bits kept ${listed(weak.map(({ checksum }) => checksum))} ${weak.length === 1 ? 'confuses' : 'confuse'} ` +
+    `pages, among ${listed(places)} ones.`
+  )
+}
+
+function intervalOf({ ns, rme }: Timing): Interval {
+  return { median: ns, low: ns * (1 - rme / 100), high: ns * (1 + rme / 100) }
+}
+
+function timeOf({ ns_per_page }: StrategyResult): Measured['value'] {
+  return { median: ns_per_page }
+}
+
+/** Names of the checksums that read all of a page; what a user does today is one of them. */
+function wholeOnly(checksums: readonly ChecksumQuality[]): ReadonlySet<string> {
+  const partial = new Set<string>(
+    checksums.filter(({ traits }) => !traits.whole).map(({ checksum }) => checksum),
+  )
+  return new Set(
+    [...checksums.map(({ checksum }) => checksum), USER_CHECKSUM].filter((name) => !partial.has(name)),
+  )
+}
+
 function time({ costs, checksums, resample }: HashReport): BarsSection {
+  const sorted = [...costs].sort((a, b) => a.cold.ns - b.cold.ns)
   const byName = new Map<string, ChecksumQuality>(checksums.map((quality) => [quality.checksum, quality]))
+  const whole = wholeOnly(checksums)
   const each = (of: (quality: ChecksumQuality) => number, user: number): number[] =>
-    costs.map(({ checksum }) => (checksum === USER_CHECKSUM ? user : of(byName.get(checksum)!)))
-  const aside = (label: string, unit: 'bytes' | 'count' | 'share', values: readonly number[]) =>
+    sorted.map(({ checksum }) => (checksum === USER_CHECKSUM ? user : of(byName.get(checksum)!)))
+  const aside = (label: string, unit: Unit, values: readonly (number | null)[]) =>
     ({ label, unit, values, tableOnly: true }) as const
+  // Of those that do not read all of a page it would be a speed at which nothing is read.
+  const speeds = (of: (cost: HashCost) => Timing): (number | null)[] =>
+    sorted.map((cost) => (whole.has(cost.checksum) ? (PAGE_SIZE / of(cost).ns) * 1e9 : null))
   return {
     kind: 'bars',
     title: 'Time a page',
@@ -85,19 +157,27 @@ function time({ costs, checksums, resample }: HashReport): BarsSection {
       `Hot: the page is in the cache. Cold: it comes from memory, as in a scan. Raising the strength of a sample by ` +
       `half takes ${resample.ns.toFixed(0)} ns cold. ${USER_CHECKSUM} is what a JavaScript program does without pagefold.`,
     label: 'checksum',
-    labels: costs.map(({ checksum }) => checksum),
+    labels: sorted.map(({ checksum }) => checksum),
     series: [
-      { label: 'cold', unit: 'ns', values: costs.map(({ cold }) => cold.ns) },
-      { label: 'hot', unit: 'ns', values: costs.map(({ hot }) => hot.ns) },
-      aside(
-        'cold, ±',
-        'share',
-        costs.map(({ cold }) => cold.rme / 100),
+      measuredSeries(
+        'cold',
+        'ns',
+        sorted.map(({ cold }) => intervalOf(cold)),
+      ),
+      measuredSeries(
+        'hot',
+        'ns',
+        sorted.map(({ hot }) => intervalOf(hot)),
       ),
       aside(
-        'hot, ±',
-        'share',
-        costs.map(({ hot }) => hot.rme / 100),
+        'cold, speed',
+        'rate',
+        speeds(({ cold }) => cold),
+      ),
+      aside(
+        'hot, speed',
+        'rate',
+        speeds(({ hot }) => hot),
       ),
       aside(
         'bytes read',
@@ -118,68 +198,43 @@ function time({ costs, checksums, resample }: HashReport): BarsSection {
   }
 }
 
-/** Only of checksums that read all of a page: of the others it would be a speed at which nothing is read. */
-function speed({ costs, checksums }: HashReport): BarsSection {
-  const partial = new Set<string>(
-    checksums.filter(({ traits }) => !traits.whole).map(({ checksum }) => checksum),
-  )
-  const whole = costs.filter(({ checksum }) => !partial.has(checksum))
-  const rate = ({ ns }: Timing): number => (PAGE_SIZE / ns) * 1e9
-  return {
-    kind: 'bars',
-    title: 'Speed',
-    note: 'Of the checksums that read the whole page.',
-    label: 'checksum',
-    labels: whole.map(({ checksum }) => checksum),
-    series: [
-      { label: 'cold', unit: 'rate', values: whole.map(({ cold }) => rate(cold)) },
-      { label: 'hot', unit: 'rate', values: whole.map(({ hot }) => rate(hot)) },
-    ],
-  }
-}
-
 const STRATEGY = 'checksum, index'
 
-function namesOf(strategies: readonly StrategyResult[]): string[] {
-  return strategies.map(({ checksum, index }) => `${checksum}, ${index}`)
+function nameOf({ checksum, index }: StrategyResult): string {
+  return `${checksum}, ${index}`
 }
 
 function convergence(strategies: readonly StrategyResult[]): BarsSection {
+  const sorted = [...strategies].sort((a, b) => a.ns_per_page - b.ns_per_page)
+  const aside = (label: string, unit: Unit, of: (one: StrategyResult) => number) =>
+    ({ label, unit, values: sorted.map(of), tableOnly: true }) as const
   return {
     kind: 'bars',
     title: 'Time to converge',
     note: 'The two full scans of the images after which everything mergeable is merged. All merge the same.',
     label: STRATEGY,
-    labels: namesOf(strategies),
+    labels: sorted.map(nameOf),
     series: [
-      { label: 'a page', unit: 'ns', values: strategies.map((one) => one.ns_per_page) },
-      { label: 'in all', unit: 'ms', values: strategies.map((one) => one.elapsed_ms), tableOnly: true },
-      { label: 'processor time', unit: 'ms', values: strategies.map((one) => one.cpu_ms), tableOnly: true },
-      {
-        label: 'pages merged',
-        unit: 'count',
-        values: strategies.map((one) => one.pages_merged),
-        tableOnly: true,
-      },
-      {
-        label: 'merged a second of processor time',
-        unit: 'count',
-        values: strategies.map((one) => one.merged_per_cpu_second),
-        tableOnly: true,
-      },
+      measuredSeries('a page', 'ns', sorted.map(timeOf)),
+      aside('in all', 'ms', (one) => one.elapsed_ms),
+      aside('processor time', 'ms', (one) => one.cpu_ms),
+      aside('pages merged', 'count', (one) => one.pages_merged),
+      aside('merged a second of processor time', 'count', (one) => one.merged_per_cpu_second),
+      aside('metadata a page', 'bytes', (one) => one.metadata_bytes_per_page),
     ],
   }
 }
 
 function searches(strategies: readonly StrategyResult[]): BarsSection {
+  const sorted = [...strategies].sort((a, b) => a.probes_per_search - b.probes_per_search)
   const counted = (label: string, of: (one: StrategyResult) => number, tableOnly = true) =>
-    ({ label, unit: 'count', values: strategies.map(of), tableOnly }) as const
+    ({ label, unit: 'count', values: sorted.map(of), tableOnly }) as const
   return {
     kind: 'bars',
     title: 'Searches',
     note: 'Nodes of a tree passed in a search; pages compared, on the way and before merging, and how often in vain.',
     label: STRATEGY,
-    labels: namesOf(strategies),
+    labels: sorted.map(nameOf),
     series: [
       counted('probes a search', (one) => one.probes_per_search, false),
       counted('searches', (one) => one.searches),
@@ -189,60 +244,95 @@ function searches(strategies: readonly StrategyResult[]): BarsSection {
   }
 }
 
-function metadata(strategies: readonly StrategyResult[]): BarsSection {
+const CHANCE = 'by chance'
+
+function setName({ name, random_seed }: PageSet): string {
+  return `${name}${random_seed ? ', random seed' : ''}`
+}
+
+/** All but `none`, which would leave room for nothing else. */
+function withBits(all: readonly ChecksumQuality[]): ChecksumQuality[] {
+  return all.filter(({ traits }) => traits.bits > 0)
+}
+
+/** What an ideal checksum would confuse, and below it what these do. */
+function confused(sets: readonly PageSet[], all: readonly ChecksumQuality[], width: 16 | 64): MatrixSection {
+  const checksums = withBits(all)
+  const kept = width === 64 ? 'all bits' : `${width} bits`
   return {
-    kind: 'bars',
-    title: 'Metadata',
-    note: 'All that pagefold keeps beside the frames.',
-    label: STRATEGY,
-    labels: namesOf(strategies),
-    series: [
-      { label: 'a page', unit: 'bytes', values: strategies.map((one) => one.metadata_bytes_per_page) },
+    kind: 'matrix',
+    title: `Confused, ${kept} kept`,
+    note:
+      width === 64
+        ? `Pairs of different pages with one checksum, by kind of page. ${CHANCE}: what an ideal checksum would confuse, the birthday bound.`
+        : `The same with ${width} bits of the checksum: even an ideal one confuses some; what lies far above it is a pattern.`,
+    rows: { label: 'checksum', names: [CHANCE, ...checksums.map(({ checksum }) => checksum)] },
+    columns: {
+      label: 'pages',
+      names: sets.map(setName),
+      titles: sets.map((set) => `${setName(set)}: ${plural(set.pages, 'page')}`),
+    },
+    unit: 'count',
+    scale: 'log',
+    values: [
+      sets.map(({ birthday }) => birthday[width]),
+      ...checksums.map(({ collisions }) => sets.map((_, i) => collisions[i]?.[width] ?? null)),
     ],
   }
 }
 
-const CHANCE = 'by chance'
-
-/** Beside each other what an ideal checksum would confuse and what these do. `none` would leave room for nothing else. */
-function collisions(set: PageSet, at: number, all: readonly ChecksumQuality[]): Section {
-  const checksums = all.filter(({ traits }) => traits.bits > 0)
+function confusedTable(sets: readonly PageSet[], all: readonly ChecksumQuality[]): TableSection {
+  const rows = sets.flatMap((set, i) => [
+    { set, checksum: CHANCE, pairs: set.birthday as Collisions | undefined },
+    ...withBits(all).map(({ checksum, collisions }) => ({ set, checksum, pairs: collisions[i] })),
+  ])
   return {
-    kind: 'bars',
-    title: `Confused: ${set.name}${set.random_seed ? ', random seed' : ''}`,
-    note:
-      `Pairs with one checksum, by how many of its bits are kept, among ${set.pages.toLocaleString('en-US')} different ` +
-      `pages; ${CHANCE}: as many as an ideal checksum would have, the birthday bound.`,
-    label: 'checksum',
-    labels: [CHANCE, ...checksums.map(({ checksum }) => checksum)],
-    series: WIDTHS.map((width) => ({
-      label: `${width} bits`,
-      unit: 'count' as const,
-      values: [set.birthday[width], ...checksums.map((one) => one.collisions[at]?.[width] ?? null)],
-      tableOnly: width !== 16 && width !== 64,
-    })),
+    kind: 'table',
+    title: 'Confused, by bits kept',
+    folded: true,
+    columns: [
+      { label: 'pages', values: rows.map(({ set }) => setName(set)) },
+      { label: 'checksum', values: rows.map(({ checksum }) => checksum) },
+      ...WIDTHS.map((width) => ({
+        label: `${width} bits`,
+        unit: 'count' as const,
+        values: rows.map(({ pairs }) => pairs?.[width] ?? null),
+      })),
+    ],
   }
 }
 
-function missed(checksums: readonly ChecksumQuality[]): BarsSection {
+function missed(checksums: readonly ChecksumQuality[]): MatrixSection {
   return {
-    kind: 'bars',
+    kind: 'matrix',
     title: 'Changes missed',
     note: 'The share of changes between two scans that 32 bits of the checksum miss, on pages of the images.',
-    label: 'checksum',
-    labels: checksums.map(({ checksum }) => checksum),
-    series: [
-      ...CHANGES.map((change) => ({
-        label: `one ${change}`,
-        unit: 'share' as const,
-        values: checksums.map((one) => one.missed[change]),
-      })),
-      ...CHANGES.map((change) => ({
-        label: `one ${change}, expected`,
-        unit: 'share' as const,
-        values: checksums.map((one) => one.missed_expected[change]),
-        tableOnly: true,
-      })),
+    rows: { label: 'checksum', names: checksums.map(({ checksum }) => checksum) },
+    columns: { label: 'change', names: CHANGES.map((change) => `one ${change}`) },
+    unit: 'share',
+    values: checksums.map((one) => CHANGES.map((change) => one.missed[change])),
+  }
+}
+
+function missedTable(checksums: readonly ChecksumQuality[]): TableSection {
+  return {
+    kind: 'table',
+    title: 'Changes missed, beside what was to be expected',
+    folded: true,
+    columns: [
+      { label: 'checksum', values: checksums.map(({ checksum }) => checksum) },
+      ...CHANGES.flatMap((change) => [
+        {
+          label: `one ${change}`,
+          unit: 'share' as const,
+          values: checksums.map((one) => one.missed[change]),
+        },
+        {
+          label: `one ${change}, expected`,
+          unit: 'share' as const,
+          values: checksums.map((one) => one.missed_expected[change]),
+        },
+      ]),
     ],
   }
 }

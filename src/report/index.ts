@@ -17,16 +17,20 @@ export type {
 export { hasTimes, whyMissing } from './bench-result.ts'
 export { type HashCost, type HashReport, hashReport, type Timing, USER_CHECKSUM } from './hash-report.ts'
 export { mergeReport } from './merge-report.ts'
+export type { Change } from './page-map.ts'
 export { expectCsvPath, writeScanCsv } from './scan-csv.ts'
 export type {
   BarsSection,
+  Column,
   FiguresSection,
   LinesSection,
   MapSection,
+  MatrixSection,
   PageMap,
   Report,
   Section,
   Series,
+  Side,
   TableSection,
   Unit,
 } from './section.ts'

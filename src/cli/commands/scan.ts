@@ -19,6 +19,7 @@ import {
 } from '../../index.ts'
 import {
   MAX_SCANS,
+  type MergeOptions,
   type MergeProgress,
   type MergeResult,
   mergeImages,
@@ -26,7 +27,7 @@ import {
   pageStates,
   type ScanRow,
 } from '../../lab/index.ts'
-import { expectCsvPath, mergeReport, writeScanCsv } from '../../report/index.ts'
+import { type Change, expectCsvPath, mergeReport, writeScanCsv } from '../../report/index.ts'
 import { about } from '../about.ts'
 import { bold, bytes, type Column, count, listed, percent, plural, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
@@ -115,10 +116,7 @@ export async function run(args: string[]): Promise<number> {
   sayNotes([...images, ...laterImages])
   expectToFit(images)
   const progress = new Progress()
-  let pages: PageStates | undefined
-  const inspect = (...now: Parameters<typeof pageStates>): void => {
-    pages = pageStates(...now)
-  }
+  const seen = new Seen(images)
   const merged = await mergeImages({
     images,
     later: laterImages,
@@ -126,7 +124,7 @@ export async function run(args: string[]): Promise<number> {
     ...strategy,
     ...given({ scans, scansAfter, guests, workers }),
     onProgress: (event) => showProgress(progress, event),
-    ...(report === undefined ? {} : { inspect }),
+    ...(report === undefined ? {} : { inspect: seen.inspect, onWrite: seen.onWrite }),
   })
   progress.clear()
   const result = about(merged)
@@ -138,11 +136,45 @@ export async function run(args: string[]): Promise<number> {
   }
   const { csv } = values
   if (csv !== undefined) await interruptible(() => writeScanCsv(csv, result.after_each_scan))
-  if (report !== undefined && pages !== undefined) {
-    await saveReport(report, mergeReport(images, result, pages), values.json)
+  if (report !== undefined) {
+    await saveReport(report, mergeReport(images, result, seen.pages, seen.change), values.json)
   }
   for (const image of [...images, ...laterImages]) image.close()
   return 0
+}
+
+/** What a report shows of the pages: what became of them, and of those that a later moment changed. */
+class Seen {
+  /** What became of each page, by moment. */
+  private readonly moments: PageStates[] = []
+  private readonly firsts: readonly number[]
+  private readonly written: Uint8Array
+
+  constructor(images: readonly Image[]) {
+    let all = 0
+    this.firsts = images.map(({ pages }) => {
+      all += pages
+      return all - pages
+    })
+    this.written = new Uint8Array(all)
+  }
+
+  readonly inspect = (...[host, ranges, moment]: Parameters<NonNullable<MergeOptions['inspect']>>): void => {
+    this.moments[moment] = pageStates(host, ranges)
+  }
+
+  readonly onWrite = (image: number, page: number): void => {
+    this.written[this.firsts[image]! + page] = 1
+  }
+
+  get pages(): PageStates {
+    return this.moments.at(-1)!
+  }
+
+  get change(): Change | undefined {
+    const [before, after] = this.moments
+    return after === undefined ? undefined : { before: before!, written: this.written }
+  }
 }
 
 /** Opens sources, those that are diff snapshots with their bases. */

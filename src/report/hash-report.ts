@@ -83,7 +83,7 @@ export function hashReport(result: HashReport): Report {
 
 /** Who is fastest, as far as it can be told, and which checksum not to trust. */
 function verdict({ costs, checksums, strategies, sets }: HashReport): string {
-  const converged = strategies.map((one) => ({ name: nameOf(one), value: timeOf(one) }))
+  const converged = strategies.map((one) => ({ name: `${one.checksum} by ${one.index}`, value: timeOf(one) }))
   const whole = wholeOnly(checksums)
   const cold = costs
     .filter(({ checksum }) => whole.has(checksum))
@@ -103,9 +103,9 @@ function leastTime(what: string, all: readonly Measured[]): string {
   const { first, ties } = least(all)
   const time = `${what} ${first.name}, ${format(first.value.median, 'ns')} a page`
   if (ties.length === 0) return time
-  const known = first.value.low !== undefined
-  const why = known ? 'their intervals overlap' : 'measured without an interval'
-  return `${time}, not to be ranked against ${listed(ties.map(({ name }) => name))}: ${why}`
+  if (first.value.low === undefined) return `${time}, as far as medians tell`
+  const others = listed(ties.map(({ name }) => name))
+  return `${time}, not to be ranked against ${others}: their intervals overlap`
 }
 
 function collisionVerdict(checksums: readonly ChecksumQuality[], sets: readonly PageSet[]): string {
@@ -122,7 +122,7 @@ function collisionVerdict(checksums: readonly ChecksumQuality[], sets: readonly 
 }
 
 function intervalOf({ ns, rme }: Timing): Interval {
-  return { median: ns, low: ns * (1 - rme / 100), high: ns * (1 + rme / 100) }
+  return { median: ns, low: Math.max(0, ns * (1 - rme / 100)), high: ns * (1 + rme / 100) }
 }
 
 function timeOf({ ns_per_page }: StrategyResult): Measured['value'] {

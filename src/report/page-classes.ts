@@ -78,12 +78,12 @@ export function classTable(classes: readonly PageClass[]): TableSection {
     columns: [
       { label: 'class', values: [...classes.map(({ state }) => STATE_LABELS[state]), 'all'] },
       counted('pages', 'count', ({ pages }) => pages),
-      counted('of all', 'share', ({ pages }) => pages / all),
-      counted('frames left', 'count', (one) => (one.state === 'absent' ? 0 : one.pages - savedBy(one))),
       counted('saved', 'bytes', (one) => savedBy(one) * PAGE_SIZE),
       counted('zeros', 'bytes', ({ saved }) => saved.zero * PAGE_SIZE),
       counted('same image', 'bytes', ({ saved }) => saved.within * PAGE_SIZE),
       counted('another image', 'bytes', ({ saved }) => saved.between * PAGE_SIZE),
+      counted('frames left', 'count', (one) => (one.state === 'absent' ? 0 : one.pages - savedBy(one))),
+      counted('of all pages', 'share', ({ pages }) => pages / all),
     ],
   }
 }

@@ -72,7 +72,7 @@ function chart(title: string, rows: readonly Row[], draw: () => Drawing): HTMLEl
         ...draw(),
         width: Math.max(place.clientWidth, 200),
         height: HEIGHT,
-        padding: [12, 28, 0, 0],
+        padding: [12, 40, 0, 0],
         cursor: { y: false, drag: { x: false, y: false } },
         hooks: { setCursor: [rest], ready: [rest] },
       },

@@ -8,27 +8,39 @@ export function rgb(name: string): readonly [number, number, number] {
   return [value >> 16, (value >> 8) & 0xff, value & 0xff]
 }
 
+const RED_FIRST = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
+
 /** The same as a pixel: bytes red, green, blue, alpha. */
-export function pixel([red, green, blue]: readonly [number, number, number]): number {
-  return new Uint32Array(Uint8Array.of(red, green, blue, 0xff).buffer)[0]!
+export function pixel(red: number, green: number, blue: number): number {
+  return RED_FIRST
+    ? ((0xff << 24) | (blue << 16) | (green << 8) | red) >>> 0
+    : ((red << 24) | (green << 16) | (blue << 8) | 0xff) >>> 0
 }
 
-/** Part of the way from one colour to another: 0 is the first, 1 the second. */
-export function mixed(
-  from: readonly [number, number, number],
-  to: readonly [number, number, number],
-  share: number,
-): [number, number, number] {
-  const part = (i: 0 | 1 | 2): number => Math.round(from[i] + (to[i] - from[i]) * share)
-  return [part(0), part(1), part(2)]
+/** The pixels of colours that the style sheet names. */
+export function pixels(names: readonly string[]): Uint32Array {
+  return Uint32Array.from(names, (name) => pixel(...rgb(name)))
+}
+
+/** Pixels from one colour to another, in so many steps. */
+export function ramp(from: string, to: string, steps: number): Uint32Array {
+  const [start, end] = [rgb(from), rgb(to)]
+  return Uint32Array.from({ length: steps }, (_, step) => {
+    const part = (i: 0 | 1 | 2): number => start[i] + ((end[i] - start[i]) * step) / (steps - 1)
+    return pixel(part(0), part(1), part(2))
+  })
 }
 
 /** Puts pixels into a canvas that is as large as they are many. */
-export function paint(canvas: HTMLCanvasElement, width: number, height: number, words: Uint32Array): void {
-  canvas.width = width
-  canvas.height = height
+export function paint(
+  canvas: HTMLCanvasElement,
+  width: number,
+  height: number,
+  words: Uint32Array<ArrayBuffer>,
+): void {
+  if (canvas.width !== width) canvas.width = width
+  if (canvas.height !== height) canvas.height = height
   const context = canvas.getContext('2d')!
-  const image = context.createImageData(width, height)
-  new Uint32Array(image.data.buffer).set(words)
-  context.putImageData(image, 0, 0)
+  const bytes = new Uint8ClampedArray(words.buffer, words.byteOffset, words.byteLength)
+  context.putImageData(new ImageData(bytes, width, height), 0, 0)
 }

@@ -1,7 +1,7 @@
 // One image large, as much of it as fits: a square a page, in rows of a power of two, so that what is aligned in memory
 // is aligned here. Zooming halves or doubles the rows.
 
-import { paint, pixel, rgb } from './colours.ts'
+import { paint, pixels } from './colours.ts'
 import { element } from './dom.ts'
 import type { Layer } from './layer.ts'
 import { atLeast, type MapImage } from './page-map.ts'
@@ -168,7 +168,7 @@ export class ImageDetail {
   private draw(): void {
     const { first } = this.image
     const { from, to } = this.drawn()
-    const colours = this.layer.kinds.map((kind) => pixel(rgb(kind.colour)))
+    const colours = pixels(this.layer.kinds.map((kind) => kind.colour))
     const rows = Math.ceil((to - from) / this.columns)
     const words = new Uint32Array(rows * this.columns)
     for (let page = from; page < to; page++) words[page - from] = colours[this.layer.of[first + page]!]!
@@ -182,13 +182,13 @@ export class ImageDetail {
     const { from, to } = this.drawn()
     const rows = Math.ceil((to - from) / this.columns)
     const words = new Uint32Array(rows * this.columns)
-    const mark = pixel(rgb('--mark'))
+    const [mark] = pixels(['--mark'])
     for (
       let i = atLeast(this.members, first + from);
       i < this.members.length && this.members[i]! < first + to;
       i++
     )
-      words[this.members[i]! - first - from] = mark
+      words[this.members[i]! - first - from] = mark!
     paint(this.marks, this.columns, rows, words)
     this.place(this.marks, from, rows)
   }

@@ -1,7 +1,7 @@
 // One image as a small picture: where little room is, a dot is the mixed colour of several pages. It shows which part of the
 // image is seen large, and where the sharers of a page are.
 
-import { paint, pixel, rgb } from './colours.ts'
+import { paint, pixel, pixels, rgb } from './colours.ts'
 import { element } from './dom.ts'
 import type { Layer } from './layer.ts'
 import { atLeast, type MapImage } from './page-map.ts'
@@ -14,25 +14,34 @@ const LARGEST_DOT = 6
 const COLUMN_STEP = 16
 /** A mark of a single dot would be overlooked. */
 const MARK = 3
+const NO_MARKS = new Uint32Array()
 
 export class ImageOverview {
   readonly element: HTMLButtonElement
   private readonly image: MapImage
   private readonly picture = element('canvas', { 'aria-hidden': 'true' })
-  private readonly marks = element('canvas', { 'aria-hidden': 'true', class: 'marks' })
   private readonly band = element('span', { class: 'band', hidden: '' })
-  private readonly area = element('span', { class: 'small' }, this.picture, this.marks, this.band)
+  private readonly area = element('span', { class: 'small' }, this.picture, this.band)
   private dot = 1
   private columns = COLUMN_STEP
   /** Pages a dot. */
   private block = 1
+  private words = new Uint32Array()
+  private marked = false
 
   constructor(image: MapImage) {
     this.image = image
     const { name, source, pages } = image
     this.element = element(
       'button',
-      { type: 'button', role: 'radio', title: source, 'aria-label': `${name}, ${plural(pages, 'page')}` },
+      {
+        type: 'button',
+        role: 'radio',
+        tabindex: -1,
+        'aria-checked': 'false',
+        title: source,
+        'aria-label': `${name}, ${plural(pages, 'page')}`,
+      },
       this.area,
       element('span', { class: 'name' }, name),
     )
@@ -59,44 +68,48 @@ export class ImageOverview {
   draw({ kinds, of }: Layer): void {
     const { first, pages } = this.image
     const { columns, block } = this
-    const colours = kinds.map((kind) => rgb(kind.colour))
     const dots = Math.ceil(pages / block)
-    const words = new Uint32Array(columns * Math.ceil(dots / columns))
-    const single = colours.map(pixel)
-    if (block === 1) for (let dot = 0; dot < dots; dot++) words[dot] = single[of[first + dot]!]!
-    else {
+    this.words = new Uint32Array(columns * Math.ceil(dots / columns))
+    const { words } = this
+    if (block === 1) {
+      const colours = pixels(kinds.map((kind) => kind.colour))
+      for (let dot = 0; dot < dots; dot++) words[dot] = colours[of[first + dot]!]!
+    } else {
+      const parts = Uint8Array.from(kinds.flatMap((kind) => rgb(kind.colour)))
       for (let dot = 0; dot < dots; dot++) {
         const from = first + dot * block
         const to = Math.min(from + block, first + pages)
         let [red, green, blue] = [0, 0, 0]
         for (let page = from; page < to; page++) {
-          const [r, g, b] = colours[of[page]!]!
-          red += r
-          green += g
-          blue += b
+          const at = 3 * of[page]!
+          red += parts[at]!
+          green += parts[at + 1]!
+          blue += parts[at + 2]!
         }
-        const count = to - from
-        words[dot] = pixel([red / count, green / count, blue / count])
+        words[dot] = pixel(red / (to - from), green / (to - from), blue / (to - from))
       }
     }
-    paint(this.picture, columns, Math.ceil(dots / columns), words)
+    this.show(NO_MARKS)
   }
 
   /** Marks pages of all images, in ascending order: those that are this one's. */
   mark(members: Uint32Array): void {
     const { first, pages } = this.image
-    const [width, height] = [this.area.clientWidth, this.area.clientHeight]
-    const { marks } = this
-    if (marks.width !== width) marks.width = width
-    if (marks.height !== height) marks.height = height
-    const context = marks.getContext('2d')!
-    context.clearRect(0, 0, width, height)
+    const own = members.subarray(atLeast(members, first), atLeast(members, first + pages))
+    if (own.length > 0 || this.marked) this.show(own)
+  }
+
+  private show(marks: Uint32Array): void {
+    const { columns, dot, block, words } = this
+    this.marked = marks.length > 0
+    paint(this.picture, columns, words.length / columns, words)
+    if (!this.marked) return
+    const context = this.picture.getContext('2d')!
     context.fillStyle = colour('--mark')
-    const size = Math.max(this.dot, MARK)
-    for (let i = atLeast(members, first); i < members.length && members[i]! < first + pages; i++) {
-      const dot = Math.floor((members[i]! - first) / this.block)
-      const [column, row] = [dot % this.columns, Math.floor(dot / this.columns)]
-      context.fillRect(column * this.dot, row * this.dot, size, size)
+    const size = Math.ceil(MARK / dot)
+    for (const page of marks) {
+      const at = Math.floor((page - this.image.first) / block)
+      context.fillRect(at % columns, Math.floor(at / columns), size, size)
     }
   }
 

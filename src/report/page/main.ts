@@ -28,6 +28,8 @@ async function showReport(report: Report): Promise<void> {
     await pause()
   }
   main.after(footer(report.result))
+  // Whoever came by an address could not be brought there before all was in its place.
+  dispatchEvent(new Event('hashchange'))
 }
 
 async function showSection(section: Section): Promise<HTMLElement> {

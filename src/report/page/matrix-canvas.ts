@@ -2,7 +2,7 @@
 
 import type { MatrixSection } from '../section.ts'
 import { writeAddress } from './address.ts'
-import { mixed, paint, pixel, rgb } from './colours.ts'
+import { paint, ramp } from './colours.ts'
 import { element } from './dom.ts'
 import { onThemeChange } from './theme.ts'
 import { format } from './units.ts'
@@ -10,6 +10,8 @@ import { format } from './units.ts'
 const LARGEST_CELL = 16
 /** However few there are, it need not be larger. */
 const LARGEST = 640
+/** Shades of colour that are told apart. */
+const STEPS = 256
 
 export class MatrixCanvas {
   readonly element: HTMLElement
@@ -63,11 +65,11 @@ export class MatrixCanvas {
 
   private draw(): void {
     const { values, rows, columns } = this.section
-    const [paper, ink] = [rgb('--matrix-none'), rgb('--matrix-all')]
+    const colours = ramp('--matrix-none', '--matrix-all', STEPS)
     const words = new Uint32Array(rows.names.length * columns.names.length)
     for (const [i, row] of values.entries()) {
-      for (const [j, value] of row.entries()) {
-        words[i * columns.names.length + j] = pixel(mixed(paper, ink, this.depth(value)))
+      for (let j = 0; j < row.length; j++) {
+        words[i * columns.names.length + j] = colours[Math.round(this.depth(row[j]!) * (STEPS - 1))]!
       }
     }
     paint(this.picture, columns.names.length, rows.names.length, words)

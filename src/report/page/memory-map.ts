@@ -13,7 +13,7 @@ import { Overview } from './overview.ts'
 import { type Pages, unpack } from './page-map.ts'
 import { describePlace, PagePanel } from './page-panel.ts'
 import { findPage } from './search.ts'
-import { searchForm } from './search-form.ts'
+import { SearchForm } from './search-form.ts'
 import { STATE_LABELS } from './state-labels.ts'
 import { type Columns, foldedTable } from './table.ts'
 import { onThemeChange } from './theme.ts'
@@ -36,6 +36,7 @@ class MemoryMap {
   private readonly detail: ImageDetail
   private readonly legend: Legend
   private readonly panel: PagePanel
+  private readonly search: SearchForm
   /** Said aloud, for who does not see the panel. */
   private readonly spoken = element('p', { class: 'unseen', 'aria-live': 'polite' })
   private layer: Layer
@@ -43,8 +44,8 @@ class MemoryMap {
   private image = 0
   /** Where the keys are; what a pointer touches in passing comes and goes above it. */
   private cursor: number | undefined
-  /** Is there a place for it on the screen? */
-  private placed = false
+  /** Of the large picture; 0 until it has a place on the screen. */
+  private width = 0
   private addressTimer: ReturnType<typeof setTimeout> | undefined
 
   constructor(title: string, id: string, pages: Pages) {
@@ -66,12 +67,8 @@ class MemoryMap {
       (layer) => this.colour(layer),
       (kind) => this.goTo(nextOf(this.layer, kind, this.cursor ?? -1)),
     )
-    const side = element(
-      'div',
-      { class: 'side' },
-      searchForm(pages, (index) => this.goTo(index)),
-      this.panel.element,
-    )
+    this.search = new SearchForm(pages, (index) => this.goTo(index))
+    const side = element('div', { class: 'side' }, this.search.element, this.panel.element)
     const large = element('div', { class: 'large' }, this.detail.element)
     this.element = element(
       'div',
@@ -84,22 +81,21 @@ class MemoryMap {
       foldedTable(title, () => countTable(pages, layers[0]!), { total: pages.images.length > 1 }),
     )
     this.listen()
-    new ResizeObserver(() => this.layOut(large.clientWidth)).observe(large)
-    new ResizeObserver(() => this.overview.layOut(this.overview.element.clientWidth, this.layer)).observe(
-      this.overview.element,
-    )
+    new ResizeObserver(() => this.layOut(large.clientWidth)).observe(this.element)
     onThemeChange(() => this.colour(this.layer))
     addEventListener('hashchange', () => this.follow())
     this.panel.show(undefined)
   }
 
+  /** Takes the room there is, `width` for the large picture. */
   private layOut(width: number): void {
-    if (width === 0) return
+    if (width === 0 || width === this.width) return
+    const first = this.width === 0
+    this.width = width
+    this.overview.layOut(this.overview.element.clientWidth, this.layer)
     this.detail.layOut(width)
-    if (!this.placed) {
-      this.placed = true
-      this.follow()
-    } else if (this.cursor !== undefined) this.detail.reveal(this.pages.placeOf(this.cursor).page)
+    if (first) this.follow()
+    else if (this.cursor !== undefined) this.detail.reveal(this.pages.placeOf(this.cursor).page)
     this.show(this.cursor)
     this.frame()
   }
@@ -187,6 +183,7 @@ class MemoryMap {
   private view(image: number): void {
     if (image === this.image) return
     this.image = image
+    this.search.choose(image)
     this.detail.show(this.pages.images[image]!, this.layer)
   }
 
@@ -213,7 +210,7 @@ class MemoryMap {
   /** Goes where the address of the report leads. */
   private follow(): void {
     const address = readAddress(location.hash)
-    if (address === undefined || address.map !== this.id) return
+    if (address === undefined || address.map !== this.id || this.width === 0) return
     const found = this.find(address)
     if (typeof found === 'number') this.goTo(found)
     else {

@@ -17,7 +17,8 @@ export class Overview {
   readonly element: HTMLElement
   private readonly pages: Pages
   private readonly images: readonly ImageOverview[]
-  private members = new Uint32Array()
+  private members: Uint32Array = new Uint32Array()
+  private shown = -1
   private drawing = 0
 
   /** `choose` is called with an image, and the page pointed at if one was. */
@@ -62,7 +63,7 @@ export class Overview {
     let drawn = 0
     for (const [i, image] of this.images.entries()) {
       image.draw(layer)
-      if (this.members.length > 0) image.mark(this.members)
+      image.mark(this.members)
       drawn += this.pages.images[i]!.pages
       if (drawn < DRAWN_AT_A_TIME) continue
       drawn = 0
@@ -73,20 +74,23 @@ export class Overview {
 
   /** Marks pages in all of them. */
   mark(members: Uint32Array): void {
-    if (members === this.members) return
-    this.members = members as Uint32Array<ArrayBuffer>
+    const before = this.members
+    if (members.length === before.length && members[0] === before[0]) return
+    this.members = members
     for (const image of this.images) image.mark(members)
   }
 
   /** Shows which image is seen large, and which part of it. */
   frame(shown: number, seen: { readonly from: number; readonly to: number }): void {
-    for (const [i, image] of this.images.entries()) image.frame(i === shown ? seen : undefined)
-    const { element } = this
-    const { offsetTop, offsetHeight } = this.images[shown]!.element
-    const top = offsetTop - element.offsetTop
-    if (top < element.scrollTop) element.scrollTop = top
-    else if (top + offsetHeight > element.scrollTop + element.clientHeight) {
-      element.scrollTop = top + offsetHeight - element.clientHeight
+    const { element, images } = this
+    images[shown]!.frame(seen)
+    if (shown === this.shown) return
+    images[this.shown]?.frame(undefined)
+    this.shown = shown
+    const { offsetTop, offsetHeight } = images[shown]!.element
+    if (offsetTop < element.scrollTop) element.scrollTop = offsetTop
+    else if (offsetTop + offsetHeight > element.scrollTop + element.clientHeight) {
+      element.scrollTop = offsetTop + offsetHeight - element.clientHeight
     }
   }
 

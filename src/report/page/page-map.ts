@@ -2,6 +2,10 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import type { PageMap } from '../section.ts'
+import { pause } from './pause.ts'
+
+/** Pages unpacked before the browser is let do something else. */
+const AT_A_TIME = 2 ** 18
 
 /** A page by its place: which image, and which page of it. */
 export interface Place {
@@ -36,7 +40,7 @@ export class Pages {
   private readonly starts: Uint32Array
   private readonly members: Uint32Array
 
-  constructor(map: PageMap, bytes: Uint8Array, change?: Uint8Array) {
+  constructor(map: PageMap, states: Uint8Array, groups: Uint32Array, change?: Uint8Array) {
     let first = 0
     this.images = map.images.map((image) => {
       const placed = { ...image, first }
@@ -46,11 +50,11 @@ export class Pages {
     this.count = first
     this.maxPageSharing = map.max_page_sharing
     this.names = map.states
-    this.states = bytes.subarray(0, first)
+    this.states = states
     this.before = change?.map((byte) => byte & 127)
     this.written = change?.map((byte) => byte >> 7)
-    this.groups = unpackGroups(bytes, first)
-    ;[this.starts, this.members] = membersByGroup(this.groups)
+    this.groups = groups
+    ;[this.starts, this.members] = membersByGroup(groups)
   }
 
   /** What became of a page. */
@@ -126,7 +130,9 @@ export class Pages {
 /** Unpacks a map. Rejects if the data is damaged. */
 export async function unpack(map: PageMap): Promise<Pages> {
   const [bytes, change] = await Promise.all([inflate(map.data), map.before && inflate(map.before)])
-  return new Pages(map, bytes, change || undefined)
+  const pages = map.images.reduce((sum, image) => sum + image.pages, 0)
+  const groups = await unpackGroups(bytes, pages)
+  return new Pages(map, bytes.subarray(0, pages), groups, change || undefined)
 }
 
 async function inflate(text: string): Promise<Uint8Array> {
@@ -137,12 +143,13 @@ async function inflate(text: string): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer())
 }
 
-function unpackGroups(bytes: Uint8Array, pages: number): Uint32Array {
+async function unpackGroups(bytes: Uint8Array, pages: number): Promise<Uint32Array> {
   const groups = new Uint32Array(pages)
   let at = pages
   let highest = 0
   let before = 0
   for (let page = 0; page < pages; page++) {
+    if (page % AT_A_TIME === 0) await pause()
     let code = 0
     let shift = 0
     for (;;) {

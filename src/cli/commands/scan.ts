@@ -19,15 +19,12 @@ import {
 } from '../../index.ts'
 import {
   MAX_SCANS,
-  type MergeOptions,
   type MergeProgress,
   type MergeResult,
   mergeImages,
-  type PageStates,
-  pageStates,
   type ScanRow,
 } from '../../lab/index.ts'
-import { type Change, expectCsvPath, mergeReport, writeScanCsv } from '../../report/index.ts'
+import { expectCsvPath, mergeReport, writeScanCsv } from '../../report/index.ts'
 import { about } from '../about.ts'
 import { bold, bytes, type Column, count, listed, percent, plural, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
@@ -50,6 +47,7 @@ import {
 import { complain, print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
 import { report, saveReport } from '../save-report.ts'
+import { SeenPages } from '../seen-pages.ts'
 import { interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
 
@@ -116,7 +114,7 @@ export async function run(args: string[]): Promise<number> {
   sayNotes([...images, ...laterImages])
   expectToFit(images)
   const progress = new Progress()
-  const seen = new Seen(images)
+  const seen = new SeenPages(images)
   const merged = await mergeImages({
     images,
     later: laterImages,
@@ -141,40 +139,6 @@ export async function run(args: string[]): Promise<number> {
   }
   for (const image of [...images, ...laterImages]) image.close()
   return 0
-}
-
-/** What a report shows of the pages: what became of them, and of those that a later moment changed. */
-class Seen {
-  /** What became of each page, by moment. */
-  private readonly moments: PageStates[] = []
-  private readonly firsts: readonly number[]
-  private readonly written: Uint8Array
-
-  constructor(images: readonly Image[]) {
-    let all = 0
-    this.firsts = images.map(({ pages }) => {
-      all += pages
-      return all - pages
-    })
-    this.written = new Uint8Array(all)
-  }
-
-  readonly inspect = (...[host, ranges, moment]: Parameters<NonNullable<MergeOptions['inspect']>>): void => {
-    this.moments[moment] = pageStates(host, ranges)
-  }
-
-  readonly onWrite = (image: number, page: number): void => {
-    this.written[this.firsts[image]! + page] = 1
-  }
-
-  get pages(): PageStates {
-    return this.moments.at(-1)!
-  }
-
-  get change(): Change | undefined {
-    const [before, after] = this.moments
-    return after === undefined ? undefined : { before: before!, written: this.written }
-  }
 }
 
 /** Opens sources, those that are diff snapshots with their bases. */

@@ -24,6 +24,7 @@ export class ImageDetail {
   private image: MapImage
   private layer: Layer
   private members: Uint32Array = new Uint32Array()
+  private pointed: number | undefined
   private width = 0
   private dot = EASY_DOT
   private readonly picture = element('canvas', { 'aria-hidden': 'true' })
@@ -117,16 +118,19 @@ export class ImageDetail {
     this.closer.disabled = this.columns <= FEWEST_COLUMNS
     this.farther.disabled = this.columns >= this.widest(SMALLEST_DOT)
     this.draw()
+    this.placeCursor()
   }
 
-  /** Larger or smaller squares; what is at the top stays there. */
+  /** Larger or smaller squares; what is at the top stays there, and a page pointed at in sight. */
   zoom(closer: boolean): void {
     const columns = closer ? this.columns / 2 : this.columns * 2
     if (columns < FEWEST_COLUMNS || columns > this.widest(SMALLEST_DOT)) return
-    const top = this.seen().from
+    const { from, to } = this.seen()
+    const { pointed = -1 } = this
     this.columns = columns
     this.layOut(this.width)
-    this.area.scrollTop = Math.floor(top / columns) * this.dot
+    this.area.scrollTop = Math.floor(from / columns) * this.dot
+    if (pointed >= from && pointed < to) this.reveal(pointed)
   }
 
   /** The pages of the image that can be seen now. */
@@ -148,7 +152,13 @@ export class ImageDetail {
   /** Frames a page, if it is one of this image's, and marks the pages of all images that belong with it. */
   point(page: number | undefined, members: Uint32Array): void {
     this.members = members
+    this.pointed = page
     this.drawMarks()
+    this.placeCursor()
+  }
+
+  private placeCursor(): void {
+    const page = this.pointed
     this.cursor.hidden = page === undefined
     if (page === undefined) return
     const { style } = this.cursor

@@ -22,8 +22,17 @@ async function showReport(report: Report): Promise<void> {
   )
   const main = document.querySelector('main')!
   main.replaceChildren(header)
-  for (const section of report.sections) {
-    main.append(await showSection(section))
+  let beside: HTMLElement | undefined
+  for (const [i, section] of report.sections.entries()) {
+    const shown = await showSection(section)
+    const [before, after] = [report.sections[i - 1], report.sections[i + 1]]
+    // Two maps are to be compared.
+    if (section.kind !== 'map') main.append(shown)
+    else if (before?.kind === 'map') beside?.append(shown)
+    else if (after?.kind === 'map') {
+      beside = element('div', { class: 'beside' }, shown)
+      main.append(beside)
+    } else main.append(shown)
     // What stands on top is read while the rest is made.
     await pause()
   }

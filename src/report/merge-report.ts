@@ -13,6 +13,7 @@ import type {
   FiguresSection,
   LinesSection,
   MapSection,
+  PageMap,
   Report,
   Section,
   TableSection,
@@ -112,8 +113,18 @@ function map(
       'All images small, one of them large, in the order of addresses. Point at a page, or move with the arrow keys, to see what ' +
       'became of it; the address of this report then leads to that page. A page that shares its frame with a page of another ' +
       `image is shared between images, whatever it shares it with beside.${many}`,
-    map: packPageMap(images, pages, Number(result.knobs.max_page_sharing), change),
+    map: mapOf(images, result, pages, change),
   }
+}
+
+/** What became of every page of `images`, packed. */
+function mapOf(
+  images: readonly Image[],
+  result: MergeResult,
+  pages: PageStates,
+  change: Change | undefined,
+): PageMap {
+  return packPageMap(images, pages, Number(result.knobs.max_page_sharing), change)
 }
 
 const DRAWN = [

@@ -8,7 +8,7 @@ import { STATE_LABELS } from './page/state-labels.ts'
 import type { Column, TableSection } from './section.ts'
 
 /** What one class of pages comes to. Every page but the first in a frame saves one. */
-export interface PageClass {
+export interface StateSavings {
   readonly state: PageState
   pages: number
   /** Saved: pages that need no frame of their own. */
@@ -28,7 +28,7 @@ export function pageClasses(
   sizes: readonly number[],
   { states, groups }: PageStates,
   zero: number,
-): PageClass[] {
+): StateSavings[] {
   const classes = PAGE_STATES.map((state) => ({ state, pages: 0, saved: { zero: 0, within: 0, between: 0 } }))
   const shared = new Set([PAGE_STATES.indexOf('shared_within'), PAGE_STATES.indexOf('shared_between')])
   const uses: FrameUse[] = []
@@ -54,18 +54,19 @@ export function pageClasses(
 }
 
 /** The same as a table whose last row is what the merge saves in all. */
-export function classTable(classes: readonly PageClass[]): TableSection {
-  const sum = (of: (one: PageClass) => number): number => classes.reduce((total, one) => total + of(one), 0)
+export function classTable(classes: readonly StateSavings[]): TableSection {
+  const sum = (of: (one: StateSavings) => number): number =>
+    classes.reduce((total, one) => total + of(one), 0)
   const counted = (
     label: string,
     unit: 'count' | 'share' | 'bytes',
-    of: (one: PageClass) => number,
+    of: (one: StateSavings) => number,
   ): Column => ({
     label,
     unit,
     values: [...classes.map(of), sum(of)],
   })
-  const savedBy = ({ saved }: PageClass): number => saved.zero + saved.within + saved.between
+  const savedBy = ({ saved }: StateSavings): number => saved.zero + saved.within + saved.between
   const all = sum(({ pages }) => pages)
   return {
     kind: 'table',

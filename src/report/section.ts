@@ -93,16 +93,17 @@ export interface MatrixSection extends Titled {
   readonly values: readonly (readonly (number | null)[])[]
   /** `log`: ten times as much is so much darker, for numbers that lie far apart. Default: linear. */
   readonly scale?: 'linear' | 'log'
-  /** Rows and columns are the images of the report's map: each number leads to the pages it counts. */
+  /** Rows and columns are the images of the report's only map: each number leads to the pages it counts. */
   readonly linked?: boolean
 }
 
-/** Memory, page by page: all images small, one large, and a panel about a page. */
+/**
+ * Memory, page by page: all images small, one large, and a panel about a page. `#IMAGE/PAGE` leads to a page of the only map of
+ * a report, `#a/IMAGE/PAGE` to one of the first of several; two in a row stand side by side.
+ */
 export interface MapSection extends Titled {
   readonly kind: 'map'
   readonly map: PageMap
-  /** Where a report has several maps: stands in front of addresses, `#ID/IMAGE/PAGE` instead of `#IMAGE/PAGE`. */
-  readonly id?: string
 }
 
 /** One part of a report: a picture with its title. Each but a table is shown as a table too. */

@@ -392,7 +392,7 @@ describe.skipIf(browserUnavailable)(`the map in the browser${skipped}`, () => {
     const report = mergeReport(images, result, pages!)
     const map = report.sections.find((section): section is MapSection => section.kind === 'map')!
     const path = join(scratch(), 'twice.html')
-    const sections = ['a', 'b'].map((id) => ({ ...map, title: `Memory ${id}`, id }))
+    const sections = ['a', 'b'].map((id) => ({ ...map, title: `Memory ${id}` }))
     writeReport(path, { ...report, sections })
     const { page, trouble } = await reports.open(path, { viewport: WIDE }, '#b/1/31')
     const panel = (id: string) => sectionOf(page, `Memory ${id}`).locator('.panel')

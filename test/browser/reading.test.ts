@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
 import type { BrowserContextOptions, Page } from 'playwright-core'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { browserUnavailable } from '../support/browser.ts'
 import { DEMO, make, NARROW, Reports, unfold, WIDE } from '../support/reports.ts'
 
@@ -37,17 +37,13 @@ async function found(page: Page): Promise<string[]> {
 
 describe.skipIf(browserUnavailable)(`a report can be read${skipped}`, () => {
   const reports = new Reports()
-  const paths = new Map<string, string>()
-
-  beforeAll(() => {
-    for (const [name, args] of Object.entries(COMMANDS)) paths.set(name, make(...args).path)
-  })
+  const pathOf = (name: string): string => make(...COMMANDS[name]!).path
 
   const cases = Object.keys(COMMANDS).flatMap((name) =>
     LOOKS.map(([look, options]) => ({ name, look, options })),
   )
   it.for(cases)('$name, $look', async ({ name, options }) => {
-    const { page, trouble } = await reports.open(paths.get(name)!, options)
+    const { page, trouble } = await reports.open(pathOf(name), options)
     await unfold(page)
     await page
       .locator('.legend button')
@@ -71,7 +67,7 @@ describe.skipIf(browserUnavailable)(`a report can be read${skipped}`, () => {
   it.for(Object.keys(COMMANDS))(
     '%s, every control of it with a name and in reach of the keys',
     async (name) => {
-      const { page } = await reports.open(paths.get(name)!)
+      const { page } = await reports.open(pathOf(name))
       await unfold(page)
       const unnamed = await page.evaluate(() => {
         const nameOf = (control: Element): string =>
@@ -108,7 +104,7 @@ describe.skipIf(browserUnavailable)(`a report can be read${skipped}`, () => {
   it.for(Object.keys(COMMANDS))(
     '%s, on paper, in light colours and without what only a screen can do',
     async (name) => {
-      const { page } = await reports.open(paths.get(name)!, { viewport: WIDE, colorScheme: 'light' })
+      const { page } = await reports.open(pathOf(name), { viewport: WIDE, colorScheme: 'light' })
       await page.emulateMedia({ media: 'print' })
       expect(await page.locator('.panel, form, .zoom, summary').filter({ visible: true }).count()).toBe(0)
       expect(await page.locator('h1, .verdict').filter({ visible: true }).count()).toBe(2)
@@ -122,7 +118,7 @@ describe.skipIf(browserUnavailable)(`a report can be read${skipped}`, () => {
       ['hash', /^Merging takes least time with \S+ by \S+, [\d,]+ ns a page/],
       ['bench', /^pagefold merges everything in [\d,]+ ns a page.*1 trial cannot tell/],
     ] as const) {
-      const { page } = await reports.open(paths.get(name)!)
+      const { page } = await reports.open(pathOf(name))
       expect(await page.locator('header .verdict').textContent()).toMatch(says)
     }
   })

@@ -11,6 +11,8 @@ import { pause } from './pause.ts'
 import { foldedTable, table } from './table.ts'
 import { format } from './units.ts'
 
+const FIRST_LETTER = 97
+
 async function showReport(report: Report): Promise<void> {
   document.title = `${report.title}: ${report.subtitle}`
   const header = element(
@@ -22,17 +24,11 @@ async function showReport(report: Report): Promise<void> {
   )
   const main = document.querySelector('main')!
   main.replaceChildren(header)
-  let beside: HTMLElement | undefined
-  for (const [i, section] of report.sections.entries()) {
-    const shown = await showSection(section)
-    const [before, after] = [report.sections[i - 1], report.sections[i + 1]]
-    // Two maps are to be compared.
-    if (section.kind !== 'map') main.append(shown)
-    else if (before?.kind === 'map') beside?.append(shown)
-    else if (after?.kind === 'map') {
-      beside = element('div', { class: 'beside' }, shown)
-      main.append(beside)
-    } else main.append(shown)
+  const maps = report.sections.filter(({ kind }) => kind === 'map')
+  for (const section of report.sections) {
+    // Of several maps each has a letter, which stands in its addresses.
+    const letter = maps.length > 1 ? String.fromCharCode(FIRST_LETTER + maps.indexOf(section)) : ''
+    main.append(await showSection(section, letter))
     // What stands on top is read while the rest is made.
     await pause()
   }
@@ -41,7 +37,7 @@ async function showReport(report: Report): Promise<void> {
   dispatchEvent(new Event('hashchange'))
 }
 
-async function showSection(section: Section): Promise<HTMLElement> {
+async function showSection(section: Section, letter: string): Promise<HTMLElement> {
   const headingId = freshId()
   const note = section.note === undefined ? [] : [element('p', { class: 'soft note' }, section.note)]
   return element(
@@ -49,16 +45,16 @@ async function showSection(section: Section): Promise<HTMLElement> {
     { 'aria-labelledby': headingId, class: `${section.kind}-section` },
     element('h2', { id: headingId }, section.title),
     ...note,
-    ...(await contentOf(section)),
+    ...(await contentOf(section, letter)),
   )
 }
 
-async function contentOf(section: Section): Promise<HTMLElement[]> {
+async function contentOf(section: Section, letter: string): Promise<HTMLElement[]> {
   switch (section.kind) {
     case 'figures':
       return [figures(section)]
     case 'map':
-      return [await memoryMap(section)]
+      return [await memoryMap(section, letter)]
     case 'matrix':
       return [matrix(section)]
     case 'lines':

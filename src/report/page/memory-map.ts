@@ -23,8 +23,8 @@ const NOBODY = new Uint32Array()
 /** Browsers take it amiss if the address changes at every key that is held down. */
 const ADDRESS_DELAY = 200
 
-/** Makes the map; rejects if its data is damaged. */
-export async function memoryMap({ title, map, id = '' }: MapSection): Promise<HTMLElement> {
+/** Makes the map; rejects if its data is damaged. `id`: what stands in front of its addresses, nothing if it is the only one. */
+export async function memoryMap({ title, map }: MapSection, id: string): Promise<HTMLElement> {
   return new MemoryMap(title, id, await unpack(map)).element
 }
 

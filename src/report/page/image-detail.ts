@@ -193,12 +193,12 @@ export class ImageDetail {
     const rows = Math.ceil((to - from) / this.columns)
     const words = new Uint32Array(rows * this.columns)
     const [mark] = pixels(['--mark'])
-    for (
-      let i = atLeast(this.members, first + from);
-      i < this.members.length && this.members[i]! < first + to;
-      i++
-    )
-      words[this.members[i]! - first - from] = mark!
+    const { members } = this
+    for (let i = atLeast(members, first + from); i < members.length && members[i]! < first + to; i++) {
+      const page = members[i]! - first
+      // The one pointed at is framed, and keeps its colour.
+      if (page !== this.pointed) words[page - from] = mark!
+    }
     paint(this.marks, this.columns, rows, words)
     this.place(this.marks, from, rows)
   }

@@ -55,7 +55,7 @@ function figures(
   const corner = element('td', { class: 'soft corner' }, `${rows.label} ↓ ${columns.label} →`)
   return element(
     'div',
-    { class: 'wide matrix', tabindex: 0, role: 'region', 'aria-labelledby': captionId },
+    { class: 'wide matrix', tabindex: 0, role: 'group', 'aria-labelledby': captionId },
     element(
       'table',
       {},

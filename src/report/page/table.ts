@@ -30,7 +30,7 @@ export function table(caption: string, columns: Columns, { states, total }: Tabl
     body,
   )
   // Whoever has no mouse scrolls with the arrow keys, so it must take the focus.
-  return element('div', { class: 'wide', tabindex: 0, role: 'region', 'aria-labelledby': captionId }, made)
+  return element('div', { class: 'wide', tabindex: 0, role: 'group', 'aria-labelledby': captionId }, made)
 }
 
 /** A table behind a line that opens it, made when it does: what a picture shows, in figures. */

@@ -19,7 +19,7 @@
 // metadata are byte addresses (below 2 GiB, because frames come last), 0 is null.
 
 export const ABI_MAGIC: u32 = 0x444c4f46 // "FOLD"
-export const ABI_VERSION: u32 = 4
+export const ABI_VERSION: u32 = 5
 
 export const PAGE_SHIFT: u32 = 12
 export const PAGE_SIZE: u32 = 1 << 12
@@ -172,6 +172,7 @@ export const TABLE_BYTES: u32 = 1024
 //         not present  swap slot:20 | flags:8 | device:3 | 0    PTE_SWAP set
 //                      pfn:20 | flags:12                        PTE_MIGRATION set: the page is on its way elsewhere
 //                      0                                        PTE_POISON: its frame is broken
+// Any of them but an empty one may be PTE_SOFT_DIRTY as well.
 export const PTE_PRESENT: u32 = 1
 export const PTE_WRITE: u32 = 2 // of a migration entry: was writable
 export const PTE_DIRTY: u32 = 4
@@ -181,6 +182,7 @@ export const PTE_EXCLUSIVE: u32 = 32 // of a swap or migration entry: the page w
 export const PTE_SWAP: u32 = 64
 export const PTE_MIGRATION: u32 = 128
 export const PTE_POISON: u32 = 256
+export const PTE_SOFT_DIRTY: u32 = 512 // the page was written, or its pte changed, since ksmd last read it
 export const PTE_DEVICE_SHIFT: u32 = 1 // of a swap entry: which device, in the bits that only present ptes use
 export const PTE_DEVICE_MASK: u32 = 7
 
@@ -194,7 +196,7 @@ export const PTE_DEVICE_MASK: u32 = 7
 //   8 right  | list prev   item, or 0 for the first
 //  12 next                 next item of the same mm, ascending virtual page numbers
 //  16 oldchecksum          the low half of the checksum: it alone decides whether the page has changed
-//  20 upper half           completes the key while UNSTABLE | anon_vma id while STABLE
+//  20 upper half           completes the checksum | anon_vma id while STABLE
 //  24 vpn                  virtual page number
 //  28 mm id:16
 //  30 state:2 | seqnr:6    seqnr: the full scan in which it entered the unstable tree, modulo 64

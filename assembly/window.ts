@@ -56,14 +56,15 @@ export function foresee(at: u32, stableRoots: u32, unstableRoots: u32): u32 {
 }
 
 /**
- * Returns 1 if the low 32 bits of the checksum of the page at a position differ from those in the page's rmap item, which
- * are updated: they alone tell whether the page has changed since the last visit, as in Linux.
+ * Returns 1 if the low 32 bits of the checksum of the page at a position differ from those in the page's rmap item: they
+ * alone tell whether the page has changed since the last visit, as in Linux. The item, which must be volatile, has the
+ * checksum of the position then.
  */
 export function checksumChanged(at: u32): i32 {
   const entry = entryAt(at)
   const hash = entry.checksum
   const before = load<u32>(entry.item, RMAP_CHECKSUM)
-  store<u32>(entry.item, <u32>hash, RMAP_CHECKSUM)
+  store<u64>(entry.item, hash, RMAP_CHECKSUM)
   return <i32>(<u32>hash != before)
 }
 

@@ -5,6 +5,8 @@ import type { ArenaStrategy } from './core/strategy.ts'
 import { expectBoolean, expectInteger, expectOneOf, expectOptions } from './errors.ts'
 import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
 import {
+  CHANGES_POLICIES,
+  type ChangesPolicy,
   GUESTS_POLICIES,
   type GuestsPolicy,
   SMART_SCAN_POLICIES,
@@ -42,6 +44,12 @@ export interface HostOptions extends StrategyOptions {
    * guests are stopped, so that the first scan merges what would take two. Default: `running`.
    */
   readonly guests?: GuestsPolicy
+  /**
+   * `log`: every write that goes through an mm or a pin is noted, and ksmd reads only what has been written since it last did;
+   * writes of others are handed in by `mm.markWritten`. `checksum`: ksmd reads every page in every scan, as Linux must. What is
+   * merged and counted is the same. Default: `log`.
+   */
+  readonly changes?: ChangesPolicy
   /** May mms with a `domain` use the zero page that all share (under use_zero_pages)? Default: false. */
   readonly zeroPagesAcrossDomains?: boolean
   /**
@@ -59,7 +67,10 @@ export interface HostOptions extends StrategyOptions {
 
 /** The choices a host was made with that are no knobs of Linux. */
 export type HostPolicy = Required<
-  Pick<HostOptions, 'cowPolicy' | 'guests' | 'reuseKsm' | 'smartScan' | 'workers' | 'zeroPagesAcrossDomains'>
+  Pick<
+    HostOptions,
+    'changes' | 'cowPolicy' | 'guests' | 'reuseKsm' | 'smartScan' | 'workers' | 'zeroPagesAcrossDomains'
+  >
 >
 
 /** What a host is made of, with nothing left open. */
@@ -86,6 +97,7 @@ const HOST_OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   reuseKsm: true,
   smartScan: true,
   guests: true,
+  changes: true,
   zeroPagesAcrossDomains: true,
   workers: true,
   wasm: true,
@@ -117,6 +129,7 @@ function expectPolicy(options: HostOptions): HostPolicy {
     cowPolicy: expectOneOf('cowPolicy', options.cowPolicy ?? 'anon_exclusive', COW_POLICIES),
     reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
     guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
+    changes: expectOneOf('changes', options.changes ?? 'log', CHANGES_POLICIES),
     smartScan: expectOneOf('smartScan', options.smartScan ?? 'linux', SMART_SCAN_POLICIES),
     workers: expectInteger('workers', options.workers ?? 0, 0, MAX_WORKERS),
     zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),

@@ -11,6 +11,7 @@ import {
   expectInteger,
   expectObject,
   expectOptions,
+  mistake,
   PagefoldError,
 } from './errors.ts'
 import { expectHostOptions, type HostOptions, type HostPolicy } from './host-options.ts'
@@ -128,11 +129,15 @@ export class Host {
 
   /**
    * Makes an mm with one mapping that holds an image's pages, read straight into their frames. The mapping is not
-   * mergeable yet. Throws ENOMEM when the image does not fit, and what reading it throws; the mm is gone then.
+   * mergeable yet. Throws TypeError, RangeError; ENOMEM when the image does not fit, and what reading it throws; the mm is gone then.
    */
   loadImage(image: Image, options: LoadOptions = {}): { mm: Mm; address: number } {
     return this.enter(() => {
+      expectObject('image', image, ['read'])
+      expectInteger('pages', image.pages, 1, Number.MAX_SAFE_INTEGER)
       const { onProgress, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
+      if (onProgress !== undefined && typeof onProgress !== 'function')
+        throw mistake(new TypeError('Expected `onProgress` to be a function'))
       const { free } = this.memory.frames
       if (image.pages > free) {
         const room = `${image.pages} pages, but only ${free} frames are free`

@@ -16,6 +16,8 @@ export type { Counters } from './ksm/stats.ts'
 export {
   ADVISOR_MODES,
   type AdvisorMode,
+  CHANGES_POLICIES,
+  type ChangesPolicy,
   GUESTS_POLICIES,
   type GuestsPolicy,
   isKnob,

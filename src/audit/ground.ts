@@ -26,9 +26,5 @@ export function auditDomains(memory: Memory, ksm: KsmState, items: ItemCount, co
     (sum, { stable, unstable }) => sum + stable.length + unstable.length,
     0,
   )
-  const { rootBlocks } = memory.arena
-  complaints.unless(
-    rootBlocks >= blocks,
-    () => `${blocks} blocks of tree roots, but only ${rootBlocks} were taken`,
-  )
+  complaints.equal('blocks of tree roots', memory.arena.rootBlocks, blocks)
 }

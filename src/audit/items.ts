@@ -14,7 +14,7 @@ import type { Memory } from '../mm/model/memory.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { pteNormal, ptePfn } from '../mm/page/pte.ts'
-import { getPte } from '../mm/page/ptes.ts'
+import { getPte, isSoftDirty } from '../mm/page/ptes.ts'
 import { add, type Complaints } from './complaints.ts'
 
 /** What the rmap items say, counted once and held against several other things. */
@@ -44,7 +44,10 @@ export function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints
       before = items.vpn(item)
       complaints.equal(`${mm.name}, page ${before}: the item's mm`, items.mm(item), mm.id)
       if (items.state(item) === RMAP_UNSTABLE) total.unstable++
-      if (items.state(item) !== RMAP_STABLE) continue
+      if (items.state(item) !== RMAP_STABLE) {
+        auditSoftDirty(ksm, mm, item, complaints)
+        continue
+      }
       merging++
       const node = items.head(item)
       auditItemPlace(memory, ksm, mm, items.vpn(item), node, complaints)
@@ -67,6 +70,21 @@ export function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints
     complaints.equal(`${mm.name}, not scanned: ksm_rmap_items`, mm.ksm.rmapItems, 0)
   }
   return total
+}
+
+/** A page that is not soft-dirty is the one whose checksum its item has. */
+function auditSoftDirty(
+  { items, memory }: KsmState,
+  mm: MmStruct,
+  item: number,
+  complaints: Complaints,
+): void {
+  const vpn = items.vpn(item)
+  const pte = getPte(mm, vpn)
+  if (mm.users === 0 || !pteNormal(pte) || isSoftDirty(mm, vpn)) return
+  const page = memory.arena.checksum(ptePfn(pte))
+  const where = (): string => `${mm.name}, page ${vpn}: not soft-dirty, but changed since it was read`
+  complaints.unless(items.checksum(item) === page, where)
 }
 
 /**

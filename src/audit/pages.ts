@@ -61,17 +61,19 @@ function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number 
     const vma = mm.vmas.at(vpn)
     if (vma === undefined) complaints.unless(false, () => `${where()}: mapped outside every vma`)
     else if (pteNormal(pte)) auditPte(mm, vma, vpn, pte, complaints, where)
+    complaints.unless(!isMigrationPte(pte), () => `${where()}: left in the middle of a migration`)
+    complaints.unless(!isZeroPte(pte) || !pteWrite(pte), () => `${where()}: the zero page is writable`)
+    if (isKsmZeroPte(pte)) zeroPages++
     if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
     else if (pteNormal(pte)) {
       const pfn = ptePfn(pte)
       add(count.mappings, pfn)
+      // A file is the same for all who map it, whatever their domain.
+      if (!mm.memory.frames.isAnon(pfn)) return
       const domain = count.domains.get(pfn) ?? mm.domain
       count.domains.set(pfn, domain)
       complaints.unless(domain === mm.domain, () => `${where()}: frame ${pfn} belongs to domain "${domain}"`)
     }
-    complaints.unless(!isMigrationPte(pte), () => `${where()}: left in the middle of a migration`)
-    complaints.unless(!isZeroPte(pte) || !pteWrite(pte), () => `${where()}: the zero page is writable`)
-    if (isKsmZeroPte(pte)) zeroPages++
   })
   complaints.equal(`${mm.name}: ksm_zero_pages`, mm.ksm.zeroPages, zeroPages)
   return zeroPages

@@ -92,6 +92,11 @@ export class RmapItems {
     return this.u32[(item + RMAP_CHECKSUM) >>> 2]!
   }
 
+  /** All 64 bits, of an item that is not stable. */
+  checksum(item: number): bigint {
+    return (BigInt(this.u32[(item + RMAP_CHECKSUM + 4) >>> 2]!) << 32n) | BigInt(this.oldchecksum(item))
+  }
+
   /** The stable node a stable item belongs to. */
   head(item: number): number {
     return this.i32[(item + RMAP_HEAD) >>> 2]!

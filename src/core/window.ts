@@ -1,6 +1,7 @@
 // The window: pages that the cursor has passed and that are about to be visited. Whoever fills it keeps one of these.
 
 import {
+  RMAP_CHECKSUM,
   TICKET_DONE,
   TICKET_OFFERED,
   TICKET_OWN,
@@ -14,6 +15,9 @@ import {
   WINDOW_TICKET,
 } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
+
+/** Where the checksum of a page is to be had: the page, its item if it has not changed, its stable node. */
+export type ChecksumFrom = 'page' | 'item' | 'node'
 
 /** The pages about to be visited, by their place in the window. */
 export class Window {
@@ -41,15 +45,15 @@ export class Window {
     return (this.head + before) | 0
   }
 
-  /** Puts a page behind the others. One with a stable node need not be hashed. `offered`: a helper may hash it. */
-  push(item: number, pfn: number, hasNode: boolean, offered: boolean): void {
-    this.write(this.end, item, pfn, hasNode ? TICKET_DONE : offered ? TICKET_OFFERED : TICKET_OWN)
+  /** Puts a page behind the others. `offered`: a helper may hash it. */
+  push(item: number, pfn: number, checksum: ChecksumFrom, offered: boolean): void {
+    this.write(this.end, item, pfn, checksum, offered ? TICKET_OFFERED : TICKET_OWN)
     this.end = (this.end + 1) | 0
   }
 
   /** Puts another page in the place of one that has been taken back from the helpers. */
-  set(at: number, item: number, pfn: number, hasNode: boolean): void {
-    this.write(at, item, pfn, hasNode ? TICKET_DONE : TICKET_OWN)
+  set(at: number, item: number, pfn: number, checksum: ChecksumFrom): void {
+    this.write(at, item, pfn, checksum, TICKET_OWN)
   }
 
   /** The first `count` pages have been visited, or never will be: then the core must have taken them back. */
@@ -70,11 +74,17 @@ export class Window {
     return entry(at) * 4 + WINDOW_CHECKSUM
   }
 
-  private write(at: number, item: number, pfn: number, phase: number): void {
+  private write(at: number, item: number, pfn: number, checksum: ChecksumFrom, toHash: number): void {
+    const { i32 } = this
     const word = entry(at)
-    this.i32[word + WINDOW_ITEM / 4] = item
-    this.i32[word + WINDOW_PFN / 4] = pfn
-    this.i32[word + WINDOW_TICKET / 4] = (at << TICKET_SHIFT) | phase
+    i32[word + WINDOW_ITEM / 4] = item
+    i32[word + WINDOW_PFN / 4] = pfn
+    if (checksum === 'item') {
+      const from = (item + RMAP_CHECKSUM) >>> 2
+      i32[word + WINDOW_CHECKSUM / 4] = i32[from]!
+      i32[word + WINDOW_CHECKSUM / 4 + 1] = i32[from + 1]!
+    }
+    i32[word + WINDOW_TICKET / 4] = (at << TICKET_SHIFT) | (checksum === 'page' ? toHash : TICKET_DONE)
   }
 }
 

@@ -13,6 +13,8 @@ export class Batch {
   readonly helpers: Helpers
   /** They do so in this batch. */
   helped = false
+  /** Somebody is called back in the middle of merges (notifiers, tracepoints): each page is looked at again at its visit. */
+  watched = false
   /** What time it is, in ms: read once for every window of pages, which is as fine as Linux's jiffies. */
   now = 0
 

@@ -83,6 +83,7 @@ function switchPte(mm: MmStruct, vpn: number, from: number, to: number): boolean
   if (same) {
     memory.frames.get(to)
     addRmap(memory, to)
+    memory.frames.keep(to)
     setPte(mm, vpn, pteOfFrame(pte, to))
     removeRmap(memory, from)
   }

@@ -25,9 +25,10 @@ import { COUNTER_PAGES_SCANNED, WINDOW_LENGTH } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
 import type { Helpers } from '../core/helpers.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
-import { expectInteger, mistake, PagefoldError } from '../errors.ts'
+import { expectInteger, expectOneOf, PagefoldError } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
 import type { Memory } from '../mm/model/memory.ts'
+import { markSoftDirty } from '../mm/page/ptes.ts'
 import { Batch } from './batch.ts'
 import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
@@ -39,7 +40,6 @@ import { type Counters, readCounters } from './stats.ts'
 import {
   type AdvisorMode,
   defaultTunables,
-  isKnob,
   KNOB_NAMES,
   type KnobName,
   KSM_RUN_MERGE,
@@ -148,7 +148,8 @@ export class Ksm {
     let scanned = 0
     state.activity = 'scanning'
     // Not while somebody may change pages between look and visit, and not for so few that waking up takes longer.
-    batch.helped = helpers.count > 0 && !state.memory.callsBack && pages >= WINDOW_LENGTH
+    batch.watched = state.memory.callsBack
+    batch.helped = helpers.count > 0 && !batch.watched && pages >= WINDOW_LENGTH
     if (batch.helped) helpers.wake()
     try {
       while (scanned < pages) {
@@ -265,16 +266,20 @@ export class Ksm {
   }
 }
 
-/** Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone. */
+/**
+ * Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone, and what they
+ * have read of it is forgotten.
+ */
 function abandonWindow({ window, ksm }: Batch): void {
   if (window.length === 0) return
+  for (let i = 0; i < window.length; i++) {
+    const item = window.item(window.position(i))
+    markSoftDirty(ksm.memory.mm(ksm.items.mm(item)), ksm.items.vpn(item))
+  }
   ksm.core.takeBack(window.position(0), window.length)
   window.drop(window.length)
 }
 
 function expectKnob(name: string): KnobName {
-  if (isKnob(name)) return name
-  throw mistake(
-    new RangeError(`Expected \`name\` to be a knob (${KNOB_NAMES.join(', ')}), got ${JSON.stringify(name)}`),
-  )
+  return expectOneOf('name', name, KNOB_NAMES)
 }

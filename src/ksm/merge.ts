@@ -7,12 +7,14 @@ import { FRAME_DIRTY, FRAME_LOCKED, MAPPING_KSM, RMAP_UNSTABLE, ZERO_PFN } from 
 import { StableNodes } from '../core/stable-nodes.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Vma } from '../mm/model/vma.ts'
+import { markSoftDirty } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
 import type { Batch } from './batch.ts'
 import { BUSY } from './keyhole.ts'
 import { findMergeableVma, presentPage, presentPageOf } from './mergeable.ts'
 import { replacePage, writeProtectPage } from './replace.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
+import { testAndClearSoftDirty } from './soft-dirty.ts'
 import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
 import { canCount, hasNode, stableTreeAppend } from './stable-node.ts'
 import type { KsmState, Trees } from './state.ts'
@@ -33,7 +35,7 @@ export function visitWindow(batch: Batch, count: number): void {
   const mm = memory.mm(items.mm(window.item(window.position(0))))
   const trees = ksm.treesOf(mm)
   batch.now = Math.floor(ksm.clock.now())
-  if (memory.callsBack) {
+  if (batch.watched) {
     core.takeBack(window.position(0), count)
     for (let i = 0; i < count; i++) visitWatched(batch, mm, trees, window.position(i))
     return
@@ -65,7 +67,9 @@ function visitWatched(batch: Batch, mm: MmStruct, trees: Trees, at: number): voi
     if (items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
     return
   }
-  window.set(at, item, pfn, hasNode(ksm, pfn))
+  if (hasNode(ksm, pfn)) window.set(at, item, pfn, 'node')
+  else window.set(at, item, pfn, testAndClearSoftDirty(ksm, mm, items.vpn(item), pfn, 1) ? 'page' : 'item')
+  memory.race?.('scan: before checksum')
   core.hashWindow(at, 1, trees.stable[0]!, trees.unstable[0]!)
   if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(batch, trees, at, item, pfn)
   frames.put(pfn)
@@ -86,7 +90,10 @@ function isCandidate(ksm: KsmState, at: number, item: number, pfn: number): bool
     }
     return true
   }
-  if (!removeRmapItemFromTree(ksm, item)) return false
+  if (!removeRmapItemFromTree(ksm, item)) {
+    markSoftDirty(ksm.memory.mm(ksm.items.mm(item)), ksm.items.vpn(item))
+    return false
+  }
   const changed = ksm.core.checksumChanged(at) !== 0
   return !changed || ksm.guestsAreStill
 }
@@ -205,7 +212,9 @@ function tryToMergeWithKsmPage(ksm: KsmState, item: number, pfn: number, ksmPfn:
       err = EFAULT
     } else if (err === OK) {
       removeRmapItemFromTree(ksm, item)
+      // In the place of the upper half of the checksum.
       items.setAnonVma(item, anonVma.id)
+      markSoftDirty(mm, items.vpn(item))
       memory.anonVmas.get(anonVma)
     }
   }

@@ -81,6 +81,7 @@ export function replacePage(
     } else {
       memory.frames.get(ksmPfn)
       addRmap(memory, ksmPfn)
+      memory.frames.keep(ksmPfn)
       setPte(mm, vpn, pteKeepUffdWp(mkPte(ksmPfn), expected))
     }
     removeRmap(memory, pfn)

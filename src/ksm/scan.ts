@@ -5,14 +5,17 @@
 // Linux: scan_get_next_rmap_item()
 
 import { COUNTER_RMAP_ITEMS, RMAP_STABLE, WINDOW_LENGTH } from '../../assembly/abi.ts'
+import type { ChecksumFrom } from '../core/window.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { ptePfn } from '../mm/page/pte.ts'
-import { getPte, nextNormalPte } from '../mm/page/ptes.ts'
+import { getPte, markSoftDirty, nextNormalPte } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
 import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { shouldSkipRmapItem } from './smart-scan.ts'
+import { testAndClearSoftDirty } from './soft-dirty.ts'
 import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeReset } from './unstable.ts'
@@ -105,7 +108,8 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
  * Puts the next pages of the cursor's mm in the window until there are `wanted` in it. Returns whether there are no more:
  * false too if one has to wait for those before it, and if memory ran out.
  */
-function pagesOfMm({ ksm, window, helped }: Batch, wanted: number): boolean {
+function pagesOfMm(batch: Batch, wanted: number): boolean {
+  const { ksm, window, helped } = batch
   const { cursor, memory, items } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
@@ -133,15 +137,23 @@ function pagesOfMm({ ksm, window, helped }: Batch, wanted: number): boolean {
       const here = next !== 0 && items.vpn(next) === vpn
       const item = here ? next : getNextRmapItem(ksm, slot, cursor.item, vpn)
       if (item === 0) return false
+      // It may have had an item before, and been read for that.
+      if (!here) markSoftDirty(mm, vpn)
       cursor.vpn = vpn + 1
       cursor.item = item
       if (shouldSkipRmapItem(ksm, item, merged)) continue
-      window.push(item, pfn, hasNode(ksm, pfn), helped)
+      window.push(item, pfn, checksumFrom(batch, mm, vpn, pfn), helped)
       // Not a step further: the cursor rests behind this page, wherever the mapping ends or goes on by the next batch.
       if (window.length >= wanted) return false
     }
   }
   return true
+}
+
+/** Where the checksum of a page is to be had from; of one that will be looked at again this is not yet known. */
+function checksumFrom({ ksm, watched }: Batch, mm: MmStruct, vpn: number, pfn: number): ChecksumFrom {
+  if (hasNode(ksm, pfn)) return 'node'
+  return watched || testAndClearSoftDirty(ksm, mm, vpn, pfn, 0) ? 'page' : 'item'
 }
 
 /**

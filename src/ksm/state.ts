@@ -13,7 +13,7 @@ import { Advisor } from './advisor.ts'
 import { type Clock, soundClock } from './clock.ts'
 import { DupOrder } from './dup-order.ts'
 import { MmSlots, ScanCursor } from './mm-slot.ts'
-import type { SmartScanPolicy } from './tunables.ts'
+import type { ChangesPolicy, SmartScanPolicy } from './tunables.ts'
 import { defaultTunables, type Tunables } from './tunables.ts'
 
 /** The trees of one security domain: blocks of root slots, one a NUMA node. With merge_across_nodes only the first is used. */
@@ -26,6 +26,8 @@ export interface Trees {
 export interface KsmOptions {
   readonly clock: Clock
   readonly smartScan: SmartScanPolicy
+  /** Whether a page that nobody has written is read again in every scan, as Linux does. */
+  readonly changes: ChangesPolicy
   /** May pages of zeros of every domain be replaced by the one zero page? */
   readonly zeroPagesAcrossDomains: boolean
 }
@@ -53,6 +55,8 @@ export class KsmState {
   readonly trustsTies: boolean
   /** Pages are searched for at their first visit too. */
   readonly guestsAreStill: boolean
+  /** Pages that nobody has written are not read again (soft-dirty.ts). */
+  readonly logsChanges: boolean
   /** The dups of chains that are worth a look. */
   readonly dups = new DupOrder()
   /** Stable nodes whose page has moved to another NUMA node, to be placed in the tree there. */
@@ -81,6 +85,7 @@ export class KsmState {
     this.ordersByChecksum = index === INDEX_HASH
     this.trustsTies = this.ordersByChecksum && tiesAreEqual
     this.guestsAreStill = still
+    this.logsChanges = options.changes === 'log'
     this.items = new RmapItems(arena)
     this.nodes = new StableNodes(arena)
     this.commonTrees = makeTrees(memory)

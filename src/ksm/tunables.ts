@@ -1,7 +1,7 @@
 // The knobs under /sys/kernel/mm/ksm: their values, and what a write to each means. Changing one that has consequences
 // is the business of ksmd.ts.
 
-import { PagefoldError } from '../errors.ts'
+import { mistake, PagefoldError } from '../errors.ts'
 import { type KnobText, readNumber, readText, withoutNewline } from './knob-text.ts'
 
 /** `run`: stop, merge, unmerge everything; the last is only ever read: memory is about to be taken away. */
@@ -32,6 +32,14 @@ export const GUESTS_POLICIES = ['running', 'still'] as const
  * writes, and it is searched for at once.
  */
 export type GuestsPolicy = (typeof GUESTS_POLICIES)[number]
+
+/** How ksmd knows that a page has changed. */
+export const CHANGES_POLICIES = ['log', 'checksum'] as const
+/**
+ * `log`: the host notes which pages are written, and ksmd reads only those. `checksum`: ksmd reads every page in every scan
+ * and compares checksums, as on Linux. What is merged and counted is the same.
+ */
+export type ChangesPolicy = (typeof CHANGES_POLICIES)[number]
 
 /** The knobs and their values, by their names in sysfs. */
 export interface Tunables {
@@ -117,13 +125,19 @@ export function isKnob(name: string): name is KnobName {
 
 /**
  * What a write of `value` to a knob means: a number is the value, true and false are 1 and 0, a text is read as Linux reads
- * it. Throws what Linux answers: EINVAL, ERANGE.
+ * it. Throws what Linux answers: EINVAL, ERANGE; TypeError for what is none of these.
  */
 export function parseKnob<Name extends KnobName>(
   name: Name,
   value: number | string | boolean,
 ): Tunables[Name] {
   const knob: KnobName = name
+  if (!['number', 'string', 'boolean'].includes(typeof value)) {
+    const got = value === null ? 'null' : typeof value
+    throw mistake(
+      new TypeError(`Expected \`value\` of ${knob} to be a number, a text, true or false, got ${got}`),
+    )
+  }
   return (knob === 'advisor_mode' ? parseMode(value) : parseNumber(knob, value)) as Tunables[Name]
 }
 
@@ -131,10 +145,7 @@ function parseMode(value: unknown): AdvisorMode {
   const text = typeof value === 'string' ? withoutNewline(value) : value
   const mode = ADVISOR_MODES.find((name) => name === text)
   if (mode !== undefined) return mode
-  throw new PagefoldError(
-    'EINVAL',
-    `advisor_mode takes ${ADVISOR_MODES.join(' or ')}, got ${JSON.stringify(value)}`,
-  )
+  throw new PagefoldError('EINVAL', `advisor_mode takes ${ADVISOR_MODES.join(' or ')}, got ${shown(value)}`)
 }
 
 function parseNumber(name: NumericKnob, value: number | string | boolean): number {
@@ -142,5 +153,9 @@ function parseNumber(name: NumericKnob, value: number | string | boolean): numbe
   const number = typeof value === 'string' ? readText(value, text) : readNumber(value, text)
   if (typeof number === 'number' && number >= min && number <= max) return number
   const errno = typeof number === 'string' ? number : 'EINVAL'
-  throw new PagefoldError(errno, `${name} takes an integer in ${min}..${max}, got ${JSON.stringify(value)}`)
+  throw new PagefoldError(errno, `${name} takes an integer in ${min}..${max}, got ${shown(value)}`)
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }

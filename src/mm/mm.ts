@@ -20,6 +20,7 @@ import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
 import { holdPages } from './calls/gup.ts'
 import { ADVICES, type Advice, madvise } from './calls/madvise.ts'
+import { markWritten } from './calls/mark-written.ts'
 import { mlock, munlock } from './calls/mlock.ts'
 import { type MmapOptions, mmap } from './calls/mmap.ts'
 import { mprotect } from './calls/mprotect.ts'
@@ -177,7 +178,8 @@ export class Mm extends MmStruct {
   prctl(option: 'PR_SET_MEMORY_MERGE' | 'PR_GET_MEMORY_MERGE', ...args: number[]): number {
     return this.enter(() => {
       expectOneOf('option', option, ['PR_SET_MEMORY_MERGE', 'PR_GET_MEMORY_MERGE'])
-      const value = expectInteger('value', args[0] ?? 0, 0, Number.MAX_SAFE_INTEGER)
+      const [first = 0] = args
+      const value = expectInteger('value', first, 0, Number.MAX_SAFE_INTEGER)
       const spare = option === 'PR_SET_MEMORY_MERGE' ? args.slice(1) : args
       if (spare.some((arg) => arg !== 0)) {
         throw new PagefoldError('EINVAL', `${this.name}: ${option} takes no further arguments, or zeros`)
@@ -195,8 +197,8 @@ export class Mm extends MmStruct {
    */
   write(address: number, bytes: Uint8Array, options?: { readonly force?: boolean }): void {
     this.enter(() => {
-      const force = options !== undefined && expectOptions('write', options, { force: true }).force
-      const kind = expectBoolean('force', force ?? false) ? 'force' : 'write'
+      const { force = false } = options === undefined ? {} : expectOptions('write', options, { force: true })
+      const kind = expectBoolean('force', force) ? 'force' : 'write'
       this.expectRange(address, expectBytes('bytes', bytes).length, 0)
       writeBytes(this, address, bytes, kind)
     })
@@ -211,6 +213,16 @@ export class Mm extends MmStruct {
       readBytes(this, address, bytes)
       return bytes
     })
+  }
+
+  /**
+   * Tells of writes that went past this mm and its pins, through a translation kept or into memory that a device shares: their
+   * pages are read again in the next scan, even under `changes: 'log'`. `written`: a length in bytes, rounded up to pages, or
+   * a bitmap with a bit for each page from `address` on, lowest bit first. Pages that are not there are no error. Throws
+   * RangeError, also for an address within a page. Linux: mark_page_dirty() of KVM
+   */
+  markWritten(address: number, written: number | Uint8Array): void {
+    this.enter(() => markWritten(this, address, written))
   }
 
   /**
@@ -242,7 +254,10 @@ export class Mm extends MmStruct {
     })
   }
 
-  /** Has writes to protected pages of a range reported. Throws ENOMEM if part of it is not mapped, EINVAL for a length of 0. */
+  /**
+   * Has writes to protected pages of a range reported; holes in it do not matter. Throws EINVAL if nothing is mapped there or
+   * it has device memory or a file's pages in it, and for a length of 0.
+   */
   registerUserfault(address: number, length: number, handler: UserfaultHandler): void {
     this.enter(() => {
       expectObject('handler', handler, ['onWriteProtect'])
@@ -258,7 +273,7 @@ export class Mm extends MmStruct {
   userfaultWriteProtect(address: number, length: number, on: boolean): void {
     this.enter(() => {
       const { start, end } = this.someRange(address, length, 'userfaultWriteProtect')
-      userfaultWriteProtect(this, start, end, on)
+      userfaultWriteProtect(this, start, end, expectBoolean('on', on))
     })
   }
 
@@ -267,7 +282,7 @@ export class Mm extends MmStruct {
    * TypeError, ESRCH.
    */
   registerNotifier(notifier: Notifier): void {
-    this.memory.gate.enter(() => {
+    this.enter(() => {
       expectObject('notifier', notifier)
       this.addNotifier(notifier)
     })

@@ -20,7 +20,7 @@ describe.skipIf(unavailable)(`real guests${unavailable ? ` (skipped: ${unavailab
         images,
         later,
         scans,
-        scansAfter: length - scans,
+        ...(length > scans && { scansAfter: length - scans }),
         knobs: record.knobs,
         index,
       })

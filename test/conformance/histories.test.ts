@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { INDEX_NAMES } from '../../src/index.ts'
+import { CHANGES_POLICIES, INDEX_NAMES } from '../../src/index.ts'
 import { actsMidScan, differenceBeforeChains, firstDifference } from '../support/compare-rows.ts'
 import { runHistory } from '../support/history.ts'
 import {
@@ -36,10 +36,12 @@ function recording(name: string) {
   return parseRecording(readFileSync(new URL(name, RECORDED), 'utf8'))
 }
 
-describe.each(INDEX_NAMES)('recorded histories, index %s', (index) => {
+const WAYS = INDEX_NAMES.flatMap((index) => CHANGES_POLICIES.map((changes) => ({ index, changes })))
+
+describe.each(WAYS)('recorded histories, index $index, changes by $changes', ({ index, changes }) => {
   it.each(NAMES)('%s', async (name) => {
     const { program, rows } = recording(name)
-    const counted = await runHistory(program, { index, frames: FRAMES }, (host) => host.audit())
+    const counted = await runHistory(program, { index, changes, frames: FRAMES }, (host) => host.audit())
     if (index === 'hash' && actsMidScan(program)) return
     if (index === 'hash' && OTHER_DUPS.includes(name)) {
       expect(differenceBeforeChains(rows, counted, index)).toBeUndefined()

@@ -140,8 +140,10 @@ async function askAgain(asked: Kernel, recorded: string): Promise<number> {
 async function judge(asked: Kernel, program: Program): Promise<Verdict> {
   const content = await runHistory(program, { index: 'content' })
   const hash = await runHistory(program, { index: 'hash' })
+  const readAll = await runHistory(program, { index: 'content', changes: 'checksum' })
   const compare = (kernel: readonly Row[]): string | undefined =>
     firstDifference(kernel, content, 'content') ??
+    firstDifference(kernel, readAll, 'content') ??
     (actsMidScan(program) ? undefined : differenceBeforeChains(kernel, hash, 'hash'))
   let kernel = await runOnKernel(asked, program)
   let unsteady: string | undefined

@@ -2,7 +2,16 @@
 // errno, which is what the world says.
 
 import { describe, expect, it } from 'vitest'
-import { Host, type Mm, memorySwapStore, PagefoldError, type Pin } from '../../src/index.ts'
+import {
+  Host,
+  type Image,
+  type Mm,
+  memorySwapStore,
+  PagefoldError,
+  type Pin,
+  SecondaryMmu,
+} from '../../src/index.ts'
+import { IMAGE } from '../support/api.ts'
 import { memoryOf } from '../support/inside.ts'
 import { picture } from '../support/scenes.ts'
 import { addFilled, bootHost, PAGE } from '../support/world.ts'
@@ -12,6 +21,7 @@ interface Given {
   readonly mm: Mm
   readonly at: number
   readonly pin: Pin
+  readonly mmu: SecondaryMmu
 }
 
 /** Of the wrong type, and of the right type but out of range. */
@@ -32,7 +42,7 @@ const MISTAKES: readonly [argument: string, call: string, wrong: readonly unknow
     [...NOT_NUMBERS.filter((v) => v !== null), -1, 2, 0.5],
     ({ mm }, v) => mm.mmap(PAGE, { node: v }),
   ],
-  ['prot', 'mm.mmap', [4, -1, 0.5, 'PROT_EXEC', '', {}], ({ mm }, v) => mm.mmap(PAGE, { prot: v })],
+  ['prot', 'mm.mmap', [4, -1, 0.5, 'PROT_EXEC', '', {}, null], ({ mm }, v) => mm.mmap(PAGE, { prot: v })],
   ['kind', 'mm.mmap', ['huge', 5], ({ mm }, v) => mm.mmap(PAGE, { kind: v })],
   ['shared', 'mm.mmap', ['yes', 1], ({ mm }, v) => mm.mmap(PAGE, { shared: v })],
   [
@@ -71,9 +81,15 @@ const MISTAKES: readonly [argument: string, call: string, wrong: readonly unknow
   ['domain', 'mm.fork', [5, {}, 'other'], ({ mm }, v) => mm.fork({ domain: v })],
   ['domain', 'mm.replace', [5, {}, 'other'], ({ mm }, v) => mm.replace({ domain: v })],
   ['option', 'mm.prctl', [67, undefined, 'PR_SET_NAME'], ({ mm }, v) => mm.prctl(v)],
-  ['value', 'mm.prctl', ['1', {}, 0.5, Number.NaN], ({ mm }, v) => mm.prctl('PR_SET_MEMORY_MERGE', v)],
+  ['value', 'mm.prctl', ['1', {}, 0.5, Number.NaN, null], ({ mm }, v) => mm.prctl('PR_SET_MEMORY_MERGE', v)],
   ['address', 'mm.write', [...NOT_NUMBERS, ...NOT_ADDRESSES], ({ mm }, v) => mm.write(v, Uint8Array.of(1))],
   ['bytes', 'mm.write', [undefined, null, 'abc', 5, [1, 2], {}], ({ mm, at }, v) => mm.write(at, v)],
+  [
+    'force',
+    'mm.write',
+    [0, 'yes', null, {}],
+    ({ mm, at }, v) => mm.write(at, Uint8Array.of(1), { force: v }),
+  ],
   ['address', 'mm.read', [...NOT_NUMBERS, ...NOT_ADDRESSES], ({ mm }, v) => mm.read(v, 1)],
   ['length', 'mm.read', [...NOT_NUMBERS, undefined, ...NOT_LENGTHS], ({ mm, at }, v) => mm.read(at, v)],
   ['address', 'mm.pin', [...NOT_NUMBERS, ...NOT_ADDRESSES], ({ mm }, v) => mm.pin(v, 1)],
@@ -85,9 +101,39 @@ const MISTAKES: readonly [argument: string, call: string, wrong: readonly unknow
   ['bytes', 'pin.write', [undefined, 'abc', [1]], ({ pin }, v) => pin.write(0, v)],
   ['address', 'mm.pfn', [...NOT_NUMBERS, ...NOT_ADDRESSES], ({ mm }, v) => mm.pfn(v)],
   ['handler', 'mm.registerUserfault', NOT_OBJECTS, ({ mm, at }, v) => mm.registerUserfault(at, PAGE, v)],
+  [
+    'on',
+    'mm.userfaultWriteProtect',
+    [0, 1, 'yes', null, undefined, {}],
+    ({ mm, at }, v) => mm.userfaultWriteProtect(at, PAGE, v),
+  ],
+  ['mm', 'new SecondaryMmu', NOT_OBJECTS, (_, v) => new SecondaryMmu(v)],
+  ['address', 'mmu.translate', [...NOT_NUMBERS, ...NOT_ADDRESSES, 1n], ({ mmu }, v) => mmu.translate(v)],
+  ['vpn', 'mmu.isMasked', [...NOT_NUMBERS, undefined, 1n, -1, 0.5, 2 ** 32], ({ mmu }, v) => mmu.isMasked(v)],
+  ['range', 'mmu.invalidateRangeStart', NOT_OBJECTS, ({ mmu }, v) => mmu.invalidateRangeStart(v)],
+  ['range', 'mmu.invalidateRangeEnd', NOT_OBJECTS, ({ mmu }, v) => mmu.invalidateRangeEnd(v)],
+  [
+    'start',
+    'mmu.invalidateRangeStart',
+    [...NOT_NUMBERS, -1, Number.NaN],
+    ({ mmu }, v) => mmu.invalidateRangeStart({ event: 'clear', start: v, end: PAGE, blockable: true }),
+  ],
   ['notifier', 'mm.registerNotifier', NOT_OBJECTS, ({ mm }, v) => mm.registerNotifier(v)],
   ['name', 'host.createMm', [5, {}], ({ host }, v) => host.createMm({ name: v })],
   ['domain', 'host.createMm', [5, {}], ({ host }, v) => host.createMm({ domain: v })],
+  ['image', 'host.loadImage', [...NOT_OBJECTS, {}], ({ host }, v) => host.loadImage(v)],
+  [
+    'pages',
+    'host.loadImage',
+    [...NOT_NUMBERS, undefined, 0, -1, 0.5, Number.NaN],
+    ({ host }, v) => host.loadImage({ ...IMAGE, pages: v } as Image),
+  ],
+  [
+    'onProgress',
+    'host.loadImage',
+    [7, 'often', null, {}],
+    ({ host }, v) => host.loadImage(IMAGE, { onProgress: v }),
+  ],
   ['pfn', 'host.frame', [...NOT_NUMBERS, ...NOT_PFNS], ({ host }, v) => host.frame(v)],
   ['pfn', 'host.migrate', [...NOT_NUMBERS, ...NOT_PFNS], ({ host }, v) => host.migrate(v, { node: 0 })],
   [
@@ -119,6 +165,8 @@ const MISTAKES: readonly [argument: string, call: string, wrong: readonly unknow
   ['listener', 'host.on', [undefined, 5, {}], ({ host }, v) => host.on('ksm_enter', v)],
   ['name', 'host.off', [5, undefined, 'ksm_scan'], ({ host }, v) => host.off(v, () => {})],
   ['name', 'ksm.set', [5, undefined, 'speed', 'pages_shared'], ({ host }, v) => host.ksm.set(v, 1)],
+  ['name', 'ksm.set', [null, {}, 1n], ({ host }, v) => host.ksm.set(v, 1)],
+  ['value', 'ksm.set', [undefined, null, {}, [], [1], 1n], ({ host }, v) => host.ksm.set('run', v)],
   ['name', 'ksm.get', [5, undefined, 'speed'], ({ host }, v) => host.ksm.get(v)],
   ['count', 'ksm.scan', [...NOT_NUMBERS, -1, 0.5, Number.NaN], ({ host }, v) => host.ksm.scan(v)],
   ['count', 'ksm.scanPages', [...NOT_NUMBERS, undefined, -1, 0.5], ({ host }, v) => host.ksm.scanPages(v)],
@@ -141,10 +189,11 @@ describe("a caller's mistake", () => {
     host.ksm.set('run', 1)
     host.ksm.scan(2)
     const pin = mm.pin(mm.mmap(PAGE), PAGE)
+    const mmu = new SecondaryMmu(mm)
     const before = picture(host)
     for (const value of wrong) {
-      const error = thrownBy(() => act({ host, mm, at, pin }, value as never))
-      const what = `${JSON.stringify(value) ?? String(value)}: ${String(error)}`
+      const error = thrownBy(() => act({ host, mm, at, pin, mmu }, value as never))
+      const what = `${typeof value === 'bigint' ? value : (JSON.stringify(value) ?? String(value))}: ${String(error)}`
       expect(error instanceof TypeError || error instanceof RangeError, what).toBe(true)
       expect((error as Error).message, what).toContain(`\`${argument}\``)
       expect(error).not.toBeInstanceOf(PagefoldError)

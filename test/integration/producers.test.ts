@@ -2,7 +2,7 @@
 // installed. What pagefold reads is held against the independent reader, or against the same memory in another format.
 
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openImage, openSource } from '../../src/images/index.ts'
@@ -66,6 +66,9 @@ describe.skipIf(!has('qemu-system-x86_64'))('QEMU (skipped where it is not insta
     }
     ask('quit')
     await ended
+    // cat writes it down once QEMU has let go of it.
+    while (statSync(join(dir, 'migration')).size === 0)
+      await new Promise((resolve) => setTimeout(resolve, 20))
     return dir
   }
 

@@ -2,7 +2,7 @@
 // counter, every mm's accounts.
 
 import { ZERO_PFN } from '../../assembly/abi.ts'
-import type { Host, IndexName, Mm } from '../../src/index.ts'
+import type { Host, HostOptions, IndexName, Mm } from '../../src/index.ts'
 import { KNOBS, type Program, regionAddress, runHistory } from '../support/history.ts'
 import { memoryOf } from '../support/inside.ts'
 import { PAGE } from '../support/world.ts'
@@ -13,10 +13,13 @@ import { REGION_PAGES, REGIONS } from './programs.ts'
 const FRAMES = 160
 
 /** Runs a program on a host, with so many helper threads, and on the model; throws at the first operation after which they differ. */
-export async function runOnBoth(program: Program, index: IndexName, workers = 0): Promise<void> {
-  const model = new Model({ order: index })
+export async function runOnBoth(
+  program: Program,
+  options: Partial<HostOptions> & { index: IndexName },
+): Promise<void> {
+  const model = new Model({ order: options.index })
   for (const [name, value] of Object.entries({ ...KNOBS, ...program.knobs })) model.knob(name, value)
-  await runHistory(program, { frames: FRAMES, index, workers }, (host, processes, i, error) => {
+  await runHistory(program, { frames: FRAMES, ...options }, (host, processes, i, error) => {
     const operation = program.ops[i]!
     try {
       compare(host, processes, model, error, model.apply(operation))

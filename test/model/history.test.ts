@@ -15,7 +15,7 @@ describe('pagefold and the model agree after every operation of a random history
         { name: `histories, ${index}`, length: LENGTH, runs: 50, share: 0.25 },
         programs(LENGTH),
         ({ ops }) => ops.length,
-        (program) => runOnBoth(program, index),
+        (program) => runOnBoth(program, { index }),
       )
     })
 
@@ -24,7 +24,18 @@ describe('pagefold and the model agree after every operation of a random history
         { name: `histories, ${index}, a helper`, length: LENGTH, runs: 10, share: 0.05 },
         programs(LENGTH),
         ({ ops }) => ops.length,
-        (program) => runOnBoth(program, index, 1),
+        (program) => runOnBoth(program, { index, workers: 1 }),
+      )
+    })
+
+    it(`with trees ordered by ${index}, and every page read in every scan`, {
+      timeout: PROPERTY_TIMEOUT,
+    }, async () => {
+      await tryPrograms(
+        { name: `histories, ${index}, checksum`, length: LENGTH, runs: 10, share: 0.05 },
+        programs(LENGTH),
+        ({ ops }) => ops.length,
+        (program) => runOnBoth(program, { index, changes: 'checksum' }),
       )
     })
   }

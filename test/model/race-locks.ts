@@ -77,6 +77,7 @@ export const LOCKS: Record<RacePoint, Mode | 'cursor' | 'none'> = {
   'exit: after ksm_exit': 'none',
   'exit: after teardown': 'none',
   'scan: between cursor and merge': 'none',
+  'scan: before checksum': 'none',
   'scan: between pages': 'none',
   'scan: between mms': 'none',
   'scan: after unstable reset': 'none',

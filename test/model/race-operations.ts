@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { FRAME_PINNED, PTE_PRESENT, PTE_UFFD_WP, PTE_WRITE } from '../../assembly/abi.ts'
 import type { Advice, Errno, KnobName } from '../../src/index.ts'
 import { ptePfn } from '../../src/mm/page/pte.ts'
+import { markSoftDirty } from '../../src/mm/page/ptes.ts'
 import { memoryOf, pteOf } from '../support/inside.ts'
 import { contentBytes, PAGE } from '../support/world.ts'
 import type { Need } from './race-locks.ts'
@@ -99,7 +100,7 @@ export const OPERATIONS = {
     onGuest((world, target, [, r, p, c]) => store(world, target, vpnOf(r, p), contentBytes(c), 0, true)),
   ),
 
-  /** A guest's write that needs no fault: the pte is writable at this moment. */
+  /** A guest's write that needs no fault: the pte is writable at this moment. Its processor marks it first. */
   touch: operation(
     4,
     [guest, region, page, content],
@@ -107,6 +108,7 @@ export const OPERATIONS = {
     onGuest((world, target, [, r, p, c]) => {
       const pte = pteOf(target.mm, vpnOf(r, p) * PAGE)
       if ((pte & PTE_PRESENT) === 0 || (pte & PTE_WRITE) === 0) return
+      markSoftDirty(target.mm, vpnOf(r, p))
       putDirectly(world, target, vpnOf(r, p), ptePfn(pte), contentBytes(c))
     }),
   ),
@@ -387,7 +389,8 @@ export const OPERATIONS = {
         },
       }
       const errno = world.attempt(() => target.mm.registerUserfault(start * PAGE, pages * PAGE, handler))
-      expectErrno('userfault', errno, [hasHole(target, start, pages) ? 'ENOMEM' : undefined])
+      const mapped = range(start, pages).some((vpn) => target.pages.has(vpn))
+      expectErrno('userfault', errno, [mapped ? undefined : 'EINVAL'])
     }),
   ),
 

@@ -56,6 +56,7 @@ export function racePrograms(length: number): fc.Arbitrary<RaceProgram> {
       mappings: fc.constantFrom(60, 200),
       cowPolicy: fc.constantFrom(...COW_POLICIES),
       reuseKsm: fc.constantFrom(true, true, false),
+      changes: fc.constantFrom('log', 'log', 'checksum'),
       smartScan: fc.constantFrom(...SMART_SCAN_POLICIES),
       zeroPagesAcrossDomains: fc.boolean(),
     },

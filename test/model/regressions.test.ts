@@ -71,6 +71,6 @@ const PROGRAMS: Record<string, Program> = {
 
 describe.each(Object.entries(PROGRAMS))('%s', (_, program) => {
   it.each(['content', 'hash'] as const)('with trees ordered by %s', async (index) => {
-    await runOnBoth(program, index)
+    await runOnBoth(program, { index })
   })
 })

@@ -185,7 +185,7 @@ describe('seed 3, notifiers', () => {
   })
 
   it('3.13: a pte is empty inside the window before the new one is installed (copy, merge)', async () => {
-    const host = await makeHost()
+    const host = await makeHost({ changes: 'checksum' })
     const [a, b] = [host.createMm(), host.createMm()]
     const [p, q] = [addRange(a, [7]), addRange(b, [7])]
     const steps: string[] = []

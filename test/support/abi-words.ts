@@ -18,14 +18,18 @@ export const WORDS: readonly Drawing[] = [
     {
       present: [
         ...flags('PTE_PRESENT', 'PTE_WRITE', 'PTE_DIRTY', 'PTE_SPECIAL', 'PTE_UFFD_WP'),
-        gap(7, 'what only ptes that are not present say'),
+        gap(4, 'what only ptes that are not present say'),
+        ...flags('PTE_SOFT_DIRTY'),
+        gap(2, 'room'),
         unnamed('pfn', 20),
       ],
       'swapped out': [
         gap(1, 'not present'),
         bits('device', 3, { shift: 'PTE_DEVICE_SHIFT', mask: 'PTE_DEVICE_MASK' }),
         ...flags('PTE_UFFD_WP', 'PTE_EXCLUSIVE', 'PTE_SWAP'),
-        gap(5, 'not migrating, not broken, and room'),
+        gap(2, 'not migrating, not broken'),
+        ...flags('PTE_SOFT_DIRTY'),
+        gap(2, 'room'),
         unnamed('swap slot', 20),
       ],
       migrating: [
@@ -35,13 +39,15 @@ export const WORDS: readonly Drawing[] = [
         ...flags('PTE_UFFD_WP', 'PTE_EXCLUSIVE'),
         gap(1, 'not swapped out'),
         ...flags('PTE_MIGRATION'),
-        gap(4, 'not broken, and room'),
+        gap(1, 'not broken'),
+        ...flags('PTE_SOFT_DIRTY'),
+        gap(2, 'room'),
         unnamed('pfn', 20),
       ],
       broken: [
         gap(8, 'nothing else is known of it'),
-        ...flags('PTE_POISON'),
-        gap(23, 'there is no frame to name'),
+        ...flags('PTE_POISON', 'PTE_SOFT_DIRTY'),
+        gap(22, 'there is no frame to name'),
       ],
     },
     [

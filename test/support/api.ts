@@ -95,6 +95,7 @@ export const CALLS: Record<
       prctl: { act: ({ mm }) => mm.prctl('PR_SET_MEMORY_MERGE', 1) },
       write: { act: ({ mm, at }) => mm.write(at, Uint8Array.of(1)) },
       read: { act: ({ mm, at }) => mm.read(at, 1) },
+      markWritten: { act: ({ mm, at }) => mm.markWritten(at, PAGE) },
       pin: { act: ({ mm, at }) => mm.pin(at, PAGE) },
       get: { act: ({ mm, at }) => mm.get(at, PAGE) },
       registerUserfault: { act: ({ mm, at }) => mm.registerUserfault(at, PAGE, { onWriteProtect() {} }) },

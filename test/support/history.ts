@@ -192,7 +192,9 @@ const ACTIONS: Record<Exclude<Operation[0], 'knob'>, (machine: Machine, ...args:
   fork: (machine, p, q) => machine.processes.set(q, mmOf(machine, p).fork({ name: `p${q}` })),
   exec(machine, p) {
     releasePins(machine, `${p} `)
-    machine.processes.set(p, mmOf(machine, p).replace())
+    // Another mm, which a trace tells from the one before while ksmd still has that in view.
+    const before = mmOf(machine, p)
+    machine.processes.set(p, before.replace({ name: `${before.name}'` }))
   },
   exit(machine, p) {
     releasePins(machine, `${p} `)

@@ -18,6 +18,8 @@ export interface Operation {
   readonly touches?: readonly number[]
   /** Other mms lose those pages too. */
   readonly reachesOthers?: true
+  /** The host is closed then. */
+  readonly closes?: true
   /** It faults pages in before it is refused. */
   readonly faults?: true
 }
@@ -299,7 +301,7 @@ const COUNTED_AS_MERGED = {
   'merged and cached': 'EBUSY',
   pinned: 'EBUSY',
   exited: 'EBUSY',
-  closed: 'EBUSY',
+  closed: 'EINVAL',
 } as const
 
 export const ON_A_HOST: Record<string, Operation> = {
@@ -390,10 +392,11 @@ export const ON_A_HOST: Record<string, Operation> = {
       host.close()
       host.close()
     },
+    closes: true,
     touches: ALL,
   },
-  'ksm.set run=0': { act: ({ host }) => host.ksm.set('run', 0) },
-  'ksm.set run=2': { act: ({ host }) => host.ksm.set('run', 2) },
+  'ksm.set run=0': { act: ({ host }) => host.ksm.set('run', 0), refused: CLOSED },
+  'ksm.set run=2': { act: ({ host }) => host.ksm.set('run', 2), refused: CLOSED },
   'ksm.set max_page_sharing': {
     act: ({ host }) => host.ksm.set('max_page_sharing', 2),
     refused: COUNTED_AS_MERGED,
@@ -404,14 +407,15 @@ export const ON_A_HOST: Record<string, Operation> = {
   },
   'ksm.get': { act: ({ host }) => expect(host.ksm.get('run')).toBe(1) },
   'ksm.counters': { act: ({ host }) => expect(host.ksm.counters().run).toBe(1) },
-  'ksm.scan': { act: ({ host }) => host.ksm.scan(3) },
-  'ksm.scanPages': { act: ({ host }) => host.ksm.scanPages(3) },
+  'ksm.scan': { act: ({ host }) => host.ksm.scan(3), refused: CLOSED },
+  'ksm.scanPages': { act: ({ host }) => host.ksm.scanPages(3), refused: CLOSED },
   'ksm.scan while stopped': {
     act: ({ host }) => {
       host.ksm.set('run', 0)
       expect(errnoOf(() => host.ksm.scan(1))).toBe('EINVAL')
       expect(errnoOf(() => host.ksm.scanPages(1))).toBe('EINVAL')
     },
+    refused: CLOSED,
   },
   'ksm.start and stop': {
     act: ({ host }) => {
@@ -419,6 +423,7 @@ export const ON_A_HOST: Record<string, Operation> = {
       host.ksm.start()
       return host.ksm.stop()
     },
+    refused: CLOSED,
   },
 }
 

@@ -17,21 +17,37 @@ export async function shrink(
   }
   for (let length = Number.POSITIVE_INFINITY; shortest.ops.length < length; ) {
     length = shortest.ops.length
-    for (let piece = Math.ceil(length / 2); piece > 0; piece = Math.floor(piece / 2)) {
-      // From behind: what comes late is most often not needed.
-      for (let end = shortest.ops.length; end > BEGINNING.length; end -= piece) {
-        const start = Math.max(end - piece, BEGINNING.length)
-        const ops = withoutOrphans([...shortest.ops.slice(0, start), ...shortest.ops.slice(end)])
-        await attempt({ ...shortest, ops })
-        end = Math.min(end, shortest.ops.length + piece)
-      }
-    }
+    await leaveOut(shortest.ops, BEGINNING.length, async (candidate) => {
+      const ops = withoutOrphans(candidate)
+      return (await attempt({ ...shortest, ops })) ? ops : undefined
+    })
     for (const name of Object.keys(shortest.knobs ?? {})) {
       const { [name]: _, ...knobs } = shortest.knobs!
       await attempt({ ...shortest, knobs })
     }
     for (const [i, [op, count]] of shortest.ops.entries()) {
       if (op === 'scan' && count > 1) await attempt({ ...shortest, ops: shortest.ops.with(i, ['scan', 1]) })
+    }
+  }
+  return shortest
+}
+
+/**
+ * Leaves out of a row whatever it fails without, in ever smaller pieces, but nothing of the first `kept`. `attempt` gives what it made
+ * of a candidate if that still fails, else undefined.
+ */
+export async function leaveOut<Item>(
+  items: readonly Item[],
+  kept: number,
+  attempt: (candidate: Item[]) => Promise<readonly Item[] | undefined>,
+): Promise<readonly Item[]> {
+  let shortest = items
+  for (let piece = Math.ceil(items.length / 2); piece > 0; piece = Math.floor(piece / 2)) {
+    // From behind: what comes late is most often not needed.
+    for (let end = shortest.length; end > kept; end -= piece) {
+      const start = Math.max(end - piece, kept)
+      shortest = (await attempt([...shortest.slice(0, start), ...shortest.slice(end)])) ?? shortest
+      end = Math.min(end, shortest.length + piece)
     }
   }
   return shortest

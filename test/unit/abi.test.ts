@@ -15,6 +15,7 @@ import { KINDS, RECORDS, SIZES, VALUES, WORDS } from '../support/abi-layout.ts'
 const DIGESTS: Readonly<Record<number, string>> = {
   3: '043a47e4e1c9029c',
   4: '083b10bc870838d1',
+  5: '95ee1873b64b5b58',
 }
 
 const ASSEMBLY = resolve(import.meta.dirname, '../../assembly')

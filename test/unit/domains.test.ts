@@ -4,7 +4,17 @@
 import { describe, expect, it } from 'vitest'
 import { INDEX_NAMES } from '../../src/index.ts'
 import { objectsOf } from '../support/inside.ts'
-import { addRange, byteAt, counted, errnoOf, guest, makeHost, PAGE, pokeByte } from '../support/world.ts'
+import {
+  addRange,
+  byteAt,
+  contentBytes,
+  counted,
+  errnoOf,
+  guest,
+  makeHost,
+  PAGE,
+  pokeByte,
+} from '../support/world.ts'
 
 describe.each(INDEX_NAMES)('domains, index %s', (index) => {
   it('merge within themselves and never with each other', async () => {
@@ -99,6 +109,21 @@ describe.each(INDEX_NAMES)('domains, index %s', (index) => {
       expect(counted(host)).toEqual(zeroPagesAcrossDomains ? [0, 0, 0, 0] : [2, 2, 0, 0])
       host.audit()
     }
+  })
+})
+
+describe('a file', () => {
+  it('is the same for all domains until somebody writes: the audit has nothing against that', async () => {
+    const host = await makeHost()
+    const file = contentBytes(7)
+    const mms = ['red', 'blue'].map((domain) => host.createMm({ domain }))
+    const [red, blue] = mms.map((mm) => mm.mmap(PAGE, { file }))
+    expect(byteAt(mms[0]!, red!)).toBe(byteAt(mms[1]!, blue!))
+    expect(mms[0]!.pfn(red!)).toBe(mms[1]!.pfn(blue!))
+    host.audit()
+    pokeByte(mms[0]!, red!, 1)
+    expect(byteAt(mms[1]!, blue!)).toBe(7)
+    host.audit()
   })
 })
 

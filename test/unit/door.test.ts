@@ -3,39 +3,15 @@
 //
 // A method added later fails the first test here until it has its line in CALLS.
 
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { brokenInvariant } from '../../src/errors.ts'
-import { Host, memorySwapStore, SecondaryMmu } from '../../src/index.ts'
-import { Ksm as KsmClass } from '../../src/ksm/ksmd.ts'
-import { Pin } from '../../src/mm/calls/pin.ts'
-import { Mm } from '../../src/mm/mm.ts'
+import { memorySwapStore } from '../../src/index.ts'
 import { CALLS, IMAGE, makeScene } from '../support/api.ts'
+import { CLASS_NAMES, ENDS, publicMethods } from '../support/public-methods.ts'
 import { errnoOf, PAGE } from '../support/world.ts'
-
-/** These end things, and have to work on whatever is left of a host. */
-const ENDS: Record<string, readonly string[]> = { Host: ['close'], Ksm: ['stop'] }
 
 /** What gives back may be done on a closed host too. */
 const CLOSES = new Set(['Pin.release'])
-
-const CLASSES = { Host, Ksm: KsmClass, Mm, Pin, SecondaryMmu }
-const SOURCES: Record<keyof typeof CLASSES, string> = {
-  Host: 'host.ts',
-  Ksm: 'ksm/ksmd.ts',
-  Mm: 'mm/mm.ts',
-  Pin: 'mm/calls/pin.ts',
-  SecondaryMmu: 'mm/watch/secondary-mmu.ts',
-}
-
-/** What a class has on its prototype and does not keep to itself. */
-function publicMethods(name: keyof typeof CLASSES): string[] {
-  const source = readFileSync(new URL(`../../src/${SOURCES[name]}`, import.meta.url), 'utf8')
-  const kept = new Set([...source.matchAll(/^ {2}private (?:get )?(\w+)/gm)].map(([, method]) => method))
-  return Object.getOwnPropertyNames(CLASSES[name].prototype).filter(
-    (method) => method !== 'constructor' && !kept.has(method),
-  )
-}
 
 /** Stands for a part of the engine of which nothing works any more. */
 function breaking(error: Error, kept: object = {}): object {
@@ -67,7 +43,7 @@ function wayToTheDoor(part: object): object {
 const TRAP = new WebAssembly.RuntimeError('unreachable')
 const INVARIANT = brokenInvariant('a count is off')
 
-describe.each(Object.keys(CLASSES) as (keyof typeof CLASSES)[])('%s', (name) => {
+describe.each(CLASS_NAMES)('%s', (name) => {
   const { of, calls } = CALLS[name]!
 
   it('has a line here for every public method', () => {

@@ -52,7 +52,7 @@ describe('a page in the window', () => {
   })
 
   function offer(): void {
-    window.push(new RmapItems(arena).alloc(1, 0), pfn, false, true)
+    window.push(new RmapItems(arena).alloc(1, 0), pfn, 'page', true)
   }
 
   const entry = (at: number): number => WINDOW + (at & (WINDOW_LENGTH - 1)) * WINDOW_ENTRY_BYTES

@@ -135,9 +135,44 @@ describe('protection', () => {
     expect(errnoOf(() => mm.userfaultWriteProtect(at, 2 * PAGE, true))).toBe('ENOENT')
     pokeByte(mm, at, 9)
     pokeByte(mm, at + PAGE, 9)
-    expect(errnoOf(() => mm.registerUserfault(at, 3 * PAGE, handler))).toBe('ENOMEM')
     expect(errnoOf(() => mm.userfaultWriteProtect(at + 2 * PAGE, PAGE, true))).toBe('ENOMEM')
     host.audit()
+  })
+
+  it('can be asked for across holes, but not where nothing is mapped', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [7, 8, 9], { mergeable: false })
+    mm.munmap(at + PAGE, PAGE)
+    const told: number[] = []
+    const onWriteProtect = ({ address }: { readonly address: number }): void => {
+      told.push((address - at) / PAGE)
+      mm.userfaultWriteProtect(address, PAGE, false)
+    }
+    expect(errnoOf(() => mm.registerUserfault(at + PAGE, PAGE, { onWriteProtect }))).toBe('EINVAL')
+    mm.registerUserfault(at, 4 * PAGE, { onWriteProtect })
+    for (const page of [0, 2]) {
+      mm.userfaultWriteProtect(at + page * PAGE, PAGE, true)
+      pokeByte(mm, at + page * PAGE, 1)
+    }
+    expect(told).toEqual([0, 2])
+    host.audit()
+  })
+
+  it('is not to be had for device memory, nor for the pages of a file; nothing is registered then', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [7], { mergeable: false })
+    const handler = { onWriteProtect: () => {} }
+    for (const options of [{ kind: 'pfnmap' }, { file: contentBytes(1) }] as const) {
+      mm.mmap(PAGE, { ...options, address: at + PAGE })
+      expect(errnoOf(() => mm.registerUserfault(at, 2 * PAGE, handler))).toBe('EINVAL')
+      expect(errnoOf(() => mm.userfaultWriteProtect(at, PAGE, true))).toBe('ENOENT')
+      mm.munmap(at + PAGE, PAGE)
+    }
+    for (const options of [{ shared: true }, { kind: 'hugetlb' }] as const) {
+      mm.mmap(PAGE, { ...options, address: at + PAGE })
+      mm.registerUserfault(at, 2 * PAGE, handler)
+      mm.munmap(at + PAGE, PAGE)
+    }
   })
 
   it('outlives swap, both ways: set before, and taken away while the page is out', async () => {
@@ -174,6 +209,24 @@ describe('protection', () => {
     mm.mprotect(at, PAGE, 'PROT_READ|PROT_WRITE')
     pokeByte(mm, at, 9)
     expect(told).toEqual([0])
+  })
+
+  it('a handler that throws ends a pin, and nothing is held then', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [7, 8], { mergeable: false })
+    const mine = new Error('mine')
+    mm.registerUserfault(at, 2 * PAGE, {
+      onWriteProtect() {
+        throw mine
+      },
+    })
+    mm.userfaultWriteProtect(at + PAGE, PAGE, true)
+    for (const hold of [mm.pin, mm.get]) {
+      expect(() => hold.call(mm, at, 2 * PAGE, { write: true })).toThrow(mine)
+      expect(host.frame(mm.pfn(at)!)).toMatchObject({ refcount: 1 })
+    }
+    mm.exit()
+    expect(host.frames.free).toBe(host.frames.total)
   })
 
   it('tells notifiers', async () => {

@@ -8,6 +8,7 @@ import {
   PACKING_NAMES,
 } from '../../images/index.ts'
 import {
+  CHANGES_POLICIES,
   expectStrategy,
   GUESTS_POLICIES,
   isKnob,
@@ -78,6 +79,11 @@ const OPTIONS = {
     `${GUESTS_POLICIES.join(', ')} (default: running, as Linux): still ones merge in one scan, not two`,
     oneOf(GUESTS_POLICIES),
   ),
+  changes: value(
+    'NAME',
+    `${CHANGES_POLICIES.join(', ')} (default: log): checksum reads every page in every scan, as Linux must, with the same result`,
+    oneOf(CHANGES_POLICIES),
+  ),
   workers: workers('threads that take checksums ahead of the scan (default: 0): the same result sooner'),
   csv: value('FILE', 'also write the counters after every scan as a table, comma-separated', (path) => {
     expectCsvPath(path)
@@ -99,7 +105,7 @@ ${optionLines(OPTIONS)}`
 export async function run(args: string[]): Promise<number> {
   const { values, tokens } = parse(OPTIONS, args)
   const { sources, later } = splitAtThen(tokens)
-  const { scans, guests, workers, report } = values
+  const { scans, guests, changes, workers, report } = values
   const scansAfter = values['scans-after']
   const strategy = strategyOf(values)
   const knobs = parseKnobs(values.knob ?? [])
@@ -120,7 +126,7 @@ export async function run(args: string[]): Promise<number> {
     later: laterImages,
     knobs,
     ...strategy,
-    ...given({ scans, scansAfter, guests, workers }),
+    ...given({ scans, scansAfter, guests, changes, workers }),
     onProgress: (event) => showProgress(progress, event),
     ...(report === undefined ? {} : { inspect: seen.inspect, onWrite: seen.onWrite }),
   })

@@ -7,7 +7,13 @@ import { Host } from '../../host.ts'
 import { MAX_WORKERS } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
 import { type Clock, stillClock } from '../../ksm/clock.ts'
-import { GUESTS_POLICIES, type GuestsPolicy, type KnobName } from '../../ksm/tunables.ts'
+import {
+  CHANGES_POLICIES,
+  type ChangesPolicy,
+  GUESTS_POLICIES,
+  type GuestsPolicy,
+  type KnobName,
+} from '../../ksm/tunables.ts'
 import { chosenStrategy, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
 import type { MergedRange } from './sharing.ts'
 
@@ -15,6 +21,8 @@ import type { MergedRange } from './sharing.ts'
 export interface ImageHostOptions extends StrategyOptions {
   /** `still`: what would take two scans to merge is merged in one. Default: `running`, as Linux. */
   readonly guests?: GuestsPolicy
+  /** How ksmd knows that a page has changed: the same result, another cost. Default: `log`. */
+  readonly changes?: ChangesPolicy
   /** Threads that take checksums ahead of the scan. Default: 0. */
   readonly workers?: number
   /** Knobs to write before ksmd is let run. `smart_scan` is 0 unless given: images hold still. */
@@ -49,6 +57,7 @@ function mostPages(): number {
 
 const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
   guests: true,
+  changes: true,
   workers: true,
   knobs: true,
   clock: true,
@@ -71,14 +80,15 @@ export async function hostMadeBy(
   pages: number,
   options: ImageHostOptions,
 ): Promise<Host> {
-  const { index, checksum, checksumBits, seed, sampleWords, guests, workers, mms = 1 } = options
+  const { index, checksum, checksumBits, seed, sampleWords, guests, changes, workers, mms = 1 } = options
   expectInteger('mms', mms, 0, MAX_IMAGE_PAGES)
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
   expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
   chosenStrategy(options)
   expectOneOf('guests', guests ?? 'running', GUESTS_POLICIES)
+  expectOneOf('changes', changes ?? 'log', CHANGES_POLICIES)
   expectInteger('workers', workers ?? 0, 0, MAX_WORKERS)
-  const given = { index, checksum, checksumBits, seed, sampleWords, guests, workers }
+  const given = { index, checksum, checksumBits, seed, sampleWords, guests, changes, workers }
   const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   if (pages > MAX_IMAGE_PAGES) {
     throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds, ${MAX_IMAGE_PAGES}`)

@@ -88,6 +88,7 @@ const MERGE_OPTIONS: Readonly<Record<keyof MergeOptions, true>> = {
   scansAfter: true,
   knobs: true,
   guests: true,
+  changes: true,
   workers: true,
   onProgress: true,
   inspect: true,

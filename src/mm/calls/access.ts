@@ -4,7 +4,7 @@ import { allows, type FaultKind, handleMmFault } from '../fault/fault.ts'
 import { addressOf, eachPage, hex } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { ptePfn } from '../page/pte.ts'
-import { getPte } from '../page/ptes.ts'
+import { getPte, markSoftDirty } from '../page/ptes.ts'
 import { refused } from './refused.ts'
 
 /** Copies bytes of a guest into `into`, as much as that holds. Throws EFAULT, EIO, EHWPOISON, EAGAIN. */
@@ -31,7 +31,10 @@ function access(mm: MmStruct, vpn: number, kind: FaultKind): number {
   for (let tries = 0; tries <= MAX_TRIES; tries++) {
     const vma = mm.vmas.at(vpn)
     const pte = getPte(mm, vpn)
-    if (vma !== undefined && allows(mm, vma, pte, kind)) return ptePfn(pte)
+    if (vma !== undefined && allows(mm, vma, pte, kind)) {
+      if (kind !== 'read') markSoftDirty(mm, vpn)
+      return ptePfn(pte)
+    }
     const errno = handleMmFault(mm, vpn, kind)
     if (errno !== undefined) throw refused(mm, errno, `${kind} at ${hex(addressOf(vpn))}`)
   }

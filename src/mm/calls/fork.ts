@@ -36,7 +36,7 @@ import {
   pteWrprotect,
   swapEntryOf,
 } from '../page/pte.ts'
-import { getPte, nextPte, setPte } from '../page/ptes.ts'
+import { getPte, nextPte, setPte, setPteProt } from '../page/ptes.ts'
 import { addNewAnonRmap, addRmap } from '../page/rmap.ts'
 import { exitMm } from './exit.ts'
 
@@ -108,7 +108,7 @@ function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma, vpn: nu
   addRmap(memory, pfn)
   if (!vma.has(VM_SHARED)) {
     frames.clearFlag(pfn, FRAME_EXCLUSIVE)
-    if (pteWrite(pte)) setPte(parent, vpn, pteWrprotect(pte))
+    if (pteWrite(pte)) setPteProt(parent, vpn, pteWrprotect(pte))
   }
   setPte(child, vpn, vma.has(VM_SHARED) ? pte : pteClearUffdWp(pteWrprotect(pte)))
   return undefined

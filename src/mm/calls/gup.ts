@@ -12,7 +12,7 @@ import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_SHARED } from '../model/vma.ts'
 import { pteNormal, ptePfn } from '../page/pte.ts'
-import { getPte } from '../page/ptes.ts'
+import { getPte, markSoftDirty } from '../page/ptes.ts'
 import { isKsm } from '../page/rmap.ts'
 import { type HoldOptions, Pin } from './pin.ts'
 import { refused } from './refused.ts'
@@ -34,16 +34,19 @@ export function holdPages(mm: MmStruct, address: number, length: number, options
  */
 export function takePages(mm: MmStruct, start: number, end: number, options: HoldOptions): number[] | Errno {
   const pfns: number[] = []
-  for (let vpn = start; vpn < end; vpn++) {
-    const pfn = takePage(mm, vpn, options)
-    if (typeof pfn === 'number') {
+  let complete = false
+  try {
+    for (let vpn = start; vpn < end; vpn++) {
+      const pfn = takePage(mm, vpn, options)
+      if (typeof pfn !== 'number') return pfn
       pfns.push(pfn)
-      continue
     }
-    for (const taken of pfns) mm.memory.pins.remove(taken, options.pin)
-    return pfn
+    complete = true
+    return pfns
+  } finally {
+    // A userfault handler that throws ends it too.
+    if (!complete) for (const taken of pfns) mm.memory.pins.remove(taken, options.pin)
   }
-  return pfns
 }
 
 function takePage(mm: MmStruct, vpn: number, { write, pin, longterm }: HoldOptions): number | Errno {
@@ -57,6 +60,8 @@ function takePage(mm: MmStruct, vpn: number, { write, pin, longterm }: HoldOptio
     if (accessible && (!pin || write || vma.has(VM_SHARED) || isOwn(mm.memory, pte, longterm))) {
       const pfn = ptePfn(pte)
       if (!mm.memory.frames.mayGet(pfn)) return 'ENOMEM'
+      // It may write until it lets go. Linux: folio_mark_dirty() at the end, but then ksmd may have looked already.
+      if (write) markSoftDirty(mm, vpn)
       pins.add(pfn, pin)
       return pfn
     }

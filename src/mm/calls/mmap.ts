@@ -63,11 +63,11 @@ export function mmap(mm: MmStruct, length: number, options: MmapOptions): number
     node = 0,
     shared = false,
     kind = 'ordinary',
-    prot,
+    prot = VM_READ | VM_WRITE,
     file,
   } = expectOptions('mmap', options, OPTIONS)
   const kindFlags = KIND_FLAGS[expectOneOf('kind', kind, KINDS)]
-  const protFlags = expectProt(prot ?? VM_READ | VM_WRITE)
+  const protFlags = expectProt(prot)
   const nid = expectInteger('node', node, 0, mm.memory.frames.numaNodes - 1)
   expectBoolean('shared', shared)
   const pgoff = expectPlaceInFile(options, pages)

@@ -5,7 +5,7 @@ import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_READ, VM_WRITE } from '../model/vma.ts'
 import { modifyFlags } from '../model/vma-edit.ts'
 import { isMigrationPte, ptePresent, pteWrprotect } from '../page/pte.ts'
-import { setPte, walkPageRange } from '../page/ptes.ts'
+import { setPteProt, walkPageRange } from '../page/ptes.ts'
 
 /**
  * Sets what [start, end) may be used for, VM_READ | VM_WRITE. ENOMEM if part of it is not mapped; what lies before the
@@ -33,6 +33,6 @@ export function mprotect(mm: MmStruct, start: number, end: number, prot: number)
 function takeWriteAway(mm: MmStruct, start: number, end: number): void {
   walkPageRange(mm, start, end, (vpn, pte) => {
     // In a swap pte that bit is part of the device's number.
-    if (ptePresent(pte) || isMigrationPte(pte)) setPte(mm, vpn, pteWrprotect(pte))
+    if (ptePresent(pte) || isMigrationPte(pte)) setPteProt(mm, vpn, pteWrprotect(pte))
   })
 }

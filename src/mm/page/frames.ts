@@ -3,6 +3,7 @@
 // makes the keyhole reference of ksm/stable.ts safe.
 
 import {
+  FRAME_DIRTY,
   FRAME_OFFLINE,
   FRAME_POISONED,
   MAPPING_ANON,
@@ -275,6 +276,11 @@ export class Frames extends FrameTable {
       this.setIndex(pfn, 0)
       if (!this.isUnusable(pfn)) return pfn
     }
+  }
+
+  /** Somebody maps the page who has not given it up: whoever has, it is not to be thrown away. */
+  keep(pfn: number): void {
+    if (this.lazyFree.delete(pfn)) this.setFlag(pfn, FRAME_DIRTY)
   }
 
   private release(pfn: number): void {

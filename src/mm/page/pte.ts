@@ -20,6 +20,7 @@ import {
   PTE_MIGRATION,
   PTE_POISON,
   PTE_PRESENT,
+  PTE_SOFT_DIRTY,
   PTE_SPECIAL,
   PTE_SWAP,
   PTE_UFFD_WP,
@@ -126,6 +127,20 @@ export function pteClearUffdWp(pte: number): number {
 /** `pte`, and writes to it are reported if those to `old` were. */
 export function pteKeepUffdWp(pte: number, old: number): number {
   return pte | (old & PTE_UFFD_WP)
+}
+
+/** Is it marked, whatever kind it is? Only ptes.ts asks. */
+export function pteSoftDirty(pte: number): boolean {
+  return (pte & PTE_SOFT_DIRTY) !== 0
+}
+
+/** Marks it, unless it is empty. */
+export function pteMksoftDirty(pte: number): number {
+  return pte === EMPTY_PTE ? EMPTY_PTE : pte | PTE_SOFT_DIRTY
+}
+
+export function pteClearSoftDirty(pte: number): number {
+  return pte & ~PTE_SOFT_DIRTY
 }
 
 export function isSwapPte(pte: number): boolean {

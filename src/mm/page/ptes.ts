@@ -1,16 +1,43 @@
 // The ptes of an mm: read, gone through, and written. Nobody else writes one, so whoever wants to know of every change
 // of a translation stands here.
+//
+// Beside what it says each pte has a mark, *soft-dirty*: the page may be another than ksmd last read there. Whatever sets a
+// pte leaves it marked, and so does whoever writes through it; only ksmd clears the mark (ksm/soft-dirty.ts). Nobody
+// else needs to know of it: what is got, compared and set here comes without.
 
 import type { MmStruct } from '../model/mm-struct.ts'
+import { EMPTY_PTE, pteClearSoftDirty, pteMksoftDirty, pteSoftDirty } from './pte.ts'
 
 /** The pte of a virtual page, 0 if there is none. Linux: ptep_get() */
 export function getPte(mm: MmStruct, vpn: number): number {
-  return mm.memory.pageTables.get(mm.pgd, vpn)
+  return pteClearSoftDirty(mm.memory.pageTables.get(mm.pgd, vpn))
 }
 
-/** Replaces a pte that has a place (`PageTables.reserve`). Linux: set_pte_at() */
+/** Replaces a pte that has a place (`PageTables.reserve`); it is soft-dirty then. Linux: set_pte_at() */
 export function setPte(mm: MmStruct, vpn: number, pte: number): void {
-  mm.memory.pageTables.set(mm.pgd, vpn, pte)
+  mm.memory.pageTables.set(mm.pgd, vpn, pteMksoftDirty(pte))
+}
+
+/** Gives a pte other rights to the page it has: soft-dirty if it was. Linux: ptep_modify_prot_commit() */
+export function setPteProt(mm: MmStruct, vpn: number, pte: number): void {
+  mm.memory.pageTables.set(mm.pgd, vpn, isSoftDirty(mm, vpn) ? pteMksoftDirty(pte) : pte)
+}
+
+/** May the page at `vpn`, where there is one, be another than when the mark was cleared? Linux: pte_soft_dirty() */
+export function isSoftDirty(mm: MmStruct, vpn: number): boolean {
+  return pteSoftDirty(mm.memory.pageTables.get(mm.pgd, vpn))
+}
+
+/** Marks the page at `vpn`, where there is one. Linux: pte_mksoft_dirty() */
+export function markSoftDirty(mm: MmStruct, vpn: number): void {
+  const { pageTables } = mm.memory
+  const pte = pageTables.get(mm.pgd, vpn)
+  if (pte !== EMPTY_PTE && !pteSoftDirty(pte)) pageTables.set(mm.pgd, vpn, pteMksoftDirty(pte))
+}
+
+/** Takes the mark of a page that is there away; for ksmd alone. Linux: clear_soft_dirty() */
+export function clearSoftDirty(mm: MmStruct, vpn: number): void {
+  mm.memory.pageTables.set(mm.pgd, vpn, getPte(mm, vpn))
 }
 
 /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. */

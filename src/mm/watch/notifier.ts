@@ -9,7 +9,7 @@ import { reportLater } from '../../errors.ts'
 import type { Gate } from '../model/gate.ts'
 
 /** What is about to happen. Linux: enum mmu_notifier_event */
-export type NotifierEvent = 'unmap' | 'clear' | 'protection' | 'protection_page' | 'release'
+export type NotifierEvent = 'unmap' | 'clear' | 'protection' | 'protection_page' | 'soft_dirty' | 'release'
 
 /** Addresses in bytes, end exclusive. */
 export interface NotifierRange {

@@ -3,13 +3,13 @@
 //
 // Linux: the retry protocol of mmu_interval_read_begin() and of KVM's mmu_invalidate_retry()
 
-import { brokenInvariant, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectObject, mistake, PagefoldError } from '../../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../../inspect.ts'
 import { allows, handleMmFault } from '../fault/fault.ts'
 import type { Mm } from '../mm.ts'
-import { addressOf, expectAddress, hex, vpnOf } from '../model/address.ts'
+import { ADDRESS_LIMIT, addressOf, expectAddress, hex, VPN_LIMIT, vpnOf } from '../model/address.ts'
 import { EMPTY_PTE, ptePfn, pteWritable } from '../page/pte.ts'
-import { getPte } from '../page/ptes.ts'
+import { getPte, isSoftDirty, markSoftDirty } from '../page/ptes.ts'
 import type { Notifier, NotifierRange } from './notifier.ts'
 
 /** What a mirror knows of a virtual page: the frame behind it, and whether it may be written there. */
@@ -33,8 +33,9 @@ export class SecondaryMmu implements Notifier {
   /** Counts changes: a translation looked up before one began must not be used after. */
   private sequence = 0
 
-  /** Mirrors an mm until `close`. */
+  /** Mirrors an mm until `close`. Throws TypeError, ESRCH. */
   constructor(mm: Mm) {
+    expectObject('mm', mm, ['registerNotifier'])
     this.mm = mm
     mm.registerNotifier(this)
   }
@@ -47,10 +48,11 @@ export class SecondaryMmu implements Notifier {
     const { gate } = this.mm.memory
     gate.expectSound()
     try {
-      const known = this.translations.get(vpnOf(address))
+      const vpn = vpnOf(expectAddress(address))
+      const known = this.translations.get(vpn)
       if (known !== undefined && (known.writable || !write)) return known.pfn
       gate.expectFree()
-      return this.faultIn(vpnOf(expectAddress(address)), write)
+      return this.faultIn(vpn, write)
     } catch (error) {
       throw gate.caught(error)
     }
@@ -61,10 +63,12 @@ export class SecondaryMmu implements Notifier {
     return this.look(() => this.translations.get(vpnOf(expectAddress(address))))
   }
 
-  /** Is this address inside a range that is being changed? */
+  /** Is this virtual page inside a range that is being changed? Throws TypeError, RangeError. */
   isMasked(vpn: number): boolean {
-    const at = addressOf(vpn)
-    return this.look(() => this.active.some(({ start, end }) => at >= start && at < end))
+    return this.look(() => {
+      const at = addressOf(expectInteger('vpn', vpn, 0, VPN_LIMIT - 1))
+      return this.active.some(({ start, end }) => at >= start && at < end)
+    })
   }
 
   /** Ranges that have begun and not ended. */
@@ -72,21 +76,25 @@ export class SecondaryMmu implements Notifier {
     return this.look(() => [...this.active])
   }
 
-  /** Called by the mm: forgets the range. */
+  /** Called by the mm: forgets the range. Throws TypeError, RangeError. */
   invalidateRangeStart(range: NotifierRange): void {
     this.look(() => {
+      expectRange(range)
       this.active.push(range)
       this.sequence++
       this.forget(vpnOf(range.start), vpnOf(range.end))
     })
   }
 
-  /** Called by the mm: from here on the range may be looked up again. */
+  /** Called by the mm: from here on the range may be looked up again. Throws TypeError; RangeError if it has not begun. */
   invalidateRangeEnd(range: NotifierRange): void {
     this.look(() => {
+      expectRange(range)
       const at = this.active.findIndex(({ start, end }) => start === range.start && end === range.end)
       if (at < 0)
-        throw brokenInvariant(`a range ${hex(range.start)}..${hex(range.end)} ended that never began`)
+        throw mistake(
+          new RangeError(`Expected a range that has begun, got ${hex(range.start)}..${hex(range.end)}`),
+        )
       this.active.splice(at, 1)
       this.sequence++
     })
@@ -127,7 +135,7 @@ export class SecondaryMmu implements Notifier {
       const before = this.sequence
       const pte = this.lookUp(vpn, write)
       // Otherwise the fault itself changed translations, or somebody did meanwhile: look at what is there now.
-      if (pte !== EMPTY_PTE && this.sequence === before) return this.mirror(vpn, pte)
+      if (pte !== EMPTY_PTE && this.sequence === before) return this.mirror(vpn, pte, write)
     }
     throw new PagefoldError('EAGAIN', `${this.mm.name}: ${hex(addressOf(vpn))} is being changed`)
   }
@@ -147,8 +155,11 @@ export class SecondaryMmu implements Notifier {
     throw new PagefoldError(errno, `${this.mm.name}: ${kind} at ${hex(addressOf(vpn))}`)
   }
 
-  private mirror(vpn: number, pte: number): number {
-    const translation = { pfn: ptePfn(pte), writable: pteWritable(pte) }
+  /** Whoever may write through a translation does not say when: so it is for writing only while the page is soft-dirty. */
+  private mirror(vpn: number, pte: number, write: boolean): number {
+    const { mm } = this
+    if (write) markSoftDirty(mm, vpn)
+    const translation = { pfn: ptePfn(pte), writable: pteWritable(pte) && isSoftDirty(mm, vpn) }
     this.translations.set(vpn, translation)
     return translation.pfn
   }
@@ -156,4 +167,10 @@ export class SecondaryMmu implements Notifier {
   private look<Result>(work: () => Result): Result {
     return this.mm.memory.gate.look(work)
   }
+}
+
+function expectRange(range: NotifierRange): void {
+  expectObject('range', range)
+  expectInteger('start', range.start, 0, ADDRESS_LIMIT)
+  expectInteger('end', range.end, range.start, ADDRESS_LIMIT)
 }

@@ -57,6 +57,7 @@ export type RacePoint =
   | 'exit: after ksm_exit'
   | 'exit: after teardown'
   | 'scan: between cursor and merge'
+  | 'scan: before checksum'
   | 'scan: between pages'
   | 'scan: between mms'
   | 'scan: after unstable reset'

@@ -1,0 +1,44 @@
+// Which pages have to be read. A page that is not soft-dirty (mm/page/ptes.ts) is what it was when its checksum was last
+// written down, so its item has the answer. The mark is cleared before the page is read: a write in between is seen twice
+// rather than never.
+//
+// Invariant: a page that is not soft-dirty and has a volatile or unstable item has that item's checksum.
+
+import { FRAME_PINNED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
+import { pteWritable } from '../mm/page/pte.ts'
+import { clearSoftDirty, getPte, isSoftDirty } from '../mm/page/ptes.ts'
+import type { KsmState } from './state.ts'
+
+/**
+ * Must the unmerged page at `vpn` be read to know its checksum? Then the mark is cleared, if it can be: whoever calls
+ * either has the checksum written down or marks the page again. `held`: references of the caller.
+ */
+export function testAndClearSoftDirty(
+  ksm: KsmState,
+  mm: MmStruct,
+  vpn: number,
+  pfn: number,
+  held: number,
+): boolean {
+  if (!ksm.logsChanges) return true
+  if (!isSoftDirty(mm, vpn)) return false
+  if (!mayBeWrittenUnasked(ksm, pfn, held)) endWriting(mm, vpn)
+  return true
+}
+
+/** Whoever holds a page beyond its mappings may write at any time, as a device does. */
+function mayBeWrittenUnasked({ frames }: KsmState, pfn: number, held: number): boolean {
+  const flags = frames.flags(pfn)
+  const cached = (flags & FRAME_SWAPCACHE) === 0 ? 0 : 1
+  return (flags & FRAME_PINNED) !== 0 || frames.refcount(pfn) > frames.mapcount(pfn) + cached + held
+}
+
+/** Takes the mark away, and with it the translations through which the page could be written without another. */
+function endWriting(mm: MmStruct, vpn: number): void {
+  const pte = getPte(mm, vpn)
+  const range = pteWritable(pte) ? mm.notifiers.start('soft_dirty', vpn, vpn + 1) : undefined
+  // Otherwise whoever was told has been here: another page is marked for reasons of its own.
+  if (getPte(mm, vpn) === pte) clearSoftDirty(mm, vpn)
+  mm.notifiers.end(range)
+}

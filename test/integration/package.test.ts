@@ -13,7 +13,7 @@ const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 const DOORS = ['pagefold', 'pagefold/images', 'pagefold/lab', 'pagefold/report']
 /** More would be a surprise: what is there now, and some. */
 const MOST_PACKED = 330_000
-const MOST_UNPACKED = 950_000
+const MOST_UNPACKED = 1_050_000
 
 let folder: string
 let packed: Packed

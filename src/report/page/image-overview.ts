@@ -101,6 +101,8 @@ export class ImageOverview {
 
   private show(marks: Uint32Array): void {
     const { columns, dot, block, words } = this
+    // Drawn in pieces: it may not have come to this one.
+    if (words.length === 0) return
     this.marked = marks.length > 0
     paint(this.picture, columns, words.length / columns, words)
     if (!this.marked) return

@@ -9,6 +9,7 @@ import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
 import { type MicroResult, runGroup } from './micro/suite.ts'
 
+const MICRO_HEAD = `${''.padEnd(44)} ${'ns'.padStart(8)}  ${'from..to'.padEnd(17)}  ${'GB/s'.padStart(5)}  Benchmark.js`
 const GROWTH_HEAD = `${'what'.padEnd(52)} ${'n'.padEnd(13)} ${'at'.padStart(6)}        ms   ms of 4 n  ms of 16 n  exponent`
 
 const [what, ...args] = process.argv.slice(2)
@@ -16,9 +17,12 @@ const smoke = args.includes('--smoke')
 
 try {
   if (what === 'micro') {
+    console.log(MICRO_HEAD)
     for (const group of await microGroups(smoke)) {
+      const { results, load } = await runGroup(group, smoke)
       console.log(group.name)
-      for (const result of await runGroup(group, smoke)) console.log(`  ${describe(result)}`)
+      for (const result of results) console.log(`  ${describe(result)}`)
+      if (load.busy) console.log('  this machine was busy: processor time is longer than on an idle one')
     }
   } else if (what === 'cold' && args.length > 0) {
     const { pagefold_ms, native_ms, ratio } = coldStart(args, 9)
@@ -55,9 +59,12 @@ try {
   process.exitCode = 2
 }
 
-function describe({ name, ns, rme, samples, bytes }: MicroResult): string {
-  const rate = bytes === 0 ? '' : `, ${(bytes / ns).toFixed(1)} GB/s`
-  return `${name.padEnd(42)} ${ns.toFixed(1).padStart(9)} ns ± ${rme.toFixed(1)} % (${samples} samples)${rate}`
+function describe({ name, time, benchmark_js, bytes }: MicroResult): string {
+  const { median, low, high } = time
+  const rate = bytes === 0 ? '' : (bytes / median).toFixed(1)
+  const interval = `${low.toFixed(1)}..${high.toFixed(1)}`.padEnd(17)
+  const { ns, rme } = benchmark_js
+  return `${name.padEnd(42)} ${median.toFixed(1).padStart(8)}  ${interval}  ${rate.padStart(5)}  ${ns.toFixed(1)} ± ${rme.toFixed(1)} %`
 }
 
 function growthLine({ name, of, sizes, ms, exponent, verdict }: Grown): string {

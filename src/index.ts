@@ -51,6 +51,7 @@ export {
   CHECKSUM_TRAITS,
   type ChecksumName,
   type ChecksumTraits,
+  CORE_ABI,
   DEFAULT_CHECKSUM,
   DEFAULT_INDEX,
   DEFAULT_SAMPLE_WORDS,

@@ -20,6 +20,7 @@ import type { ArenaStrategy } from './core/strategy.ts'
 import { expectInteger, expectOneOf, expectOptions } from './errors.ts'
 
 export type { ArenaStrategy as Strategy } from './core/strategy.ts'
+export { CORE_ABI } from './core/wasm.ts'
 
 /** The order of the stable and the unstable tree: `content` is Linux's memcmp order, `hash` orders by checksum. */
 export type IndexName = 'content' | 'hash'

@@ -8,6 +8,7 @@ import { PagefoldError } from './errors.ts'
 interface Builtins {
   readonly 'node:crypto': typeof import('node:crypto')
   readonly 'node:fs': typeof import('node:fs')
+  readonly 'node:os': typeof import('node:os')
   readonly 'node:path': typeof import('node:path')
   readonly 'node:worker_threads': typeof import('node:worker_threads')
 }
@@ -80,6 +81,13 @@ function missing(who: string, what: string): never {
 export function cpuTime(): number {
   const usage = globalThis.process?.cpuUsage?.()
   return usage === undefined ? performance.now() : (usage.user + usage.system) / 1000
+}
+
+/** Milliseconds that all processors of this machine together were busy, whoever kept them so; undefined where nobody tells. */
+export function machineCpuTime(): number | undefined {
+  const processors = builtin('node:os')?.cpus() ?? []
+  if (processors.length === 0) return undefined
+  return processors.reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
 }
 
 /**

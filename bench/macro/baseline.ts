@@ -23,6 +23,8 @@ export function compare(before: BenchResult, after: BenchResult): MetricChange[]
   }
   const [old, now] = [before.workers ?? 0, after.workers]
   if (old !== now) throw new NotComparable(`the baseline has ${old} workers, this run ${now}`)
+  const [then, today] = [before.clock ?? 'wall', after.clock]
+  if (then !== today) throw new NotComparable(`the baseline has ${then} time, this run ${today} time`)
   const over = YARDSTICKS.find((name) => resultOf(before, name) && resultOf(after, name)) ?? null
   const metrics = ['converge_ns_per_page', 'rescan_ns_per_page'] as const
   const changes = metrics.map((metric) =>

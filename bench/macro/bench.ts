@@ -1,20 +1,27 @@
 // Merge throughput beside its peers: the same bytes, in the same run, each trial in a process of its own, the peers
-// taking turns so that a machine that slows down slows all of them. Only ratios mean anything.
+// taking turns, in an order drawn for each round, so that a machine that slows down slows all of them. Only ratios mean anything.
 
 import { createHash } from 'node:crypto'
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type ChecksumName, type Image, type IndexName, PAGE_SIZE, PagefoldError } from '../../src/index.ts'
-import { type BestPossible, bestPossible, median, type Spread, spread } from '../../src/lab/index.ts'
-import type { BenchResult, PeerMissing, PeerResult, StillResult } from '../../src/report/index.ts'
+import {
+  type ChecksumName,
+  type Image,
+  type IndexName,
+  PAGE_SIZE,
+  PagefoldError,
+  systemClock,
+} from '../../src/index.ts'
+import { bestPossible, type Candidate, inRounds, type Lap, ORDER_SEED } from '../../src/lab/index.ts'
+import type { BenchResult, PeerMissing } from '../../src/report/index.ts'
 import { PEERS } from '../peers/index.ts'
-import { linux } from '../peers/linux.ts'
 import { pagefoldStill } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
 import { type RunTrial, runTrial, TrialFailed } from './children.ts'
 import { type CurveTrial, curveResult } from './curve.ts'
 import { theseVersions, thisMachine } from './machine.ts'
+import { lapOf, mergeResult, stillResult } from './results.ts'
 import type { TrialReport } from './trial.ts'
 
 const CHUNK_PAGES = 4096
@@ -61,26 +68,41 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const task = { ...input, maxPageSharing: 256, index, checksum, workers, scratch: dir }
     const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
     const curves: CurveTrial[] = []
-    let done = 0
-    const turn = (name: string): Promise<unknown> => {
-      options.onProgress?.(done++, options.trials * (present.length + 1), name)
-      return run(name, task, stop)
+    const leaveOut = (name: string, failed: string): void => {
+      if (name === 'pagefold') throw new NothingToCompare(`pagefold failed: ${failed}`)
+      reports.delete(name)
+      missing.set(name, { failed })
     }
-    for (let trial = 0; trial < options.trials; trial++) {
-      for (const [name, trials] of reports) {
-        try {
-          trials.push((await turn(name)) as TrialReport)
-          expectAgreement(name, reports)
-        } catch (error) {
-          if (!(error instanceof TrialFailed)) throw error
-          if (name === 'pagefold') throw new NothingToCompare(`pagefold failed: ${error.message}`)
-          reports.delete(name)
-          missing.set(name, { failed: error.message })
-        }
+    const trialOf = async (name: string): Promise<Lap | undefined> => {
+      try {
+        const report = (await run(name, task, stop)) as TrialReport
+        reports.get(name)!.push(report)
+        return lapOf(name, report)
+      } catch (error) {
+        if (!(error instanceof TrialFailed)) throw error
+        leaveOut(name, error.message)
+        return undefined
       }
-      curves.push((await turn('curve')) as CurveTrial)
     }
-    const merged = mergeResult(task, reports, missing)
+    const curve = async (): Promise<Lap> => {
+      const trial = (await run('curve', task, stop)) as CurveTrial
+      curves.push(trial)
+      const cpu_ms = trial.points.at(-1)![1]
+      return { cpu_ms, wall_ms: cpu_ms }
+    }
+    const candidates: Candidate[] = present.map(({ name }) => ({
+      name,
+      lap: async () => (reports.has(name) ? trialOf(name) : undefined),
+    }))
+    const { load } = await inRounds([...candidates, { name: 'curve', lap: curve }], {
+      rounds: options.trials,
+      ours: familyCpuTime,
+      // Not sooner: pagefold's own trial, which the others are held against, may be the last of its round.
+      onRound: () => expectAgreement(reports, leaveOut),
+      ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    })
+    const clock = workers === 0 ? 'processor' : 'wall'
+    const merged = mergeResult(task.pages, clock, reports, missing)
     const best = bestPossible(options.images)
     const still = reports.has(pagefoldStill.name)
       ? stillResult(task.pages, reports, best, (await run('curve-still', task, stop)) as CurveTrial)
@@ -93,6 +115,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       index,
       checksum,
       workers,
+      clock,
+      order_seed: ORDER_SEED,
+      load,
       input_digest,
       ...merged,
       ...(still === undefined ? {} : { still }),
@@ -103,11 +128,30 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   }
 }
 
-/** Throws TrialFailed if a peer's last trial merged otherwise than pagefold's first. */
-function expectAgreement(name: string, reports: ReadonlyMap<string, readonly TrialReport[]>): void {
+/** Leaves out who merged otherwise in its last trial than pagefold in its first. */
+function expectAgreement(
+  reports: ReadonlyMap<string, readonly TrialReport[]>,
+  leaveOut: (name: string, failed: string) => void,
+): void {
   const merge = ({ counters, digest }: TrialReport): string => JSON.stringify({ ...counters, digest })
-  const [ours, theirs] = [merge(reports.get('pagefold')![0]!), merge(reports.get(name)!.at(-1)!)]
-  if (theirs !== ours) throw new TrialFailed(`merged otherwise than pagefold: ${theirs}, not ${ours}`)
+  const ours = merge(reports.get('pagefold')![0]!)
+  for (const [name, trials] of [...reports]) {
+    const theirs = merge(trials.at(-1)!)
+    if (theirs !== ours) leaveOut(name, `merged otherwise than pagefold: ${theirs}, not ${ours}`)
+  }
+}
+
+/** Processor time of this process and of those it has started that have ended; undefined where that is not told. */
+function familyCpuTime(): number | undefined {
+  try {
+    const fields = readFileSync('/proc/self/stat', 'utf8')
+      .replace(/^.*\) /s, '')
+      .split(' ')
+    // cutime and cstime, in hundredths of a second: the 16th and 17th field, of which two are gone.
+    return systemClock.cpu() + (Number(fields[13]) + Number(fields[14])) * 10
+  } catch {
+    return undefined
+  }
 }
 
 /** Writes the images as raw files: every peer reads the same ones. */
@@ -143,61 +187,4 @@ async function writeImages(
   }
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
   return { images: paths, pages, input_digest: hash.digest('hex') }
-}
-
-function mergeResult(
-  task: Task,
-  reports: Map<string, TrialReport[]>,
-  missing: ReadonlyMap<string, PeerMissing>,
-): Pick<BenchResult, 'digest' | 'counters' | 'peers' | 'ratios'> {
-  const [reference] = reports.get('pagefold')!
-  const { digest, counters } = reference!
-  const results: [string, PeerResult | PeerMissing][] = [...reports].map(([name, trials]) => [
-    name,
-    peerResult(trials, task.pages),
-  ])
-  results.push(...missing)
-  const ours = peerResult(reports.get('pagefold')!, task.pages).converge_ns_per_page
-  const ratios = [...reports.keys()]
-    .filter((name) => name !== 'pagefold')
-    .map((name) => [name, peerResult(reports.get(name)!, task.pages).converge_ns_per_page / ours] as const)
-  return {
-    digest,
-    counters,
-    peers: Object.fromEntries(results),
-    ratios: Object.fromEntries(ratios),
-  }
-}
-
-function stillResult(
-  pages: number,
-  reports: ReadonlyMap<string, readonly TrialReport[]>,
-  best: BestPossible,
-  { points }: CurveTrial,
-): StillResult {
-  const ours = reports.get(pagefoldStill.name)!
-  const bytes_saved = ours[0]!.counters.pages_sharing * PAGE_SIZE
-  const theirs = reports.get(linux.name)
-  const over = (time: 'converge_ns' | 'converge_cpu_ns'): Spread | null =>
-    theirs === undefined ? null : spread(theirs.map((trial, i) => trial[time]! / ours[i]![time]!))
-  return {
-    scanned_bytes: pages * PAGE_SIZE,
-    bytes_saved,
-    of_best: best.bytes_saved === 0 ? 1 : bytes_saved / best.bytes_saved,
-    linux_over: over('converge_ns'),
-    linux_over_cpu: over('converge_cpu_ns'),
-    points,
-  }
-}
-
-function peerResult(trials: readonly TrialReport[], pages: number): PeerResult {
-  const samples = trials.map(({ converge_ns, rescan_ns }) => ({
-    converge_ns_per_page: converge_ns / pages,
-    rescan_ns_per_page: rescan_ns / pages,
-  }))
-  return {
-    converge_ns_per_page: median(samples.map((sample) => sample.converge_ns_per_page)),
-    rescan_ns_per_page: median(samples.map((sample) => sample.rescan_ns_per_page)),
-    samples,
-  }
 }

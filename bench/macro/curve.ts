@@ -2,7 +2,7 @@
 // nothing about how soon it came.
 
 import { type GuestsPolicy, type MetadataStats, PAGE_SIZE } from '../../src/index.ts'
-import { type BestPossible, median } from '../../src/lab/index.ts'
+import { type BestPossible, figureOf, median } from '../../src/lab/index.ts'
 import type { CurveFigures, CurvePoint, CurveResult } from '../../src/report/index.ts'
 import { loadedHost } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
@@ -69,17 +69,26 @@ export function curveResult(trials: readonly CurveTrial[], best: BestPossible): 
     points,
   }))
   const [first] = trials
-  const middle = (values: readonly (number | null)[]): number | null =>
-    values.some((value) => value === null) ? null : median(values as number[])
+  const all = (values: readonly (number | null)[]): number[] | undefined =>
+    values.some((value) => value === null) ? undefined : (values as number[])
+  const scanned = all(samples.map(({ scanned_bytes_to_90 }) => scanned_bytes_to_90))
+  const times = all(samples.map(({ cpu_ms_to_90 }) => cpu_ms_to_90))
+  const cpu_to_90 = times === undefined ? null : figureOf('ms', times)
+  const rescan_cpu = figureOf(
+    'ms',
+    samples.map((sample) => sample.rescan_cpu_ms),
+  )
   return {
     best,
     bytes_saved: first!.bytes_saved,
     metadata_bytes: first!.metadata.total,
     net_profit: first!.bytes_saved - first!.metadata.total,
-    scanned_bytes_to_90: middle(samples.map((sample) => sample.scanned_bytes_to_90)),
-    cpu_ms_to_90: middle(samples.map((sample) => sample.cpu_ms_to_90)),
+    scanned_bytes_to_90: scanned === undefined ? null : median(scanned),
+    cpu_ms_to_90: cpu_to_90?.median ?? null,
     area: median(samples.map((sample) => sample.area)),
-    rescan_cpu_ms: median(samples.map((sample) => sample.rescan_cpu_ms)),
+    rescan_cpu_ms: rescan_cpu.median,
+    cpu_to_90,
+    rescan_cpu,
     samples,
   }
 }

@@ -1,7 +1,7 @@
 // Where a result was measured. Times mean nothing without it, and little with it.
 
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os'
-import { VERSION } from '../../src/index.ts'
+import { CORE_ABI, VERSION } from '../../src/index.ts'
 import type { Machine, Versions } from '../../src/report/index.ts'
 
 export function thisMachine(): Machine {
@@ -14,5 +14,5 @@ export function thisMachine(): Machine {
 }
 
 export function theseVersions(): Versions {
-  return { pagefold: VERSION, node: process.versions.node, v8: process.versions.v8 }
+  return { pagefold: VERSION, node: process.versions.node, v8: process.versions.v8, core_abi: CORE_ABI }
 }

@@ -2,17 +2,12 @@
 // convergence curve, `trial curve-still` for that of guests that hold still. Prints what came of it as JSON.
 
 import { createHash } from 'node:crypto'
-import type { MergeCounters } from '../../src/report/index.ts'
 import { PEERS } from '../peers/index.ts'
-import type { Task } from '../peers/peer.ts'
+import type { Task, Trial } from '../peers/peer.ts'
 import { runCurve } from './curve.ts'
 
 /** A trial as it travels between processes. */
-export interface TrialReport {
-  readonly converge_ns: number
-  readonly converge_cpu_ns?: number
-  readonly rescan_ns: number
-  readonly counters: MergeCounters
+export interface TrialReport extends Omit<Trial, 'places'> {
   /** Of who shares with whom, page by page. */
   readonly digest: string
 }

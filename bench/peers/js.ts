@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer'
 import { readFileSync } from 'node:fs'
 import { PAGE_SIZE } from '../../src/index.ts'
 import { optional, packageUnavailable } from '../optional.ts'
-import { canonical, type Peer, type Task, type Trial } from './peer.ts'
+import { canonical, type Peer, type Task, type Trial, timed } from './peer.ts'
 
 interface MergedContent {
   readonly page: number
@@ -69,15 +69,16 @@ export const js: Peer = {
       }
     }
 
-    const start = performance.now()
-    fullScan()
-    fullScan()
-    const converged = performance.now()
-    fullScan()
-    const rescanned = performance.now()
+    const converge = timed(() => {
+      fullScan()
+      fullScan()
+    })
+    const rescan = timed(fullScan)
     return {
-      converge_ns: (converged - start) * 1e6,
-      rescan_ns: (rescanned - converged) * 1e6,
+      converge_ns: converge.wall,
+      converge_cpu_ns: converge.cpu,
+      rescan_ns: rescan.wall,
+      rescan_cpu_ns: rescan.cpu,
       counters,
       places: canonical(places),
     }

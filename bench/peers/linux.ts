@@ -34,6 +34,7 @@ export const linux: Peer = {
         converge_ns,
         converge_cpu_ns: converge_ns,
         rescan_ns,
+        rescan_cpu_ns: rescan_ns,
         counters,
         places: canonical(physicalFrames(memory)),
       }

@@ -11,8 +11,11 @@ import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
 const FLAGS = ['-O3', '-march=native', '-std=gnu11']
 
-/** The library is present where its development package is not; without it native.c has a checksum of its own. */
-export const LINKED = [['-DXXHASH_LINKED', '-l:libxxhash.so.0'], []]
+/** The library is present where its development package is not. */
+export const LIBXXHASH = '-l:libxxhash.so.0'
+
+/** Without the library native.c has a checksum of its own. */
+export const LINKED = [['-DXXHASH_LINKED', LIBXXHASH], []]
 
 export const native = nativePeer('native', LINKED)
 export const nativeInline = nativePeer('native-inline', [['-DXXHASH_INLINE']])
@@ -25,7 +28,7 @@ export function buildNative(dir: string, ways: readonly (readonly string[])[]): 
 /** Builds one of the C files beside this one, in the first of several ways that works. */
 export function buildC(
   dir: string,
-  name: 'native' | 'memory',
+  name: 'native' | 'memory' | 'hash',
   ways: readonly (readonly string[])[],
 ): string | undefined {
   const source = fileURLToPath(new URL(`../bench/peers/${name}.c`, import.meta.url))
@@ -49,11 +52,15 @@ function nativePeer(name: string, ways: readonly (readonly string[])[]): Peer {
         const args = [String(task.maxPageSharing), out, ...task.images]
         const { status, stdout, signal } = spawnSync(buildNative(dir, ways)!, args, { encoding: 'utf8' })
         if (status !== 0) throw new Error(`${name} failed: ${signal ?? `exit ${status}`}`)
-        const { converge_ns, rescan_ns, ...counters } = JSON.parse(stdout) as Trial & MergeCounters
+        const { converge_ns, converge_cpu_ns, rescan_ns, rescan_cpu_ns, ...counters } = JSON.parse(
+          stdout,
+        ) as Trial & MergeCounters
         const places = readFileSync(out)
         return {
           converge_ns,
+          converge_cpu_ns,
           rescan_ns,
+          rescan_cpu_ns,
           counters,
           places: canonical(new Uint32Array(places.buffer, places.byteOffset, task.pages)),
         }

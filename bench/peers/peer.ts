@@ -1,17 +1,19 @@
 // What the benches compare: the same bytes, merged by ksmd's rules, by pagefold and by others. Each peer runs in a
 // process of its own, once a trial.
 
-import type { ChecksumName, IndexName } from '../../src/index.ts'
+import { type ChecksumName, type IndexName, systemClock } from '../../src/index.ts'
 import type { MergeCounters } from '../../src/report/index.ts'
 
-/** What every peer reports of one trial. */
+/** What every peer reports of one trial. Processor time is that of all threads; a peer that knows no other gives it twice. */
 export interface Trial {
   /** Time until everything mergeable is merged: of two full scans, of one for `pagefold-still`. */
   readonly converge_ns: number
-  /** Processor time of the same, all threads, where the peer can tell. */
-  readonly converge_cpu_ns?: number
+  /** Processor time of the same. */
+  readonly converge_cpu_ns: number
   /** Time of one more, which finds nothing new. */
   readonly rescan_ns: number
+  /** Processor time of the same. */
+  readonly rescan_cpu_ns: number
   /** For each page, over all images in order, the first page whose frame it shares. */
   readonly places: Uint32Array
   readonly counters: MergeCounters
@@ -37,6 +39,14 @@ export interface Peer {
   /** Why it cannot run here, or undefined if it can. */
   unavailable(): string | undefined
   run(task: Task): Promise<Trial>
+}
+
+/** Nanoseconds that passed while some work was done, and of processor time. */
+export function timed(work: () => void): { readonly wall: number; readonly cpu: number } {
+  const [wall, cpu] = [systemClock.now(), systemClock.cpu()]
+  work()
+  const [cpuAfter, wallAfter] = [systemClock.cpu(), systemClock.now()]
+  return { wall: (wallAfter - wall) * 1e6, cpu: (cpuAfter - cpu) * 1e6 }
 }
 
 /** Numbers places by their first page, so that two peers' answers can be compared whatever frame they kept. */

@@ -1,10 +1,10 @@
-// What every result as JSON says of itself: what made it, when, where, by which command.
+// What every result as JSON says of itself: what made it, of which versions, when, where, by which command.
 
-import { thisMachine } from '../../bench/macro/machine.ts'
+import { theseVersions, thisMachine } from '../../bench/macro/machine.ts'
 import { VERSION } from '../index.ts'
 
 /** Rises when a name in the JSON changes its meaning or goes; new names may come at any time. */
-const SCHEMA = 1
+const SCHEMA = 2
 
 /** Puts it in front of a result, which keeps whatever it has by the same name. */
 export function about<Result extends object>(result: Result) {
@@ -14,6 +14,7 @@ export function about<Result extends object>(result: Result) {
     command: ['pagefold', ...process.argv.slice(2)].map(quoted).join(' '),
     date: new Date().toISOString(),
     machine: thisMachine(),
+    versions: theseVersions(),
     ...result,
   }
 }

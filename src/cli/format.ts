@@ -56,3 +56,8 @@ export function listed(names: readonly string[]): string {
 export function plural(number: number, noun: string): string {
   return `${count(number)} ${noun}${number === 1 ? '' : 's'}`
 }
+
+/** A rank among all; one that others have too is marked. */
+export function rankShown(rank: number, all: readonly number[]): string {
+  return `${rank}${all.filter((other) => other === rank).length > 1 ? '=' : ' '}`
+}

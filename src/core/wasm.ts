@@ -6,6 +6,9 @@ import { fromBase64 } from '../base64.ts'
 import { PagefoldError } from '../errors.ts'
 import { files } from '../platform.ts'
 
+/** The number of the core's memory layout: a core of another number does not fit this code. */
+export const CORE_ABI: number = ABI_VERSION
+
 /** The core's functions: integers in, integers out. What each does is said where it is defined, in assembly/. */
 export interface Core {
   abiVersion(): number

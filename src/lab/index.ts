@@ -33,6 +33,16 @@ export {
 export type { Convergence } from './hash/converge.ts'
 export { CHANGES, type Change, type Collisions, type Missed, WIDTHS } from './hash/quality.ts'
 export type { Touched } from './hash/traits.ts'
+export { type Figure, figureOf, howToRead, ranksOf } from './measure/figure.ts'
+export type { Load, RoundLoad } from './measure/load.ts'
+export {
+  type Candidate,
+  inRounds,
+  type Lap,
+  type Measured,
+  ORDER_SEED,
+  type RoundsOptions,
+} from './measure/rounds.ts'
 export { median, type Spread, spread } from './median.ts'
 export { type BestPossible, bestPossible } from './merge/best.ts'
 export { hostFor, type ImageHostOptions, loadGuest, MAX_IMAGE_PAGES } from './merge/host.ts'

@@ -1,11 +1,20 @@
 // The report of pagefold bench: the peers side by side, how pagefold gets there, and what changed since a baseline.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { type Spread, spread } from '../lab/median.ts'
-import { type BenchResult, hasTimes, type MetricChange, type PeerResult, whyMissing } from './bench-result.ts'
-import { listed, type Measured, measuredSeries, parted } from './interval.ts'
+import { type Figure, howToRead } from '../lab/measure/figure.ts'
+import { median } from '../lab/median.ts'
+import { type BenchResult, hasTimes, type MetricChange, whyMissing } from './bench-result.ts'
+import { listed, type Measured, parted } from './interval.ts'
 import { format, plural } from './page/units.ts'
-import type { BarsSection, FiguresSection, LinesSection, Report, Section, TableSection } from './section.ts'
+import type {
+  BarsSection,
+  FiguresSection,
+  LinesSection,
+  Report,
+  Section,
+  Series,
+  TableSection,
+} from './section.ts'
 import { shortNames } from './short-names.ts'
 
 /** Makes the report; `changes` if there was a baseline. */
@@ -46,9 +55,9 @@ function verdict(result: BenchResult): string {
       : `It saves ${format(curve.bytes_saved, 'bytes')}, ${format(curve.bytes_saved / best, 'share')} of the best possible.`
   if (!hasTimes(own)) return saved
   const others = Object.entries(peers).flatMap(([name, peer]) =>
-    name !== 'pagefold' && hasTimes(peer) ? [{ name, value: convergeOf(peer) }] : [],
+    name !== 'pagefold' && hasTimes(peer) ? [{ name, value: trusted(peer.converge) }] : [],
   )
-  const mine = convergeOf(own)
+  const mine = trusted(own.converge)
   const time = `pagefold merges everything in ${format(mine.median, 'ns')} a page`
   const known = others
     .filter(({ value }) => parted(mine, value))
@@ -56,29 +65,14 @@ function verdict(result: BenchResult): string {
   const unknown = others.filter(({ value }) => !parted(mine, value)).map(({ name }) => name)
   const told = known.map(({ name }) => `${name} takes ${format(ratios[name]!, 'ratio')} that`)
   const trials = own.samples.length
-  const why = trials < FEWEST_TRIALS ? `${plural(trials, 'trial')} cannot tell` : 'their trials overlap'
+  const why = trials < FEWEST_TRIALS ? `${plural(trials, 'trial')} cannot tell` : 'their intervals overlap'
   const doubt = unknown.length === 0 ? [] : [`not to be ranked against ${listed(unknown)}: ${why}`]
   return `${[[time, ...told].join(', '), ...doubt].join('; ')}. ${saved}`
 }
 
-/** From the least to the greatest of the trials, if they are enough. */
-function intervalOf(values: readonly number[], median: number): Measured['value'] {
-  const { min, max } = spread(values)
-  return values.length < FEWEST_TRIALS ? { median } : { median, low: min, high: max }
-}
-
-function convergeOf({ samples, converge_ns_per_page }: PeerResult): Measured['value'] {
-  return intervalOf(
-    samples.map((one) => one.converge_ns_per_page),
-    converge_ns_per_page,
-  )
-}
-
-function rescanOf({ samples, rescan_ns_per_page }: PeerResult): Measured['value'] {
-  return intervalOf(
-    samples.map((one) => one.rescan_ns_per_page),
-    rescan_ns_per_page,
-  )
+/** A figure, as far as it is one of enough trials. */
+function trusted(figure: Figure): Measured['value'] {
+  return figure.samples.length < FEWEST_TRIALS ? { median: figure.median } : figure
 }
 
 function outcome({ curve, still, ratios }: BenchResult): FiguresSection {
@@ -120,50 +114,50 @@ function outcome({ curve, still, ratios }: BenchResult): FiguresSection {
   }
 }
 
-function overScan(label: string, times: Spread | null | undefined): FiguresSection['figures'] {
+function overScan(label: string, times: Figure | null | undefined): FiguresSection['figures'] {
   if (times === null || times === undefined) return []
-  const note = `to the same point; ${times.min.toFixed(1)} to ${times.max.toFixed(1)}`
+  const note = `to the same point; ${times.low.toFixed(1)} to ${times.high.toFixed(1)}`
   return [{ label, value: times.median, unit: 'ratio', note }]
 }
 
 function peers(result: BenchResult): BarsSection {
   const present = Object.entries(result.peers)
     .flatMap(([name, peer]) => (hasTimes(peer) ? [[name, peer] as const] : []))
-    .sort(([, a], [, b]) => a.converge_ns_per_page - b.converge_ns_per_page)
-  const least = (of: 'min' | 'max') =>
-    present.map(([, { samples }]) => spread(samples.map((one) => one.converge_ns_per_page))[of])
-  const trials = present[0]?.[1].samples.length ?? 0
-  const whiskers =
-    trials < FEWEST_TRIALS
-      ? `${plural(trials, 'trial')}: too few for more than a glance.`
-      : `Medians of ${trials} trials in turns; whiskers from the least to the greatest.`
+    .sort(([, a], [, b]) => a.converge.median - b.converge.median)
+  const figures = (of: 'converge' | 'rescan' | 'over_pagefold') => present.map(([, peer]) => peer[of])
+  const series = (label: string, of: 'converge' | 'rescan', tableOnly = false): Series[] => {
+    const [median, low, high] = (['median', 'low', 'high'] as const).map((what) =>
+      figures(of).map((figure) => figure[what]),
+    ) as [number[], number[], number[]]
+    return [
+      { label, unit: 'ns', values: median, low, high, tableOnly },
+      { label: `${label}, from`, unit: 'ns', values: low, tableOnly: true },
+      { label: `${label}, to`, unit: 'ns', values: high, tableOnly: true },
+    ]
+  }
+  const ratio = (label: string, of: (figure: Figure) => number): Series => ({
+    label,
+    unit: 'ratio',
+    values: figures('over_pagefold').map(of),
+    tableOnly: true,
+  })
   return {
     kind: 'bars',
     title: 'Time a page',
     note:
-      'Until everything mergeable is merged, two full scans (one for pagefold-still), and of a scan more, which finds nothing. ' +
-      `${whiskers} All shown here merged the same pages with the same.`,
+      `${result.clock === 'processor' ? 'Processor time' : 'Time as it passes, of ksmd processor time,'} until everything mergeable is ` +
+      'merged, two full scans (one for pagefold-still), and of a scan more, which finds nothing. Medians of trials in turns; ' +
+      `over pagefold's in the same round. ${present[0] === undefined ? '' : howToRead(present[0][1].converge)} ` +
+      'All shown here merged the same pages with the same.',
     label: 'peer',
     labels: present.map(([name]) => name),
     series: [
-      measuredSeries(
-        'converge',
-        'ns',
-        present.map(([, peer]) => convergeOf(peer)),
-      ),
-      measuredSeries(
-        'rescan',
-        'ns',
-        present.map(([, peer]) => rescanOf(peer)),
-      ),
-      { label: 'least', unit: 'ns', values: least('min'), tableOnly: true },
-      { label: 'most', unit: 'ns', values: least('max'), tableOnly: true },
-      {
-        label: 'over pagefold',
-        unit: 'ratio',
-        values: present.map(([name]) => result.ratios[name] ?? 1),
-        tableOnly: true,
-      },
+      ...series('converge', 'converge'),
+      ...series('rescan', 'rescan'),
+      ratio('over pagefold', ({ median }) => median),
+      ratio('over pagefold, from', ({ low }) => low),
+      ratio('over pagefold, to', ({ high }) => high),
+      { label: 'rank', unit: 'count', values: present.map(([, { rank }]) => rank), tableOnly: true },
     ],
   }
 }
@@ -212,7 +206,7 @@ function overTime({ curve }: BenchResult): LinesSection {
     x: {
       label: 'processor time',
       unit: 'ms',
-      values: points.map((_, i) => spread(curve.samples.map((sample) => sample.points[i]![1])).median),
+      values: points.map((_, i) => median(curve.samples.map((sample) => sample.points[i]![1]))),
     },
     series: savedAndBest(curve),
   }

@@ -1,5 +1,7 @@
 // What `pagefold bench` comes to, as it prints it with --json and as its report is made from.
 
+import type { Figure } from '../lab/measure/figure.ts'
+import type { Load } from '../lab/measure/load.ts'
 import type { Spread } from '../lab/median.ts'
 import type { BestPossible } from '../lab/merge/best.ts'
 import type { ChecksumName, IndexName } from '../options.ts'
@@ -19,6 +21,8 @@ export interface Versions {
   readonly pagefold: string
   readonly node: string
   readonly v8: string
+  /** Of the core's memory layout; undefined in results from before it was said. */
+  readonly core_abi?: number
 }
 
 /** Counters by their sysfs names, the same for every peer. */
@@ -29,14 +33,27 @@ export interface MergeCounters {
   readonly pages_volatile: number
 }
 
-/** How long one peer took. */
+/** How long one peer took, by the clock of the result. */
 export interface PeerResult {
   /** To merge everything mergeable, in two full scans; median over the trials, per page of input. */
   readonly converge_ns_per_page: number
   /** For another scan, that finds nothing. */
   readonly rescan_ns_per_page: number
-  /** Each trial. */
-  readonly samples: readonly { readonly converge_ns_per_page: number; readonly rescan_ns_per_page: number }[]
+  /** To merge everything mergeable, by trial. */
+  readonly converge: Figure
+  /** For another scan. */
+  readonly rescan: Figure
+  /** Time to converge over pagefold's in the same round, by round: what slows both down is not in it. */
+  readonly over_pagefold: Figure
+  /** From 1, the fastest over pagefold; peers that the trials do not tell apart share one. */
+  readonly rank: number
+  /** Each trial, also by the clock that passes whoever runs. */
+  readonly samples: readonly {
+    readonly converge_ns_per_page: number
+    readonly rescan_ns_per_page: number
+    readonly converge_wall_ns_per_page: number
+    readonly rescan_wall_ns_per_page: number
+  }[]
 }
 
 /**
@@ -65,6 +82,12 @@ export interface BenchResult {
   readonly versions: Versions
   readonly index: IndexName
   readonly checksum: ChecksumName
+  /** What times are: processor time where every peer has one thread, else time as it passes, but for ksmd's. */
+  readonly clock: 'processor' | 'wall'
+  /** Of the generator that drew the order of the turns in each round. */
+  readonly order_seed: number
+  /** What else the machine did meanwhile. */
+  readonly load: Load
   /** Threads that hashed ahead of pagefold's scan; every other peer has one thread. */
   readonly workers: number
   /** SHA-256 of the images, one after the other. */
@@ -75,7 +98,7 @@ export interface BenchResult {
   readonly counters: MergeCounters
   /** By name. */
   readonly peers: Readonly<Record<string, PeerResult | PeerMissing>>
-  /** Time to converge over pagefold's. */
+  /** Median of `over_pagefold`, of every other peer that has times. */
   readonly ratios: Readonly<Record<string, number>>
   /** What one scan of guests that hold still comes to; absent if `pagefold-still` was not among the peers. */
   readonly still?: StillResult
@@ -91,9 +114,9 @@ export interface StillResult {
   /** Share of what no merging of pages can surpass; 1 where there is nothing to save. */
   readonly of_best: number
   /** ksmd's time until it has merged the same over this one's, trial by trial; null without ksmd. */
-  readonly linux_over: Spread | null
+  readonly linux_over: Figure | null
   /** The same in processor time on both sides: ksmd's is known in no other, so on a busy machine only this is fair. */
-  readonly linux_over_cpu: Spread | null
+  readonly linux_over_cpu: Figure | null
   /** The curve, of one run. */
   readonly points: readonly CurvePoint[]
 }
@@ -127,6 +150,10 @@ export interface CurveResult {
   readonly area: number
   /** Processor time of a full scan that finds nothing. */
   readonly rescan_cpu_ms: number
+  /** By run, as `cpu_ms_to_90`; null if one never got there. */
+  readonly cpu_to_90: Figure | null
+  /** By run, as `rescan_cpu_ms`. */
+  readonly rescan_cpu: Figure
   readonly samples: readonly (CurveFigures & {
     readonly rescan_cpu_ms: number
     readonly points: readonly CurvePoint[]

@@ -3,18 +3,20 @@
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '../lab/hash/compare.ts'
 import { CHANGES, type Collisions, WIDTHS } from '../lab/hash/quality.ts'
+import { type Figure, howToRead } from '../lab/measure/figure.ts'
+import type { Load } from '../lab/measure/load.ts'
 import type { ChecksumName } from '../options.ts'
-import { type Interval, least, listed, type Measured, measuredSeries } from './interval.ts'
+import { least, listed, type Measured, measuredSeries } from './interval.ts'
 import { format, plural } from './page/units.ts'
-import type { BarsSection, MatrixSection, Report, TableSection, Unit } from './section.ts'
+import type { BarsSection, MatrixSection, Report, Series, TableSection, Unit } from './section.ts'
 import { shortNames } from './short-names.ts'
 
 /** What a JavaScript user does today, beside our own. */
 export const USER_CHECKSUM = 'xxhash-wasm'
 
-/** A time as Benchmark.js reckons it. */
-export interface Timing {
-  /** Nanoseconds a page. */
+/** What Benchmark.js says of the same work, measured by itself and by the wall clock. */
+export interface BenchmarkJs {
+  /** Mean, nanoseconds a call. */
   readonly ns: number
   /** Relative margin of error, percent. */
   readonly rme: number
@@ -22,22 +24,49 @@ export interface Timing {
   readonly samples: number
 }
 
+/** Processor time a page, in ns. */
+export interface Timing extends Figure {
+  /** `median`, under a name that says the unit. */
+  readonly median_ns: number
+  /** `low`, likewise. */
+  readonly low_ns: number
+  /** `high`, likewise. */
+  readonly high_ns: number
+  readonly benchmark_js: BenchmarkJs
+}
+
+/** The same, held against that of the others. */
+export interface RankedTiming extends Timing {
+  /** From 1, the fastest; those that the measurement does not tell apart share one. */
+  readonly rank: number
+}
+
 /** What a checksum costs. */
 export interface HashCost {
   readonly checksum: ChecksumName | typeof USER_CHECKSUM
   /** On a page that is in the cache. */
-  readonly hot: Timing
+  readonly hot: RankedTiming
   /** On pages that memory has to bring. */
-  readonly cold: Timing
+  readonly cold: RankedTiming
+  /** The same of the machine's own libxxhash, if that has it and is here. */
+  readonly native?: { readonly hot: Figure; readonly cold: Figure }
 }
+
+/** The library in C that stood beside, or why none did. */
+export type NativeLibrary = { readonly version: string } | { readonly unavailable: string }
 
 /** What pagefold hash prints with --json. */
 export interface HashReport extends HashComparison {
   readonly images: readonly { readonly source: string; readonly pages: number }[]
   readonly sample_words: number
+  /** Of the generator that drew the order of the turns in each round. */
+  readonly order_seed: number
   readonly costs: readonly HashCost[]
   /** What it takes to raise the strength of a sample by half, on a page not in the cache. */
   readonly resample: Timing
+  readonly native: NativeLibrary
+  /** What else the machine did while pages were hashed. */
+  readonly timing_load: Load
 }
 
 const USER_BITS = 64
@@ -83,11 +112,11 @@ export function hashReport(result: HashReport): Report {
 
 /** Who is fastest, as far as it can be told, and which checksum not to trust. */
 function verdict({ costs, checksums, strategies, sets }: HashReport): string {
-  const converged = strategies.map((one) => ({ name: `${one.checksum} by ${one.index}`, value: timeOf(one) }))
+  const converged = strategies.map((one) => ({ name: `${one.checksum} by ${one.index}`, value: one.time }))
   const whole = wholeOnly(checksums)
   const cold = costs
     .filter(({ checksum }) => whole.has(checksum))
-    .map(({ checksum, cold }) => ({ name: checksum as string, value: intervalOf(cold) }))
+    .map(({ checksum, cold }) => ({ name: checksum as string, value: cold }))
   return [
     ...(converged.length === 0 ? [] : [`${leastTime('Merging takes least time with', converged)}.`]),
     ...(cold.length === 0
@@ -121,14 +150,6 @@ function collisionVerdict(checksums: readonly ChecksumQuality[], sets: readonly 
   )
 }
 
-function intervalOf({ ns, rme }: Timing): Interval {
-  return { median: ns, low: Math.max(0, ns * (1 - rme / 100)), high: ns * (1 + rme / 100) }
-}
-
-function timeOf({ ns_per_page }: StrategyResult): Measured['value'] {
-  return { median: ns_per_page }
-}
-
 /** Names of the checksums that read all of a page; what a user does today is one of them. */
 function wholeOnly(checksums: readonly ChecksumQuality[]): ReadonlySet<string> {
   const partial = new Set<string>(
@@ -139,46 +160,69 @@ function wholeOnly(checksums: readonly ChecksumQuality[]): ReadonlySet<string> {
   )
 }
 
-function time({ costs, checksums, resample }: HashReport): BarsSection {
-  const sorted = [...costs].sort((a, b) => a.cold.ns - b.cold.ns)
+function time({ costs, checksums, resample, native }: HashReport): BarsSection {
+  const sorted = [...costs].sort((a, b) => a.cold.median - b.cold.median)
   const byName = new Map<string, ChecksumQuality>(checksums.map((quality) => [quality.checksum, quality]))
   const whole = wholeOnly(checksums)
   const each = (of: (quality: ChecksumQuality) => number, user: number): number[] =>
     sorted.map(({ checksum }) => (checksum === USER_CHECKSUM ? user : of(byName.get(checksum)!)))
-  const aside = (label: string, unit: Unit, values: readonly (number | null)[]) =>
+  const aside = (label: string, unit: Unit, values: Series['values']): Series =>
     ({ label, unit, values, tableOnly: true }) as const
   // Of those that do not read all of a page it would be a speed at which nothing is read.
-  const speeds = (of: (cost: HashCost) => Timing): (number | null)[] =>
-    sorted.map((cost) => (whole.has(cost.checksum) ? (PAGE_SIZE / of(cost).ns) * 1e9 : null))
+  const speed = ({ checksum }: HashCost, { median }: Figure): number | null =>
+    whole.has(checksum) ? (PAGE_SIZE / median) * 1e9 : null
   return {
     kind: 'bars',
     title: 'Time a page',
     note:
-      `Hot: the page is in the cache. Cold: it comes from memory, as in a scan. Raising the strength of a sample by ` +
-      `half takes ${resample.ns.toFixed(0)} ns cold. ${USER_CHECKSUM} is what a JavaScript program does without pagefold.`,
+      `Processor time. Hot: the page is in the cache. Cold: it comes from memory, as in a scan. ${howToRead(resample)} Raising the strength ` +
+      `of a sample by half takes ${resample.median.toFixed(0)} ns cold. ${USER_CHECKSUM} is what a JavaScript program does without ` +
+      `pagefold. ${'version' in native ? `In C: libxxhash ${native.version}, in the same run` : `In C: not here (${native.unavailable})`}.`,
     label: 'checksum',
     labels: sorted.map(({ checksum }) => checksum),
     series: [
       measuredSeries(
         'cold',
         'ns',
-        sorted.map(({ cold }) => intervalOf(cold)),
+        sorted.map(({ cold }) => cold),
       ),
       measuredSeries(
         'hot',
         'ns',
-        sorted.map(({ hot }) => intervalOf(hot)),
+        sorted.map(({ hot }) => hot),
       ),
-      aside(
-        'cold, speed',
-        'rate',
-        speeds(({ cold }) => cold),
-      ),
-      aside(
-        'hot, speed',
-        'rate',
-        speeds(({ hot }) => hot),
-      ),
+      ...(['cold', 'hot'] as const).flatMap((when) => [
+        aside(
+          `${when}, from`,
+          'ns',
+          sorted.map((cost) => cost[when].low),
+        ),
+        aside(
+          `${when}, to`,
+          'ns',
+          sorted.map((cost) => cost[when].high),
+        ),
+        aside(
+          `${when}, rank`,
+          'count',
+          sorted.map((cost) => cost[when].rank),
+        ),
+        aside(
+          `${when}, Benchmark.js`,
+          'ns',
+          sorted.map((cost) => cost[when].benchmark_js.ns),
+        ),
+        aside(
+          `${when}, in C`,
+          'ns',
+          sorted.map(({ native }) => native?.[when].median ?? null),
+        ),
+        aside(
+          `${when}, speed`,
+          'rate',
+          sorted.map((cost) => speed(cost, cost[when])),
+        ),
+      ]),
       aside(
         'bytes read',
         'bytes',
@@ -205,17 +249,27 @@ function nameOf({ checksum, index }: StrategyResult): string {
 }
 
 function convergence(strategies: readonly StrategyResult[]): BarsSection {
-  const sorted = [...strategies].sort((a, b) => a.ns_per_page - b.ns_per_page)
+  const sorted = [...strategies].sort((a, b) => a.time.median - b.time.median)
   const aside = (label: string, unit: Unit, of: (one: StrategyResult) => number) =>
     ({ label, unit, values: sorted.map(of), tableOnly: true }) as const
+  const [first] = sorted
   return {
     kind: 'bars',
     title: 'Time to converge',
-    note: 'The two full scans of the images after which everything mergeable is merged. All merge the same.',
+    note:
+      'Processor time of the two full scans of the images after which everything mergeable is merged. All merge the same.' +
+      (first === undefined ? '' : ` ${howToRead(first.time)}`),
     label: STRATEGY,
     labels: sorted.map(nameOf),
     series: [
-      measuredSeries('a page', 'ns', sorted.map(timeOf)),
+      measuredSeries(
+        'a page',
+        'ns',
+        sorted.map(({ time }) => time),
+      ),
+      aside('from', 'ns', ({ time }) => time.low),
+      aside('to', 'ns', ({ time }) => time.high),
+      aside('rank', 'count', ({ rank }) => rank),
       aside('in all', 'ms', (one) => one.elapsed_ms),
       aside('processor time', 'ms', (one) => one.cpu_ms),
       aside('pages merged', 'count', (one) => one.pages_merged),

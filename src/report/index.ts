@@ -15,7 +15,16 @@ export type {
   Versions,
 } from './bench-result.ts'
 export { hasTimes, whyMissing } from './bench-result.ts'
-export { type HashCost, type HashReport, hashReport, type Timing, USER_CHECKSUM } from './hash-report.ts'
+export {
+  type BenchmarkJs,
+  type HashCost,
+  type HashReport,
+  hashReport,
+  type NativeLibrary,
+  type RankedTiming,
+  type Timing,
+  USER_CHECKSUM,
+} from './hash-report.ts'
 export { mergeReport } from './merge-report.ts'
 export type { Change } from './page-map.ts'
 export { expectCsvPath, writeScanCsv } from './scan-csv.ts'

@@ -1,13 +1,7 @@
 // Measured values with how far they can be trusted: what has whiskers, and what may be ranked.
 
+import { below } from '../lab/measure/figure.ts'
 import type { Series, Unit } from './section.ts'
-
-/** A measured value, and between what it lies as far as one can tell. */
-export interface Interval {
-  readonly median: number
-  readonly low: number
-  readonly high: number
-}
 
 /** Something measured, by name; without `low` and `high` nobody knows how far it can be trusted. */
 export interface Measured {
@@ -18,7 +12,7 @@ export interface Measured {
 /** Is one surely less than the other? Only then they may be ranked. */
 export function parted(a: Measured['value'], b: Measured['value']): boolean {
   const [low, high] = a.median < b.median ? [a, b] : [b, a]
-  return low.high !== undefined && high.low !== undefined && low.high < high.low
+  return low.high !== undefined && high.low !== undefined && below({ high: low.high }, { low: high.low })
 }
 
 /** Bars with whiskers where there are intervals. */

@@ -30,8 +30,9 @@ export interface Series {
   readonly unit: Unit
   /** One a point or group; null: none there. */
   readonly values: readonly (number | null)[]
-  /** From where the true value may lie, one a value: bars have whiskers from here to `high`. */
+  /** Where the interval of each number begins, if it has one. */
   readonly low?: readonly (number | null)[]
+  /** Where it ends: bars have whiskers from there to there. */
   readonly high?: readonly (number | null)[]
   /** In the table below the picture, but not in the picture. */
   readonly tableOnly?: boolean

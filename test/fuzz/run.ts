@@ -39,6 +39,7 @@ export function programOf(seed: number, length = LENGTH): FuzzProgram {
     cowPolicy: draw.below(2) === 0 ? 'anon_exclusive' : draw.pick(COW_POLICIES),
     reuseKsm: draw.below(4) === 0,
     smartScan: draw.pick(SMART_SCAN_POLICIES),
+    changes: draw.below(4) === 0 ? 'checksum' : 'log',
     guests: draw.below(8) === 0 ? 'still' : 'running',
     zeroPagesAcrossDomains: draw.below(2) === 0,
     workers: draw.below(unwatched ? 4 : 50) === 0 ? 1 + draw.below(2) : 0,

@@ -5,7 +5,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { MergeResult } from '../../src/lab/index.ts'
-import type { Report } from '../../src/report/index.ts'
+import type { HashReport, Report } from '../../src/report/index.ts'
+import { butBusy } from '../support/busy.ts'
 import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
@@ -189,7 +190,7 @@ describe('pagefold hash', () => {
       'xxh3,sampled,none',
       '--json',
     )
-    expect(err).toBe('')
+    expect(butBusy(err)).toBe('')
     expect(code).toBe(0)
     expect(out.trim().split('\n')).toHaveLength(1)
     const report = JSON.parse(out)
@@ -200,8 +201,21 @@ describe('pagefold hash', () => {
       'xxhash-wasm',
     ])
     for (const { hot, cold } of report.costs) {
-      for (const { ns, samples } of [hot, cold]) expect(ns > 0 && samples > 0).toBe(true)
+      for (const time of [hot, cold]) {
+        expect(time).toMatchObject({ unit: 'ns', rank: expect.any(Number), median_ns: time.median })
+        expect(time.samples).toHaveLength(report.timing_load.rounds.length)
+        expect(time.samples).toContain(time.median)
+        expect(time.low).toBeLessThanOrEqual(time.median)
+        expect(time.high).toBeGreaterThanOrEqual(time.median)
+        expect(time.benchmark_js.ns > 0 && time.benchmark_js.samples > 0).toBe(true)
+      }
     }
+    for (const { time } of report.strategies) expect(time.samples).toHaveLength(15)
+    expect(report.merging_load.rounds).toHaveLength(15)
+    // Where it is, libxxhash stands beside what it has too, and nothing else.
+    const beside = report.costs.filter((cost: object) => 'native' in cost)
+    if ('unavailable' in report.native) expect(report.native.unavailable).toMatch(/\w/)
+    else expect(beside.map(({ checksum }: { checksum: string }) => checksum)).toEqual(['xxh3'])
     expect(report.strategies).toHaveLength(6)
     const merged = report.strategies.map(({ pages_merged }: { pages_merged: number }) => pages_merged)
     expect(new Set(merged).size).toBe(1)
@@ -212,8 +226,31 @@ describe('pagefold hash', () => {
     const path = join(scratch(), 'hash.html')
     const few = ['hash', 'synth:demo,pages=64', '--checksum', 'xxh3', '--index', 'hash', '--report', path]
     const { code, out, err } = pagefold(...few, '--json')
-    expect({ code, err }).toEqual({ code: 0, err: '' })
-    expect(reportIn(path).result).toEqual(JSON.parse(out))
+    expect({ code, err: butBusy(err) }).toEqual({ code: 0, err: '' })
+    const { result, sections } = reportIn(path)
+    expect(result).toEqual(JSON.parse(out))
+    const { costs, strategies } = result as HashReport
+    const shown = (title: string, label: string): Record<string, (number | null | undefined)[]> => {
+      const section = sections.find((one) => one.title === title)
+      if (section?.kind !== 'bars') throw new Error(`no bars ${title}`)
+      const { values, low, high } = section.series.find((one) => one.label === label)!
+      return Object.fromEntries(section.labels.map((name, i) => [name, [values[i], low?.[i], high?.[i]]]))
+    }
+    for (const when of ['cold', 'hot'] as const) {
+      expect(shown('Time a page', when)).toEqual(
+        Object.fromEntries(
+          costs.map((cost) => [cost.checksum, [cost[when].median, cost[when].low, cost[when].high]]),
+        ),
+      )
+    }
+    expect(shown('Time to converge', 'a page')).toEqual(
+      Object.fromEntries(
+        strategies.map(({ checksum, index, time }) => [
+          `${checksum}, ${index}`,
+          [time.median, time.low, time.high],
+        ]),
+      ),
+    )
     expect(pagefold(...few).out).toContain(`A page to look at is in ${path}`)
   })
 
@@ -227,8 +264,17 @@ describe('pagefold hash', () => {
       'hash',
     )
     expect(code).toBe(0)
-    expect(err).toBe('')
-    for (const word of ['ns cold', 'by chance', 'Changes missed', 'probes/search', 'xxhash-wasm'])
+    expect(butBusy(err)).toBe('')
+    for (const word of [
+      'ns cold',
+      'from..to',
+      'rank',
+      'B.js cold',
+      'by chance',
+      'Changes missed',
+      'probes/search',
+      'xxhash-wasm',
+    ])
       expect(out).toContain(word)
     expect(out).not.toContain('\x1b')
   })
@@ -407,10 +453,12 @@ describe('pagefold bench', () => {
     // All of it is there when each page has been read once.
     const [, , onceRead] = still.points.find(([scanned]: number[]) => scanned! >= still.scanned_bytes)
     expect(onceRead).toBe(still.bytes_saved)
-    expect(result.ratios['pagefold-still']).toBeCloseTo(
-      peers['pagefold-still'].converge_ns_per_page / peers.pagefold.converge_ns_per_page,
-      9,
+    const [ours, theirs] = [peers['pagefold-still'].samples, peers.pagefold.samples]
+    const ratios = [0, 1].map((i) => ours[i].converge_ns_per_page / theirs[i].converge_ns_per_page)
+    expect(peers['pagefold-still'].over_pagefold.samples).toEqual(
+      ratios.map((ratio) => expect.closeTo(ratio, 9)),
     )
+    expect(result.ratios['pagefold-still']).toBeCloseTo((ratios[0]! + ratios[1]!) / 2, 9)
     const few = ['bench', 'synth:demo,pages=64', '--trials', '1', '--peers', 'pagefold-still']
     const { out } = pagefold(...few)
     expect(out).toMatch(

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { ABI_VERSION } from '../../assembly/abi.ts'
 import { VERSION } from '../../src/version.ts'
 import { file, pages, scratch } from '../support/files.ts'
 
@@ -132,12 +133,23 @@ describe('what is asked for', () => {
     const result = JSON.parse(pagefold('scan', '--json', image).out)
     expect(result).toMatchObject({
       version: VERSION,
-      schema: 1,
+      schema: 2,
       command: `pagefold scan --json '${image.replace("'", `'\\''`)}'`,
       machine: { processor: expect.any(String), cores: expect.any(Number) },
+      versions: { pagefold: VERSION, node: process.versions.node, core_abi: ABI_VERSION },
       settled: true,
     })
     expect(Math.abs(Date.now() - Date.parse(result.date))).toBeLessThan(60_000)
+    const made = { schema: 2, versions: result.versions, machine: result.machine, date: expect.any(String) }
+    for (const args of [
+      ['hash', '--json', 'synth:demo,pages=16', '--checksum', 'xxh3', '--index', 'hash'],
+      ['bench', '--json', 'synth:demo,pages=16', '--peers', 'pagefold', '--trials', '1'],
+    ]) {
+      expect(JSON.parse(pagefold(...args).out)).toMatchObject({
+        ...made,
+        command: `pagefold ${args.join(' ')}`,
+      })
+    }
   })
 
   it('the counters as a table, over an older one and nothing else', () => {

@@ -8,9 +8,17 @@ import { bench, NothingToCompare } from '../../bench/macro/bench.ts'
 import { type RunTrial, TrialFailed } from '../../bench/macro/children.ts'
 import { withKsmd } from '../../bench/peers/ksmd.ts'
 import { openSource } from '../../src/images/index.ts'
+import { hasTimes, type PeerResult } from '../../src/report/index.ts'
 
 const COUNTERS = { pages_shared: 1, pages_sharing: 2, pages_unshared: 3, pages_volatile: 0 }
-const TRIAL = { converge_ns: 100, rescan_ns: 10, counters: COUNTERS, digest: 'as it should be' }
+const TRIAL = {
+  converge_ns: 160,
+  converge_cpu_ns: 100,
+  rescan_ns: 16,
+  rescan_cpu_ns: 10,
+  counters: COUNTERS,
+  digest: 'as it should be',
+}
 const CURVE = {
   points: [
     [0, 0, 0],
@@ -21,14 +29,18 @@ const CURVE = {
   rescan_cpu_ms: 1,
 }
 
-function run(peers: Record<string, () => unknown>) {
-  const trial: RunTrial = async (name) => (name.startsWith('curve') ? CURVE : (peers[name]?.() ?? TRIAL))
+function run(peers: Record<string, () => unknown>, trials = 3, taken: string[] = [], workers = 0) {
+  const trial: RunTrial = async (name) => {
+    taken.push(name)
+    return name.startsWith('curve') ? CURVE : (peers[name]?.() ?? TRIAL)
+  }
   return bench({
     images: openSource('synth:demo,pages=16'),
     peers: ['pagefold-still', 'js', 'native'],
     index: 'hash',
     checksum: 'xxh3',
-    trials: 3,
+    trials,
+    workers,
     trial,
   })
 }
@@ -65,6 +77,60 @@ describe('a peer', () => {
       },
     })
     await expect(failing).rejects.toBeInstanceOf(NothingToCompare)
+  })
+})
+
+describe('trials', () => {
+  it('are taken in turns, in an order drawn for each round, always the same', async () => {
+    const [taken, again]: [string[], string[]] = [[], []]
+    const { order_seed } = await run({}, 6, taken)
+    await run({}, 6, again)
+    expect(order_seed).toBe(1)
+    expect(again).toEqual(taken)
+    const peers = new Set(taken.filter((name) => name !== 'curve-still'))
+    const rounds = Array.from({ length: 6 }, (_, i) => taken.slice(i * peers.size, (i + 1) * peers.size))
+    for (const round of rounds) expect(new Set(round)).toEqual(peers)
+    expect(new Set(rounds.map(String)).size).toBeGreaterThan(3)
+  })
+
+  it('are processor time where every peer has one thread, with what passed beside it', async () => {
+    // Each trial of js takes twice as long as that of pagefold, and the machine ever longer for both.
+    let [ours, theirs] = [0, 0]
+    const lasting = (cpu: number) => ({ ...TRIAL, converge_cpu_ns: cpu, converge_ns: 3 * cpu })
+    const slowing = {
+      pagefold: () => lasting(100 * ++ours),
+      js: () => lasting(200 * ++theirs),
+    }
+    const { peers, ratios, clock, pages } = await run(slowing, 6)
+    expect(clock).toBe('processor')
+    const per = (ns: number): number => ns / pages
+    expect(peers.js).toMatchObject({
+      converge: { unit: 'ns', median: per(700), low: per(200), high: per(1200), confidence: 0.96875 },
+      converge_ns_per_page: per(700),
+      rescan: { median: per(10), samples: Array(6).fill(per(10)) },
+      over_pagefold: { unit: 'ratio', median: 2, low: 2, high: 2, samples: Array(6).fill(2) },
+      rank: 4 - (hasTimes(peers.native) ? 0 : 1),
+    })
+    expect(peers.pagefold).toMatchObject({ over_pagefold: { median: 1 }, rank: expect.any(Number) })
+    const { samples, converge } = peers.js as PeerResult
+    expect(converge.samples).toEqual(samples.map((sample) => sample.converge_ns_per_page))
+    for (const sample of samples)
+      expect(sample.converge_wall_ns_per_page).toBe(3 * sample.converge_ns_per_page)
+    expect(ratios.js).toBe(2)
+  })
+
+  it('are time as it passes where one has more', async () => {
+    const { peers, clock, pages } = await run({}, 6, [], 2)
+    expect(clock).toBe('wall')
+    expect(peers.pagefold).toMatchObject({
+      converge_ns_per_page: 160 / pages,
+      converge: { median: 160 / pages },
+    })
+  })
+
+  it('that waited for a processor are said to have', async () => {
+    const { load } = await run({ js: () => ({ ...TRIAL, converge_ns: 1e9 }) }, 6)
+    expect(load).toMatchObject({ busy: true, busy_rounds: 6, waited: expect.closeTo(1, 2) })
   })
 })
 

@@ -71,6 +71,7 @@ describe('two runs', () => {
       index: 'hash',
       checksum: 'xxh3',
       workers: 0,
+      clock: 'processor',
       peers: { pagefold: peer(ours), native: theirs ? peer(theirs) : { unavailable: 'no compiler' } },
       curve,
     } as unknown as BenchResult
@@ -114,5 +115,11 @@ describe('two runs', () => {
 
   it('are not compared if they merged other pages', () => {
     expect(() => compare(result([1], [1]), result([1], [1], 'other'))).toThrow(NotComparable)
+  })
+
+  it('are not compared if one was by another clock, as those were that do not say', () => {
+    const { clock, ...old } = result([1], [1])
+    expect(clock).toBe('processor')
+    expect(() => compare(old as BenchResult, result([1], [1]))).toThrow(/wall time, this run processor time/)
   })
 })

@@ -2,12 +2,12 @@
 
 import { describe, expect, it } from 'vitest'
 import { openSource } from '../../src/images/index.ts'
-import { type Convergence, converge } from '../../src/lab/hash/converge.ts'
+import { type Convergence, converge, mergeOnce } from '../../src/lab/hash/converge.ts'
 import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
 import { Pages } from '../../src/lab/hash/pages.ts'
 import { birthdayPairs, collisions, expectedMiss, missedChanges } from '../../src/lab/hash/quality.ts'
 import { touched } from '../../src/lab/hash/traits.ts'
-import { mergeImages } from '../../src/lab/index.ts'
+import { hostFor, loadGuest, mergeImages } from '../../src/lab/index.ts'
 import { bareArena } from '../support/arena.ts'
 import { bootHost, fullScans, PAGE } from '../support/world.ts'
 
@@ -95,19 +95,49 @@ describe('convergence', () => {
   it('merges what a scan merges, and counts searches without touching the outcome', async () => {
     const images = openSource('synth:demo,pages=200')
     const { sharing } = await mergeImages({ images: openSource('synth:demo,pages=200') })
-    const byContent = await converge(images, { index: 'content' }, 1)
-    const byHash = await converge(images, { index: 'hash' }, 1)
-    for (const { pages_merged } of [byContent, byHash]) {
+    const strategies = [
+      { index: 'content' },
+      { index: 'hash' },
+      { index: 'hash', checksum: 'none' },
+      { index: 'hash', checksum: 'crc32c' },
+    ] as const
+    const { results, load } = await converge(images, strategies, 2)
+    const [byContent, byHash, byNothing] = results as [Convergence, Convergence, Convergence]
+    for (const { pages_merged, time, rank, ns_per_page } of results) {
       expect(pages_merged).toBe(sharing.zero + sharing.within + sharing.between)
+      expect(time.samples).toHaveLength(2)
+      expect(ns_per_page).toBe(time.median)
+      expect(rank).toBeGreaterThanOrEqual(1)
     }
+    expect(load.rounds).toHaveLength(2)
     // Ordered by content every node passed is compared; ordered by checksum only equals are.
     expect(byContent.probes_per_search).toBeGreaterThan(3 * byHash.probes_per_search)
     expect(byHash.failed_comparisons).toBe(0)
     expect(byContent.failed_comparisons).toBeGreaterThan(byContent.pages_merged)
     // Where a tie says nothing, order by checksum is order by content, and no tie is tried for a match.
-    const byNothing = await converge(images, { index: 'hash', checksum: 'none' }, 1)
     expect(byNothing.comparisons).toBe(byContent.comparisons)
   })
+})
+
+it('every round finds the frames in order, whatever the one before has merged', async () => {
+  const images = openSource('synth:demo,pages=200')
+  const host = await hostFor(600, {})
+  const pfns = (): number[] => {
+    const guests = images.map((image) => loadGuest(host, image))
+    const found = guests.flatMap(({ mm, address, pages }) =>
+      Array.from({ length: pages }, (_, page) => mm.pfn(address + page * PAGE)!),
+    )
+    for (const { mm } of guests) mm.exit()
+    return found
+  }
+  for (let round = 0; round < 3; round++) {
+    expect(mergeOnce(host, images)).toEqual({ cpu_ms: expect.any(Number), wall_ms: expect.any(Number) })
+    expect(host.frames).toEqual({ free: 601, total: 601 })
+    const [first, ...others] = pfns()
+    expect(others).toEqual(others.map((_, i) => first! + 1 + i))
+  }
+  host.audit()
+  host.close()
 })
 
 describe('pages that collide in all 64 bits', () => {
@@ -143,7 +173,8 @@ describe('malice', () => {
   const cost = async (settings: string, seed: number | 'random'): Promise<[number, Convergence]> => {
     const images = openSource(`synth:adversarial,${settings}`)
     const pages = images.reduce((sum, image) => sum + image.pages, 0)
-    return [pages, await converge(images, { seed }, 1)]
+    const { results } = await converge(images, [{ seed }], 1)
+    return [pages, results[0]!]
   }
   const UNIFORM = 'nearFrac=0,volatileFrac=0,collideFrac=0'
 

@@ -7,7 +7,7 @@ import { TrialFailed } from '../../../bench/macro/children.ts'
 import { PEERS } from '../../../bench/peers/index.ts'
 import { openSources } from '../../images/index.ts'
 import { DEFAULT_CHECKSUM, DEFAULT_INDEX, PAGE_SIZE } from '../../index.ts'
-import { type Spread, spread } from '../../lab/index.ts'
+import { type Figure, howToRead } from '../../lab/index.ts'
 import {
   type BenchResult,
   benchReport,
@@ -18,8 +18,9 @@ import {
   whyMissing,
 } from '../../report/index.ts'
 import { about } from '../about.ts'
-import { bold, bytes, count, percent, plural, table } from '../format.ts'
+import { bold, bytes, count, percent, plural, rankShown, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
+import { sayLoad } from '../load.ts'
 import {
   checksum,
   given,
@@ -40,7 +41,8 @@ import { UsageError } from '../usage.ts'
 
 const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold')
 const STILL = 'pagefold-still'
-const DEFAULT_TRIALS = 5
+/** The fewest with an interval of 95 % that leaves none out and a trial in the middle. */
+const DEFAULT_TRIALS = 7
 /** A result of a thousand trials has less. */
 const MAX_BASELINE_BYTES = 2 ** 28
 const DEFAULT_SOURCE = 'synth:demo,pages=16384'
@@ -112,6 +114,7 @@ export async function run(args: string[]): Promise<number> {
     )
     progress.clear()
     const result = about(measured)
+    sayLoad('while the peers merged', result.load)
     const changes = baseline === undefined ? undefined : compare(baseline.result, result)
     if (values.json) printJson(changes === undefined ? result : { ...result, changes })
     else print([describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'))
@@ -139,22 +142,25 @@ function describe(result: BenchResult): string {
   const { pages_shared, pages_sharing, pages_unshared } = result.counters
   const threads = result.workers === 0 ? '' : `pagefold with ${plural(result.workers, 'helper thread')}; `
   const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * PAGE_SIZE)}; ${threads}every peer below: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
-  const range = (values: number[]): string => {
-    const { min, max } = spread(values)
-    return `${min.toFixed(0)}..${max.toFixed(0)}`
-  }
+  const range = ({ low, high }: Figure, digits: number): string =>
+    `${low.toFixed(digits)}..${high.toFixed(digits)}`
+  const clock =
+    result.clock === 'processor'
+      ? 'Processor time.'
+      : 'Time as it passes, because pagefold has more than one thread; of ksmd, processor time.'
+  const shared = rows.map(([, { rank }]) => rank)
   return [
     bold(head),
     table([
       { title: 'peer', cells: rows.map(([name]) => name) },
-      { title: 'converge ns/page', cells: rows.map(([, peer]) => peer.converge_ns_per_page.toFixed(0)) },
-      {
-        title: 'min..max',
-        cells: rows.map(([, peer]) => range(peer.samples.map((sample) => sample.converge_ns_per_page))),
-      },
-      { title: 'rescan ns/page', cells: rows.map(([, peer]) => peer.rescan_ns_per_page.toFixed(0)) },
-      { title: 'time over pagefold', cells: rows.map(([name]) => (result.ratios[name] ?? 1).toFixed(2)) },
+      { title: 'ns/page', cells: rows.map(([, { converge }]) => converge.median.toFixed(0)) },
+      { title: 'from..to', cells: rows.map(([, { converge }]) => range(converge, 0)) },
+      { title: 'rescan', cells: rows.map(([, { rescan }]) => rescan.median.toFixed(0)) },
+      { title: 'over pagefold', cells: rows.map(([, peer]) => peer.over_pagefold.median.toFixed(2)) },
+      { title: 'from..to', cells: rows.map(([, peer]) => range(peer.over_pagefold, 2)) },
+      { title: 'rank', cells: rows.map(([, { rank }]) => rankShown(rank, shared)) },
     ]),
+    `${clock} ns/page: to converge, the median of the trials; over pagefold: of the same round. ${howToRead(rows[0]![1].converge)}`,
     ...describeStill(result),
     describeCurve(result),
     ...missing,
@@ -164,8 +170,8 @@ function describe(result: BenchResult): string {
 function describeStill({ still }: BenchResult): string[] {
   if (still === undefined) return []
   const { scanned_bytes, bytes_saved, of_best, linux_over, linux_over_cpu } = still
-  const times = ({ median, min, max }: Spread): string =>
-    `${median.toFixed(1)} (${min.toFixed(1)}..${max.toFixed(1)})`
+  const times = ({ median, low, high }: Figure): string =>
+    `${median.toFixed(1)} (${low.toFixed(1)}..${high.toFixed(1)})`
   const speed =
     linux_over === null || linux_over_cpu === null
       ? ''

@@ -1,6 +1,6 @@
 // pagefold hash: all checksums and indexes side by side.
 
-import { hashCosts, resampleCost } from '../../../bench/micro/hash.ts'
+import { hashCosts } from '../../../bench/micro/hash.ts'
 import { openSources } from '../../images/index.ts'
 import { CHECKSUM_NAMES, DEFAULT_SAMPLE_WORDS, INDEX_NAMES, PAGE_SIZE } from '../../index.ts'
 import {
@@ -8,14 +8,18 @@ import {
   type ChecksumQuality,
   type Collisions,
   compareHashes,
+  type Figure,
+  howToRead,
+  ORDER_SEED,
   type PageSet,
   type StrategyResult,
   WIDTHS,
 } from '../../lab/index.ts'
-import { type HashReport, hashReport, type Timing, USER_CHECKSUM } from '../../report/index.ts'
+import { type HashCost, type HashReport, hashReport, USER_CHECKSUM } from '../../report/index.ts'
 import { about } from '../about.ts'
-import { bold, bytes, count, percent, plural, table } from '../format.ts'
+import { bold, bytes, count, percent, plural, rankShown, table } from '../format.ts'
 import { sayNotes } from '../images.ts'
+import { sayLoad } from '../load.ts'
 import { flag, given, integer, json, optionLines, parse, reading, someOf, value } from '../options.ts'
 import { print, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
@@ -23,9 +27,9 @@ import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
 const DEFAULT_SOURCE = 'synth:demo'
-/** Seconds a timing takes, pages of a family, most pages merged, rounds of a merge. */
-const QUICK = { seconds: 0.1, pages: 4096, mergePages: 8192, rounds: 3 }
-const THOROUGH = { seconds: 1, pages: 49_152, mergePages: 65_536, rounds: 9 }
+/** Seconds and rounds of a timing; pages of a family, most pages merged, rounds of merging. */
+const QUICK = { timing: { seconds: 0.1, rounds: 21 }, pages: 4096, mergePages: 8192, rounds: 15 }
+const THOROUGH = { timing: { seconds: 1, rounds: 51 }, pages: 49_152, mergePages: 65_536, rounds: 31 }
 
 const OPTIONS = {
   checksum: value('NAME,NAME', `of ${CHECKSUM_NAMES.join(', ')} (default: all)`, someOf(CHECKSUM_NAMES)),
@@ -54,7 +58,7 @@ export async function run(args: string[]): Promise<number> {
   const { values, positionals } = parse(OPTIONS, args)
   const { checksum: checksums = CHECKSUM_NAMES, index: indexes = INDEX_NAMES } = values
   const sampleWords = values['sample-words'] ?? DEFAULT_SAMPLE_WORDS
-  const { seconds, ...size } = values.thorough ? THOROUGH : QUICK
+  const { timing, ...size } = values.thorough ? THOROUGH : QUICK
   const { format, absent } = values
   const sources = positionals.length > 0 ? positionals : [DEFAULT_SOURCE]
   const images = openSources(sources, given({ format, absent }))
@@ -63,17 +67,24 @@ export async function run(args: string[]): Promise<number> {
   const onProgress = (step: string, done: number, of: number): void => progress.show(step, done, of)
   try {
     const costs = await hashCosts({
+      ...timing,
       checksums,
       sampleWords,
-      seconds,
       onProgress: (done, of) => onProgress('timing', done, of),
     })
-    const resample = await resampleCost(sampleWords, seconds)
     const comparison = await compareHashes({ images, checksums, indexes, sampleWords, ...size, onProgress })
     progress.clear()
     const shown = images.map(({ source, pages }) => ({ source, pages }))
-    const compared: HashReport = { images: shown, sample_words: sampleWords, costs, resample, ...comparison }
-    const result = about(compared)
+    const compared = {
+      images: shown,
+      sample_words: sampleWords,
+      order_seed: ORDER_SEED,
+      ...costs,
+      ...comparison,
+    }
+    const result: HashReport = about(compared)
+    sayLoad('while pages were hashed', result.timing_load)
+    sayLoad('while the images were merged', result.merging_load)
     if (values.json) printJson(result)
     else print(describe(result))
     if (values.report !== undefined) await saveReport(values.report, hashReport(result), values.json)
@@ -100,31 +111,60 @@ function describe(report: HashReport): string {
   ].join('\n\n')
 }
 
-function describeCosts({ costs, resample, checksums, sample_words }: HashReport): string {
-  const ofChecksum = (name: string): ChecksumQuality | undefined =>
-    checksums.find(({ checksum }) => checksum === name)
-  const shown = ({ ns, rme }: Timing): string => `${ns.toFixed(0)} ±${rme.toFixed(0)} %`
-  const cell = (name: string, of: (quality: ChecksumQuality) => string, user: string): string =>
-    name === USER_CHECKSUM ? user : of(ofChecksum(name)!)
-  const names = costs.map(({ checksum }) => checksum)
+function describeCosts(report: HashReport): string {
+  const { costs, resample } = report
+  const columns = (when: 'cold' | 'hot') => {
+    const ranks = costs.map((cost) => cost[when].rank)
+    return [
+      { title: `ns ${when}`, cells: costs.map((cost) => cost[when].median.toFixed(0)) },
+      { title: 'from..to', cells: costs.map((cost) => interval(cost[when])) },
+      { title: 'rank', cells: ranks.map((rank) => rankShown(rank, ranks)) },
+    ]
+  }
   return [
-    bold('What the checksum of a page costs'),
+    bold('What the checksum of a page costs, in processor time'),
+    table([
+      { title: 'checksum', cells: costs.map(({ checksum }) => checksum) },
+      ...columns('cold'),
+      ...columns('hot'),
+    ]),
+    `sampled reads ${plural(report.sample_words, 'word')}; half as many more, cold, take ${resample.median.toFixed(0)} ns ` +
+      `(${interval(resample)}) instead of all anew.\n${howToRead(resample)}`,
+    '',
+    describeBeside(report),
+  ].join('\n')
+}
+
+/** From where to where the interval of a figure goes. */
+function interval({ low, high }: Pick<Figure, 'low' | 'high'>, digits = 0): string {
+  return `${low.toFixed(digits)}..${high.toFixed(digits)}`
+}
+
+/** What others make of the same work, and what a checksum reads. */
+function describeBeside({ costs, checksums, native }: HashReport): string {
+  const names = costs.map(({ checksum }) => checksum)
+  const cell = (name: string, of: (quality: ChecksumQuality) => string, user: string): string =>
+    name === USER_CHECKSUM ? user : of(checksums.find(({ checksum }) => checksum === name)!)
+  const both = (title: string, of: (cost: HashCost, when: 'cold' | 'hot') => string) =>
+    (['cold', 'hot'] as const).map((when) => ({
+      title: `${title} ${when}`,
+      cells: costs.map((cost) => of(cost, when)),
+    }))
+  return [
+    bold('Beside it, in ns: Benchmark.js, and libxxhash in C; and what of a page is read'),
     table([
       { title: 'checksum', cells: names },
-      { title: 'ns hot', cells: costs.map(({ hot }) => shown(hot)) },
-      { title: 'ns cold', cells: costs.map(({ cold }) => shown(cold)) },
-      { title: 'bytes read', cells: names.map((name) => cell(name, (q) => count(q.touched.bytes), '4,096')) },
-      {
-        title: 'of cache lines',
-        cells: names.map((name) => cell(name, (q) => count(q.touched.line_bytes), '4,096')),
-      },
+      ...both('B.js', (cost, when) => cost[when].benchmark_js.ns.toFixed(0)),
+      ...both('C', ({ native }, when) => native?.[when].median.toFixed(0) ?? ''),
+      { title: 'bytes', cells: names.map((name) => cell(name, (q) => count(q.touched.bytes), '4,096')) },
+      { title: 'lines', cells: names.map((name) => cell(name, (q) => count(q.touched.line_bytes), '4,096')) },
       { title: 'bits', cells: names.map((name) => cell(name, (q) => String(q.traits.bits), '64')) },
       {
         title: 'seed',
         cells: names.map((name) => cell(name, (q) => (q.traits.seeded ? 'yes' : 'no'), 'yes')),
       },
     ]),
-    `sampled reads ${plural(sample_words, 'word')}; half as many more, cold, take ${shown(resample)} instead of all anew.`,
+    'version' in native ? `C: libxxhash ${native.version}.` : `C: not here, ${native.unavailable}.`,
   ].join('\n')
 }
 
@@ -170,16 +210,19 @@ function describeMissed(checksums: readonly ChecksumQuality[]): string {
 function describeStrategies({ strategies, merged_pages }: HashReport, pages: number): string {
   const sample =
     merged_pages === pages ? '' : `, a sample of ${count(merged_pages)} of their ${count(pages)} pages`
+  const ranks = strategies.map(({ rank }) => rank)
   const column = (title: string, cell: (result: StrategyResult) => string) => ({
     title,
     cells: strategies.map(cell),
   })
   return [
-    bold(`Merging the images${sample}: two full scans`),
+    bold(`Merging the images${sample}: two full scans, in processor time`),
     table([
       column('checksum', ({ checksum }) => checksum),
       column('index', ({ index }) => index),
-      column('ns/page', ({ ns_per_page }) => ns_per_page.toFixed(0)),
+      column('ns/page', ({ time }) => time.median.toFixed(0)),
+      column('from..to', ({ time }) => interval(time)),
+      column('rank', ({ rank }) => rankShown(rank, ranks)),
       column('merged', ({ pages_merged }) => count(pages_merged)),
       column('merged/CPU s', ({ merged_per_cpu_second }) => count(Math.round(merged_per_cpu_second))),
       column('probes/search', ({ probes_per_search }) => probes_per_search.toFixed(2)),

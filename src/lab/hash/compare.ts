@@ -3,6 +3,7 @@
 import { expectOptions } from '../../errors.ts'
 import type { Image } from '../../image.ts'
 import { CHECKSUM_TRAITS, type ChecksumName, type ChecksumTraits, type IndexName } from '../../options.ts'
+import type { Load } from '../measure/load.ts'
 import { type Convergence, converge } from './converge.ts'
 import { FAMILIES } from './families.ts'
 import { Pages } from './pages.ts'
@@ -31,7 +32,7 @@ export interface CompareOptions {
   readonly pages: number
   /** At most so many of the images' pages are merged, spread evenly over them. Default: all, each time in a host of its own. */
   readonly mergePages?: number
-  /** Times each merge is timed. */
+  /** Times each merge is timed: once a round, in which all strategies take turns. An interval of 95 % takes six. */
   readonly rounds: number
   /** Called before each step, with what it is and how many of how many are done. */
   readonly onProgress?: (step: string, done: number, of: number) => void
@@ -74,6 +75,8 @@ export interface HashComparison {
   readonly checksums: readonly ChecksumQuality[]
   /** One for each checksum with each index. */
   readonly strategies: readonly StrategyResult[]
+  /** What else the machine did while they were timed. */
+  readonly merging_load: Load
   /** Pages that were merged, all of the images or a sample of them. */
   readonly merged_pages: number
 }
@@ -130,23 +133,24 @@ export async function compareHashes(options: CompareOptions): Promise<HashCompar
       missed: missed.get(checksum)!,
       missed_expected: expected(checksum, options.sampleWords),
     })),
-    strategies: await convergeAll({ ...options, images: merged }),
+    ...(await convergeAll({ ...options, images: merged })),
     merged_pages: merged.reduce((sum, image) => sum + image.pages, 0),
   }
 }
 
-async function convergeAll(options: CompareOptions): Promise<StrategyResult[]> {
+async function convergeAll(
+  options: CompareOptions,
+): Promise<Pick<HashComparison, 'strategies' | 'merging_load'>> {
   const { images, checksums, indexes, rounds } = options
   const pairs = checksums.flatMap((checksum) => indexes.map((index) => ({ checksum, index })))
-  const results: StrategyResult[] = []
-  // The first merge of a process is a compiler's, not a checksum's.
-  await converge(images, {}, 2)
-  for (const { checksum, index } of pairs) {
-    options.onProgress?.('merging', results.length, pairs.length)
-    const strategy = { ...strategyOf(checksum, options.sampleWords), index }
-    results.push({ checksum, index, ...(await converge(images, strategy, rounds)) })
-  }
-  return results
+  const strategies = pairs.map(({ checksum, index }) => ({
+    ...strategyOf(checksum, options.sampleWords),
+    index,
+  }))
+  const { results, load } = await converge(images, strategies, rounds, (done, of) =>
+    options.onProgress?.('merging', done, of),
+  )
+  return { strategies: pairs.map((pair, i) => ({ ...pair, ...results[i]! })), merging_load: load }
 }
 
 function expected(checksum: ChecksumName, sampleWords: number): Missed {

@@ -12,7 +12,8 @@ export { type HostOptions, type HostPolicy, MAX_WORKERS } from './host-options.t
 export type { Image, ImageFormat } from './image.ts'
 export { type Clock, type SleepSignal, stillClock, systemClock } from './ksm/clock.ts'
 export type { Ksm } from './ksm/ksmd.ts'
-export type { Counters } from './ksm/stats.ts'
+export { prometheusText } from './ksm/prometheus.ts'
+export type { CounterName, Counters } from './ksm/stats.ts'
 export {
   ADVISOR_MODES,
   type AdvisorMode,

@@ -17,7 +17,7 @@ const read = (name: string): string => readFileSync(join(ROOT, name), 'utf8')
 function declarationOf(file: string, name: string): { file: string; name: string; at: number } {
   const text = read(file)
   const own = new RegExp(
-    `^export (?:async |abstract )*(?:function|class|interface|type|const) ${name}\\b`,
+    `^export (?:async |abstract )*(?:function\\*?|class|interface|type|const) ${name}\\b`,
     'm',
   ).exec(text)
   if (own !== null) return { file, name, at: own.index }

@@ -53,5 +53,5 @@ function endGroup(leader: number): void {
 /** What an uncaught error is about is on the line that names it; else the last line says most. */
 function tellingLine(text: string): string {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  return lines.find((line) => /^(\w*Error|PagefoldError)\b/.test(line)) ?? lines.at(-1) ?? 'it said nothing'
+  return lines.find((line) => /^(\w*Error|NotAlone)\b/.test(line)) ?? lines.at(-1) ?? 'it said nothing'
 }

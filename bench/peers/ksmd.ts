@@ -58,34 +58,53 @@ export function readKnob(name: string, sysfs = SYSFS): string {
   return /\[(.+)\]/.exec(text)?.[1] ?? text
 }
 
-export function readCounter(name: string): number {
-  return Number(readKnob(name))
-}
-
 function writeKnob(name: string, value: number | string, sysfs = SYSFS): void {
   writeFileSync(join(sysfs, name), String(value))
 }
 
-/** Where ksmd's knobs and the lock are, and how a process ends: as on every machine, but for tests. */
+/** Where ksmd's knobs, the lock and the processes are, what ksmd has run, and how a process ends: as on every machine, but for tests. */
 export interface Places {
   readonly sysfs: string
   readonly lock: string
+  readonly proc: string
+  /** Nanoseconds. */
+  readonly cpu: () => number
   readonly exit: (code: number) => void
 }
 
-const MACHINE: Places = { sysfs: SYSFS, lock: LOCK, exit: (code) => process.exit(code) }
+const MACHINE: Places = {
+  sysfs: SYSFS,
+  lock: LOCK,
+  proc: '/proc',
+  cpu: ksmdCpuNs,
+  exit: (code) => process.exit(code),
+}
+
+/** Somebody else on this machine uses ksmd at the same time, so what it counts is not what it would count for us alone. */
+export class NotAlone extends Error {
+  override readonly name = 'NotAlone'
+
+  constructor(what: string) {
+    super(
+      `somebody else on this machine uses ksmd: ${what}. There is one ksmd a machine, and it counts everybody's pages: ` +
+        'this has to be run again when nobody else uses it',
+    )
+  }
+}
 /** What asks a process to end, and its number. */
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
 /**
  * Runs `use` with ksmd stopped, empty and set for stepping; undoes all of it afterwards, whatever happens. A signal is heard when
- * `use` waits for something: all is undone then, and the process ends with 128 and its number.
+ * `use` waits for something: all is undone then, and the process ends with 128 and its number. Rejects with NotAlone if
+ * somebody else has mergeable memory, before or afterwards.
  */
 export async function withKsmd<Result>(
   knobs: Readonly<Record<string, number>>,
-  use: () => Promise<Result> | Result,
-  { sysfs, lock: at, exit }: Places = MACHINE,
+  use: (ksmd: Ksmd) => Promise<Result> | Result,
+  places: Places = MACHINE,
 ): Promise<Result> {
+  const { sysfs, lock: at, exit } = places
   await lock(at)
   const wanted: Record<string, number> = { ...STEPPING, ...knobs }
   const saved = Object.keys(wanted).map((name) => [name, readKnob(name, sysfs)] as const)
@@ -109,27 +128,111 @@ export async function withKsmd<Result>(
   try {
     empty()
     for (const [name, value] of Object.entries(wanted)) writeKnob(name, value, sysfs)
-    return await use()
+    await expectNobodyElse(places)
+    const result = await use(new Ksmd(places, wanted))
+    await expectNobodyElse(places)
+    return result
   } finally {
     for (const signal of signals) process.off(signal, heard)
     undo()
   }
 }
 
-/** Lets ksmd do one full scan. Returns the processor time it took, which is what it costs without waking and waiting. */
-export async function fullScan(): Promise<number> {
-  const before = readCounter('full_scans')
-  const cpu = ksmdCpuNs()
-  const deadline = performance.now() + SCAN_TIMEOUT_MS
-  // A change of this knob ends ksmd's sleep; while run is 0 it scans nothing, so this starts one scan and not two.
-  writeKnob('sleep_millisecs', readCounter('sleep_millisecs') ^ 1)
-  writeKnob('run', 1)
-  while (readCounter('full_scans') === before) {
-    if (performance.now() > deadline) throw new Error('ksmd has not finished a scan in 120 s')
-    await sleep(1) // looking all the time would take the other core's caches and locks away from ksmd
+/** ksmd, lent and stepped one full scan at a time. Says so where somebody else has a hand in it meanwhile. */
+export class Ksmd {
+  private readonly places: Places
+  /** Knobs as they were set. */
+  private readonly ours: Record<string, string>
+  /** full_scans and pages_scanned as the last scan left them. */
+  private scanned: string | undefined
+
+  constructor(places: Places, ours: Readonly<Record<string, number>>) {
+    this.places = places
+    this.ours = {
+      run: '0',
+      ...Object.fromEntries(Object.entries(ours).map(([name, value]) => [name, String(value)])),
+    }
   }
-  writeKnob('run', 0)
-  return ksmdCpuNs() - cpu
+
+  /**
+   * Lets ksmd do one full scan. Returns the processor time it took, which is what it costs without waking and waiting. Rejects with
+   * NotAlone if knobs or counters are not as the last scan left them, or more is scanned than that.
+   */
+  async fullScan(): Promise<number> {
+    const { cpu } = this.places
+    this.expectOurs()
+    const before = this.counter('full_scans')
+    const began = cpu()
+    const deadline = performance.now() + SCAN_TIMEOUT_MS
+    // A change of this knob ends ksmd's sleep; while run is 0 it scans nothing, so this starts one scan and not two.
+    this.set('sleep_millisecs', this.counter('sleep_millisecs') ^ 1)
+    this.set('run', 1)
+    while (this.counter('full_scans') === before && this.counter('run') === 1) {
+      if (performance.now() > deadline) throw new Error('ksmd has not finished a scan in 120 s')
+      await sleep(1) // looking all the time would take the other core's caches and locks away from ksmd
+    }
+    this.expectKnobs()
+    this.set('run', 0)
+    const done = this.counter('full_scans') - before
+    if (done !== 1) throw new NotAlone(`full_scans rose by ${done} where one scan was asked for`)
+    this.scanned = this.scannedNow()
+    return cpu() - began
+  }
+
+  counter(name: string): number {
+    return Number(readKnob(name, this.places.sysfs))
+  }
+
+  /** Throws NotAlone if somebody else has changed a knob, or has had ksmd scan, since the last scan. */
+  expectOurs(): void {
+    this.expectKnobs()
+    if (this.scanned === undefined) return
+    const now = this.scannedNow()
+    if (now !== this.scanned)
+      throw new NotAlone(`after the last scan it was ${this.scanned}, now it is ${now}`)
+  }
+
+  private expectKnobs(): void {
+    const changed = Object.entries(this.ours).flatMap(([name, value]) => {
+      const found = readKnob(name, this.places.sysfs)
+      return found === value ? [] : [`${name} is ${found}, and was set to ${value}`]
+    })
+    if (changed.length > 0) throw new NotAlone(changed.join(', '))
+  }
+
+  private set(name: string, value: number): void {
+    writeKnob(name, value, this.places.sysfs)
+    this.ours[name] = String(value)
+  }
+
+  private scannedNow(): string {
+    return SCANNED.map((name) => `${name} ${this.counter(name)}`).join(', ')
+  }
+}
+
+const SCANNED = ['full_scans', 'pages_scanned']
+
+/** Throws NotAlone if another process has memory that ksmd would merge. What a kernel does not tell is not known. */
+async function expectNobodyElse(places: Places): Promise<void> {
+  let merging = merged(places)
+  // What was ours a moment ago may just be ending.
+  for (let tries = 0; tries < GONE_TRIES && merging.length > 0; tries++) {
+    await sleep(GONE_MS)
+    merging = merged(places)
+  }
+  if (merging.length > 0) throw new NotAlone(`${merging.join(', ')} has mergeable memory`)
+}
+
+const GONE_MS = 20
+const GONE_TRIES = 10
+
+/** Other processes that have such memory, by number and name. */
+function merged({ proc }: Places): string[] {
+  const others = readdirSync(proc).filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
+  const merging = others.filter((pid) =>
+    /^ksm_(rmap_items [1-9]|mergeable: yes)/m.test(readOr(join(proc, pid, 'ksm_stat'))),
+  )
+  return merging.map((pid) => `process ${pid} (${readOr(join(proc, pid, 'comm')).trim()})`)
 }
 
 /** Runs `use` while memory of this process is mergeable, in small pages. */
@@ -181,16 +284,19 @@ let ksmdPid: string | undefined
 
 /** Time ksmd has run, from the scheduler's own accounts. */
 function ksmdCpuNs(): number {
-  ksmdPid ??= readdirSync('/proc').find((pid) => /^\d+$/.test(pid) && commandOf(pid) === 'ksmd')
+  ksmdPid ??= readdirSync('/proc').find(
+    (pid) => /^\d+$/.test(pid) && readOr(`/proc/${pid}/comm`).trim() === 'ksmd',
+  )
   if (ksmdPid === undefined) throw new Error('no ksmd among the processes')
   return Number(readFileSync(`/proc/${ksmdPid}/schedstat`, 'utf8').split(' ')[0])
 }
 
-function commandOf(pid: string): string {
+/** Nothing, if the process has exited meanwhile. */
+function readOr(path: string): string {
   try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+    return readFileSync(path, 'utf8')
   } catch {
-    return '' // it has exited meanwhile
+    return ''
   }
 }
 

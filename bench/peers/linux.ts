@@ -2,7 +2,7 @@
 
 import { openRawImage } from '../../src/images/index.ts'
 import { Host } from '../../src/index.ts'
-import { fullScan, ksmdUnavailable, physicalFrames, readCounter, whileMergeable, withKsmd } from './ksmd.ts'
+import { type Ksmd, ksmdUnavailable, physicalFrames, whileMergeable, withKsmd } from './ksmd.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
 
 export const linux: Peer = {
@@ -21,14 +21,14 @@ export const linux: Peer = {
       image.close()
     }
     const knobs = { max_page_sharing: maxPageSharing, merge_across_nodes: 1 }
-    const measure = async (): Promise<Trial> => {
-      const converge_ns = (await fullScan()) + (await fullScan())
-      const rescan_ns = await fullScan()
+    const measure = async (ksmd: Ksmd): Promise<Trial> => {
+      const converge_ns = (await ksmd.fullScan()) + (await ksmd.fullScan())
+      const rescan_ns = await ksmd.fullScan()
       const counters = {
-        pages_shared: readCounter('pages_shared'),
-        pages_sharing: readCounter('pages_sharing'),
-        pages_unshared: readCounter('pages_unshared'),
-        pages_volatile: readCounter('pages_volatile'),
+        pages_shared: ksmd.counter('pages_shared'),
+        pages_sharing: ksmd.counter('pages_sharing'),
+        pages_unshared: ksmd.counter('pages_unshared'),
+        pages_volatile: ksmd.counter('pages_volatile'),
       }
       return {
         converge_ns,
@@ -39,6 +39,6 @@ export const linux: Peer = {
         places: canonical(physicalFrames(memory)),
       }
     }
-    return withKsmd(knobs, () => whileMergeable(memory, measure))
+    return withKsmd(knobs, (ksmd) => whileMergeable(memory, () => measure(ksmd)))
   },
 }

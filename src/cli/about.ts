@@ -2,12 +2,13 @@
 
 import { theseVersions, thisMachine } from '../../bench/macro/machine.ts'
 import { VERSION } from '../index.ts'
+import type { About } from './json.ts'
 
 /** Rises when a name in the JSON changes its meaning or goes; new names may come at any time. */
 const SCHEMA = 2
 
 /** Puts it in front of a result, which keeps whatever it has by the same name. */
-export function about<Result extends object>(result: Result) {
+export function about<Result extends object>(result: Result): About & Result {
   return {
     version: VERSION,
     schema: SCHEMA,

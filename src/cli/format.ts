@@ -1,28 +1,71 @@
 // Numbers and tables for people.
 
-import { styleText } from 'node:util'
+import { folded, paint, width } from './terminal.ts'
 
-/** Colours only where a person looks: not in a pipe, not in a build log, not where NO_COLOR asks for none. */
 export function bold(text: string): string {
-  return process.stdout.isTTY === true && !process.env.NO_COLOR ? styleText('bold', text) : text
+  return paint('head', text)
 }
 
 export interface Column {
   readonly title: string
   readonly cells: readonly string[]
+  /** Set if it may be left out where there is no room for all: 1 goes first. */
+  readonly gives?: number
+  /** Colours a cell, once it is in its place. */
+  readonly paint?: (cell: string, row: number) => string
 }
 
-/** Right-aligned columns under a header; no lines, so that it pastes well. */
-export function table(columns: readonly Column[]): string {
-  const widths = columns.map(({ title, cells }) =>
-    Math.max(title.length, ...cells.map((cell) => cell.length)),
-  )
-  const line = (cells: readonly string[]): string =>
-    cells.map((cell, i) => cell.padStart(widths[i]!)).join('  ')
+const GAP = '  '
+/** Says that nothing was there to be counted. */
+const NOTHING = /^(0|0\/0|0\.0 %)$/
+
+/**
+ * Right-aligned columns under a header; no lines, so that it pastes well. Where the terminal is too narrow, columns give way: those
+ * that say nothing but 0 first, then by `gives`; a line below names them.
+ */
+export function table(columns: readonly Column[], room = width()): string {
+  const shown = fitting(columns.map(measured), room)
   const rows = Array.from({ length: columns[0]?.cells.length ?? 0 }, (_, row) =>
-    line(columns.map(({ cells }) => cells[row]!)),
+    shown.map(({ column, taken }) => {
+      const cell = column.cells[row]!.padStart(taken)
+      return column.paint?.(cell, row) ?? cell
+    }),
   )
-  return [bold(line(columns.map(({ title }) => title))), ...rows].join('\n')
+  const head = bold(shown.map(({ column, taken }) => column.title.padStart(taken)).join(GAP))
+  const left = columns.filter((column) => shown.every((one) => one.column !== column))
+  const note =
+    left.length === 0 ? [] : [paint('aside', `no room for ${left.map(({ title }) => title).join(', ')}`)]
+  return [head, ...rows.map((cells) => cells.join(GAP)), ...note].join('\n')
+}
+
+interface Measured {
+  readonly column: Column
+  /** Characters. */
+  readonly taken: number
+}
+
+function measured(column: Column): Measured {
+  const taken = column.cells.reduce((most, cell) => Math.max(most, cell.length), column.title.length)
+  return { column, taken }
+}
+
+function fitting(columns: readonly Measured[], room: number): readonly Measured[] {
+  const saysNothing = ({ column }: Measured): boolean =>
+    column.cells.every((cell) => NOTHING.test(cell.trim()))
+  const order = columns
+    .filter(({ column }) => column.gives !== undefined)
+    .sort((a, b) => Number(saysNothing(b)) - Number(saysNothing(a)) || a.column.gives! - b.column.gives!)
+  let shown = columns
+  for (const next of order) {
+    if (shown.reduce((sum, { taken }) => sum + taken + GAP.length, -GAP.length) <= room) break
+    shown = shown.filter((column) => column !== next)
+  }
+  return shown
+}
+
+/** Sentences, broken where the terminal ends. */
+export function prose(text: string): string {
+  return folded(text, width())
 }
 
 export function count(number: number): string {

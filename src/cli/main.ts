@@ -6,6 +6,7 @@
 import { PagefoldError, VERSION } from '../index.ts'
 import { complain, OutputError, print } from './output.ts'
 import { Interrupted } from './signals.ts'
+import { folded } from './terminal.ts'
 import { inOptions, UsageError } from './usage.ts'
 
 interface Command {
@@ -26,6 +27,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
   hash: {
     summary: 'compare checksums and indexes: cost, collisions, changes missed, time to converge',
     load: () => import('./commands/hash.ts'),
+  },
+  diff: {
+    summary: 'what differs between two results of scan, hash or bench',
+    load: () => import('./commands/diff.ts'),
   },
   synth: {
     summary: 'write synthetic guests, and the truth about what merging can save on them',
@@ -50,7 +55,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   const names = Object.keys(COMMANDS).join(', ')
   if (name === undefined) throw new UsageError(`no command given; there are: ${names}; see pagefold --help`)
   if (name === '--help' || name === '-h' || name === 'help') {
-    print(HELP)
+    print(folded(HELP))
     return 0
   }
   if (name === '--version' || name === '-V') {
@@ -65,7 +70,7 @@ async function main([name, ...args]: string[]): Promise<number> {
   const end = args.indexOf('--')
   const options = end < 0 ? args : args.slice(0, end)
   if (options.includes('--help') || options.includes('-h')) {
-    print(command.help)
+    print(folded(command.help))
     return 0
   }
   return command.run(args)
@@ -83,6 +88,6 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof OutputError && error.closed) return PIPE_CLOSED
   if (!(error instanceof UsageError || error instanceof PagefoldError || error instanceof OutputError))
     throw error
-  complain(inOptions(error.message))
+  complain(inOptions(error.message), 'bad')
   return 2
 }

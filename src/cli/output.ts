@@ -2,6 +2,7 @@
 // outside, a file's name first of all, may move the cursor or begin a line of its own.
 
 import { writeSync } from 'node:fs'
+import { paint } from './terminal.ts'
 
 /** Standard output does not take what is written. */
 export class OutputError extends Error {
@@ -33,10 +34,10 @@ export function printJson(result: unknown): void {
   print(printable(JSON.stringify(result)))
 }
 
-/** Says on standard error what the user should know. Where there is nobody to be told, nobody is. */
-export function complain(text: string): void {
+/** Says on standard error what the user should know: what is `bad`, or what is only doubtful. Where there is nobody to be told, nobody is. */
+export function complain(text: string, what: 'bad' | 'doubtful' = 'doubtful'): void {
   try {
-    writeSync(2, `pagefold: ${printable(text)}\n`)
+    writeSync(2, `${paint(what, 'pagefold:', 'stderr')} ${printable(text)}\n`)
   } catch {
     // Whatever is wrong with it, there is no other place to say so.
   }

@@ -39,9 +39,7 @@ export class Daemon {
     this.latest = run
     this.ended = this.ended.then(() => this.run(run))
     // Whoever stops it learns what ended it.
-    this.ended.catch(() => {
-      run.wanted = false
-    })
+    this.ended.catch(() => {})
   }
 
   /** Ends after the batch under way. Rejects with what a batch threw. */

@@ -69,9 +69,10 @@ export function moveToAnotherDup(ksm: KsmState, pfn: number): number {
 function shortestSibling(ksm: KsmState, node: number): number {
   const { nodes, frames } = ksm
   const alive = (dup: number): boolean => dup !== node && frames.mapping(nodes.pfn(dup)) === nodes.key(dup)
-  return dupsOf(ksm, nodes.chain(node))
+  const [shortest = 0] = dupsOf(ksm, nodes.chain(node))
     .filter(alive)
-    .reduce((best, dup) => (best === 0 || nodes.length(dup) < nodes.length(best) ? dup : best), 0)
+    .sort((a, b) => nodes.length(a) - nodes.length(b))
+  return shortest
 }
 
 function switchPte(mm: MmStruct, vpn: number, from: number, to: number): boolean {

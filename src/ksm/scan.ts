@@ -133,7 +133,7 @@ function pagesOfMm(batch: Batch, wanted: number): boolean {
       }
       const merged = isKsm(memory, pfn)
       const next = nextLinkedItem(ksm, slot, cursor.item)
-      if (window.length > 0 && dependsOnEarlier(ksm, next, vpn, pfn, merged)) return false
+      if (window.length > 0 && dependsOnEarlier(ksm, next, vpn, merged)) return false
       const here = next !== 0 && items.vpn(next) === vpn
       const item = here ? next : getNextRmapItem(ksm, slot, cursor.item, vpn)
       if (item === 0) return false
@@ -158,12 +158,12 @@ function checksumFrom({ ksm, watched }: Batch, mm: MmStruct, vpn: number, pfn: n
 
 /**
  * Could visiting the pages already in the window change what the cursor does with this one, or could this one, being
- * skipped or passing over items, change what those visits find? Then it has to wait for its turn. `next`: the item
- * linked behind the cursor.
+ * skipped or passing over items, change what those visits find? Then it has to wait for its turn. What its pte maps they
+ * leave alone, and only a visit to a page makes that page a merged one: no other address of this mm maps it. `next`: the
+ * item linked behind the cursor.
  */
-function dependsOnEarlier(ksm: KsmState, next: number, vpn: number, pfn: number, merged: boolean): boolean {
-  const { items, frames } = ksm
-  if (!merged && frames.mapcount(pfn) > 1) return true // may become merged through another mm
+function dependsOnEarlier(ksm: KsmState, next: number, vpn: number, merged: boolean): boolean {
+  const { items } = ksm
   if (next === 0) return false
   return (
     items.vpn(next) < vpn || (ksm.tunables.smart_scan !== 0 && items.state(next) === RMAP_STABLE && !merged)

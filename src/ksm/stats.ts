@@ -41,6 +41,7 @@ export interface Counters {
   general_profit: number
 }
 
+/** The name of one. */
 export type CounterName = keyof Counters
 
 export function readCounters(counters: Float64Array): Counters {

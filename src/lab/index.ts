@@ -21,7 +21,7 @@ export {
   type TruthOptions,
 } from '../synth/truth.ts'
 export type { ImageTruth, MomentTruth, SynthTruth } from '../synth/truth-json.ts'
-export { type WriteOptions, writeSynth } from '../synth/write.ts'
+export { type WriteOptions, writeSynth, writeSynthSteps } from '../synth/write.ts'
 export {
   type ChecksumQuality,
   type CompareOptions,

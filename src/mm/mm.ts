@@ -334,13 +334,13 @@ export class Mm extends MmStruct {
     this.enter(() => expectDone(this, oomReap(this), 'oomReap'))
   }
 
-  /** An empty mm of the same domain: only a host makes mms of other domains. */
   /** What console.log shows. @internal */
   [INSPECT](...context: InspectArguments): string {
     const { name, domain, users } = this
     return shown('Mm', () => (users === 0 ? { name, domain, exited: true } : { name, domain }), context)
   }
 
+  /** An empty mm of the same domain: only a host makes mms of other domains. */
   private successor(call: string, options: MmOptions, defaultName?: string): Mm {
     const { domain = this.domain, name = defaultName } = expectMmOptions(call, options)
     if (domain === this.domain)

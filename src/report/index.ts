@@ -15,6 +15,18 @@ export type {
   Versions,
 } from './bench-result.ts'
 export { hasTimes, whyMissing } from './bench-result.ts'
+export { type CsvKind, csvText, expectCsvPath, writeCsv } from './csv.ts'
+export {
+  type Difference,
+  diffResults,
+  type FigureChange,
+  type ResultDiff,
+  type Verdict,
+} from './diff/diff.ts'
+export { diffReport } from './diff/diff-report.ts'
+export { changed, changeText, restText, valueText, verdictText } from './diff/figure-text.ts'
+export type { Interval, Value } from './diff/measure.ts'
+export type { Origin, ResultKind } from './diff/result.ts'
 export {
   type BenchmarkJs,
   type HashCost,
@@ -25,9 +37,8 @@ export {
   type Timing,
   USER_CHECKSUM,
 } from './hash-report.ts'
-export { mergeReport } from './merge-report.ts'
+export { mapOf, mergeReport } from './merge-report.ts'
 export type { Change } from './page-map.ts'
-export { expectCsvPath, writeScanCsv } from './scan-csv.ts'
 export type {
   BarsSection,
   Column,

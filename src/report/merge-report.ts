@@ -117,12 +117,12 @@ function map(
   }
 }
 
-/** What became of every page of `images`, packed. */
-function mapOf(
+/** What became of every page of `images`, packed: what the map of the report is drawn from, and `scan --json --map` prints. */
+export function mapOf(
   images: readonly Image[],
   result: MergeResult,
   pages: PageStates,
-  change: Change | undefined,
+  change?: Change,
 ): PageMap {
   return packPageMap(images, pages, Number(result.knobs.max_page_sharing), change)
 }

@@ -76,6 +76,19 @@ export function surveyOf(options: TruthOptions): {
 
 /** Makes every image of every moment once and counts. Throws EINVAL for a bad recipe, ENOTSUP where SHA-256 has to be waited for, EUCLEAN if a content collided. */
 export function synthTruth(options: TruthOptions, hooks: SurveyHooks = {}): SynthTruth {
+  return drained(truthSteps(options, hooks))
+}
+
+/** Goes through all steps at once. */
+export function drained<Result>(steps: Generator<void, Result>): Result {
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+  }
+}
+
+/** The same as `synthTruth`, some megabytes a step. */
+export function* truthSteps(options: TruthOptions, hooks: SurveyHooks): Generator<void, SynthTruth> {
   expectOptions('synthTruth', options, TRUTH_OPTIONS)
   expectOptions('synthTruth', hooks, { sink: true, onProgress: true })
   const { recipe, moments, limits } = surveyOf(options)
@@ -84,7 +97,7 @@ export function synthTruth(options: TruthOptions, hooks: SurveyHooks = {}): Synt
   const truths: MomentTruth[] = []
   for (let moment = 0; moment < moments; moment++) {
     const rewrittenSame = moment === 0 ? 0 : guests.advance().rewrittenSame
-    truths.push(survey.moment(guests.visible(), moment, rewrittenSame))
+    truths.push(yield* survey.moment(guests.visible(), moment, rewrittenSame))
   }
   const { preset, pages, images, seed, parameters } = recipe
   return {
@@ -133,10 +146,11 @@ class Survey {
     this.hooks = hooks
   }
 
-  moment(plan: Plan, moment: number, rewrittenSame: number): MomentTruth {
+  *moment(plan: Plan, moment: number, rewrittenSame: number): Generator<void, MomentTruth> {
     const { images, pages } = this.recipe
     const census = new Census(images * pages)
-    const files = imagesOf(plan, this.recipe, moment).map((source, image): ImageTruth => {
+    const files: ImageTruth[] = []
+    for (const [image, source] of imagesOf(plan, this.recipe, moment).entries()) {
       const file = fileOf(image, images, moment, this.moments)
       const hash = hashes('synthTruth').createHash('sha256')
       this.hooks.sink?.begin(file)
@@ -144,11 +158,12 @@ class Survey {
         const bytes = this.chunk.subarray(0, Math.min(CHUNK_PAGES, pages - first) * PAGE_SIZE)
         source.read(first, bytes.length / PAGE_SIZE, bytes)
         this.take(bytes, image * pages + first, image, plan, census, hash)
+        yield
       }
       this.hooks.sink?.end()
       const layout = layoutOf(plan.classes.subarray(image * pages, (image + 1) * pages))
-      return { file, image, sha256: hash.digest('hex'), layout }
-    })
+      files.push({ file, image, sha256: hash.digest('hex'), layout })
+    }
     return this.conclude(plan, census, moment, rewrittenSame, files)
   }
 

@@ -5,12 +5,13 @@
 import { expectOptions, PagefoldError } from '../errors.ts'
 import { type Files, files, isRunning, ownPid } from '../platform.ts'
 import {
+  drained,
   type Sink,
   type SurveyHooks,
   surveyOf,
-  synthTruth,
   TRUTH_OPTIONS,
   type TruthOptions,
+  truthSteps,
 } from './truth.ts'
 import type { SynthTruth } from './truth-json.ts'
 
@@ -36,35 +37,48 @@ export interface WriteOptions extends TruthOptions {
  * there are no files, EUCLEAN if a content collided.
  */
 export function writeSynth(all: WriteOptions): SynthTruth {
+  return drained(writeSynthSteps(all))
+}
+
+/**
+ * The same, some megabytes a step, for programs that have to look at something else now and then: `next()` until it is done, or
+ * `return()`, after which nothing is left of it.
+ */
+export function* writeSynthSteps(all: WriteOptions): Generator<void, SynthTruth> {
   expectOptions('writeSynth', all, { ...TRUTH_OPTIONS, dir: true, force: true, onProgress: true })
   const { dir, force, onProgress, ...options } = all
   surveyOf(options) // nothing is removed for a recipe that is refused
   const platform = files('writeSynth')
   const { fs, path } = platform
-  return refusing(platform, dir, () => {
-    const made = fs.mkdirSync(dir, { recursive: true })
-    const workshop = path.join(dir, WORKSHOP)
+  const workshop = path.join(dir, WORKSHOP)
+  let made: string | undefined
+  let truth: SynthTruth | undefined
+  try {
+    made = fs.mkdirSync(dir, { recursive: true })
+    occupy(platform, dir, workshop)
     try {
-      occupy(platform, dir, workshop)
-      try {
-        expectRoomFor(platform, dir, force ?? false)
-        const truth = writeAll(new FileSink(platform, workshop), options, onProgress)
-        fs.writeFileSync(path.join(workshop, TRUTH_FILE), `${JSON.stringify(truth, undefined, 1)}\n`)
-        handOver(platform, workshop, dir)
-        return truth
-      } finally {
-        fs.rmSync(workshop, { recursive: true, force: true })
-      }
-    } catch (error) {
-      if (made !== undefined) fs.rmdirSync(dir)
-      throw error
+      expectRoomFor(platform, dir, force ?? false)
+      truth = yield* writeAll(new FileSink(platform, workshop), options, onProgress)
+      fs.writeFileSync(path.join(workshop, TRUTH_FILE), `${JSON.stringify(truth, undefined, 1)}\n`)
+      handOver(platform, workshop, dir)
+      return truth
+    } finally {
+      fs.rmSync(workshop, { recursive: true, force: true })
     }
-  })
+  } catch (cause) {
+    throw refusal(platform, dir, cause)
+  } finally {
+    if (truth === undefined && made !== undefined) fs.rmdirSync(dir)
+  }
 }
 
-function writeAll(sink: FileSink, options: TruthOptions, onProgress: WriteOptions['onProgress']): SynthTruth {
+function* writeAll(
+  sink: FileSink,
+  options: TruthOptions,
+  onProgress: WriteOptions['onProgress'],
+): Generator<void, SynthTruth> {
   try {
-    return synthTruth(options, { sink, ...(onProgress === undefined ? {} : { onProgress }) })
+    return yield* truthSteps(options, { sink, ...(onProgress === undefined ? {} : { onProgress }) })
   } finally {
     sink.close()
   }
@@ -142,20 +156,14 @@ class FileSink implements Sink {
   }
 }
 
-/** Runs `use`; what the file system refuses becomes a PagefoldError that names the directory. */
-function refusing<Result>({ fs }: Files, dir: string, use: () => Result): Result {
-  try {
-    return use()
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException
-    if (cause instanceof PagefoldError || code === undefined) throw cause
-    if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-      throw new PagefoldError('EACCES', `${dir}: not allowed to write there`, { cause })
-    }
-    if (code === 'ENOSPC') throw new PagefoldError('ENOSPC', `${dir}: no space left`, { cause })
-    if (fs.existsSync(dir) && (code === 'EEXIST' || code === 'ENOTDIR')) {
-      throw new PagefoldError('EINVAL', `${dir}: not a directory`, { cause })
-    }
-    throw new PagefoldError('EIO', `${dir}: ${message}`, { cause })
-  }
+/** What the file system refuses, as a PagefoldError that names the directory; everything else as it is. */
+function refusal({ fs }: Files, dir: string, cause: unknown): unknown {
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (cause instanceof PagefoldError || code === undefined) return cause
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    return new PagefoldError('EACCES', `${dir}: not allowed to write there`, { cause })
+  if (code === 'ENOSPC') return new PagefoldError('ENOSPC', `${dir}: no space left`, { cause })
+  if (fs.existsSync(dir) && (code === 'EEXIST' || code === 'ENOTDIR'))
+    return new PagefoldError('EINVAL', `${dir}: not a directory`, { cause })
+  return new PagefoldError('EIO', `${dir}: ${message}`, { cause })
 }

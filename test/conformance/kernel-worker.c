@@ -39,6 +39,8 @@
 #define SCAN_TIMEOUT_S 20
 #define NUDGE_S 1.0
 #define TOO_FAST 4
+/* What it exits with when somebody else has changed a knob during a batch. */
+#define NOT_ALONE 5
 
 enum op {
   SPAWN, MAP, MERGEABLE, UNMERGEABLE, DONTNEED, UNMAP, WRITE, POKE, READ, MPROTECT, MREMAP, PIN, DMA_PIN, UNPIN,
@@ -297,8 +299,9 @@ static void give_up(const char *what) {
 }
 
 static int open_knob(const char *name, int flags) {
-  char path[128];
-  snprintf(path, sizeof path, "/sys/kernel/mm/ksm/%s", name);
+  char path[256];
+  const char *sysfs = getenv("PAGEFOLD_KSM");
+  snprintf(path, sizeof path, "%s/%s", sysfs ? sysfs : "/sys/kernel/mm/ksm", name);
   int fd = open(path, flags | O_CLOEXEC);
   if (fd < 0) give_up(path);
   return fd;
@@ -326,6 +329,13 @@ static double now(void) {
   return time.tv_sec + time.tv_nsec / 1e9;
 }
 
+static void expect_ours(const char *name, long value) {
+  const long found = counter(name);
+  if (found == value) return;
+  fprintf(stderr, "%s is %ld, and was set to %ld\n", name, found, value);
+  exit(NOT_ALONE);
+}
+
 // One batch of ksmd: `pages` pages, or to the end of the full scan if that comes first. A change of sleep_millisecs ends
 // ksmd's sleep. While run is 0 it scans nothing, so this starts one batch and not two.
 static void batch(long pages) {
@@ -337,6 +347,7 @@ static void batch(long pages) {
   set_knob("run", 1);
   while (counter("full_scans") == scans && counter("pages_scanned") < scanned + pages) {
     usleep(50);
+    expect_ours("run", 1);
     if (now() - start > SCAN_TIMEOUT_S) {
       errno = ETIMEDOUT;
       give_up("no full scan: is any mergeable memory registered?");
@@ -346,6 +357,7 @@ static void batch(long pages) {
     nudged = now();
     set_knob("sleep_millisecs", counter("sleep_millisecs") ^ 1);
   }
+  expect_ours("pages_to_scan", pages);
   // Waits for the end of the batch.
   set_knob("run", 0);
   const long more = counter("full_scans") - scans;

@@ -15,6 +15,8 @@ describe('knobs', () => {
     ['max_page_sharing', 1, 'EINVAL'],
     ['max_page_sharing', 0, 'EINVAL'],
     ['max_page_sharing', 2 ** 31, 'ERANGE'],
+    ['max_page_sharing', -(2 ** 31) - 1, 'ERANGE'],
+    ['max_page_sharing', -(2 ** 31), 'EINVAL'],
     ['merge_across_nodes', 2, 'EINVAL'],
     ['use_zero_pages', 2, 'EINVAL'],
     ['smart_scan', 'maybe', 'EINVAL'],

@@ -12,6 +12,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { NotAlone } from '../../bench/peers/ksmd.ts'
 import { actsMidScan, differenceBeforeChains, firstDifference } from '../support/compare-rows.ts'
 import { type Program, type Row, runHistory } from '../support/history.ts'
 import {
@@ -71,7 +72,11 @@ export async function main(args: readonly string[], folder: string): Promise<num
         return task.again ? askAgain(asked, recorded) : runRandom(asked, recorded, task)
       }),
     ),
-  )
+  ).catch((error: unknown) => {
+    if (!(error instanceof NotAlone)) throw error
+    console.error(`test:kernel: ${error.message}`)
+    return 2
+  })
 }
 
 async function runRandom(asked: Kernel, recorded: string, task: Task): Promise<number> {

@@ -11,14 +11,24 @@ import { elfCore, file, lime, pages, scratch } from '../support/files.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
 
-function pagefold(...args: string[]): { code: number | null; out: string; err: string } {
-  const { NO_COLOR: _, ...env } = process.env
-  // As a build machine has it, where no terminal is but others print colours all the same.
+interface Said {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+function pagefoldWith(variables: NodeJS.ProcessEnv, ...args: string[]): Said {
+  const { NO_COLOR: _, FORCE_COLOR: __, COLUMNS: ___, ...env } = process.env
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], {
     encoding: 'utf8',
-    env: { ...env, CI: 'true', FORCE_COLOR: '1' },
+    env: { ...env, ...variables },
   })
   return { code: status, out: stdout, err: stderr }
+}
+
+/** As a build machine has it, where no terminal is. */
+function pagefold(...args: string[]): Said {
+  return pagefoldWith({ CI: 'true' }, ...args)
 }
 
 function scanJson(...args: string[]): MergeResult {
@@ -153,6 +163,34 @@ describe('pagefold scan', () => {
     expect(out).toMatch(/pages of zeros/)
     expect(out).toMatch(/bytes a page/)
     expect(out).not.toContain('\x1b')
+  })
+
+  it('leaves out nothing in a pipe, and in 80 columns what does not fit', () => {
+    const args = ['scan', 'synth:demo,pages=64'] as const
+    const titles = ({ out }: Said): string[] =>
+      out
+        .split('\n')
+        .find((line) => line.startsWith('scan '))!
+        .trim()
+        .split(/ +/)
+    expect(titles(pagefold(...args))).toHaveLength(10)
+    const narrow = pagefoldWith({ COLUMNS: '80' }, ...args)
+    expect(titles(narrow)).toEqual([
+      'scan',
+      'pages_shared',
+      'pages_sharing',
+      'pages_unshared',
+      'pages_volatile',
+      'profit',
+    ])
+    expect(narrow.out).toContain('\nno room for ksm_zero_pages, pages_skipped, chains/dups, ms\n')
+    for (const line of narrow.out.split('\n')) expect(line.length).toBeLessThanOrEqual(80)
+  })
+
+  it('has colours where FORCE_COLOR wants them and NO_COLOR does not forbid it', () => {
+    const args = ['scan', 'synth:demo,pages=64'] as const
+    expect(pagefoldWith({ FORCE_COLOR: '1' }, ...args).out).toContain('\x1b[32m')
+    expect(pagefoldWith({ FORCE_COLOR: '1', NO_COLOR: '1' }, ...args).out).not.toContain('\x1b')
   })
 })
 

@@ -3,7 +3,8 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ABI_VERSION } from '../../assembly/abi.ts'
@@ -168,6 +169,22 @@ describe('what is asked for', () => {
   })
 })
 
+describe('an image', () => {
+  it('that is a FIFO nobody writes to, or a device, is refused', WAIT, () => {
+    const fifo = join(scratch(), 'fifo')
+    spawnSync('mkfifo', [fifo])
+    expect(pagefold('scan', fifo)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/a pipe that nobody has opened/),
+    })
+    expect(pagefold('scan', '/dev/zero')).toEqual({
+      code: 2,
+      out: '',
+      err: 'pagefold: EINVAL: /dev/zero: neither a file nor a pipe\n',
+    })
+  })
+})
+
 describe('a baseline', () => {
   it.each(['fifo', '/dev/zero'])('that is no file is refused, and not waited for (%s)', (what) => {
     const path = what === 'fifo' ? join(scratch(), 'fifo') : what
@@ -192,6 +209,18 @@ describe.skipIf(!canMount)('a full disk', () => {
         echo $?; ls -A ${dir}; cat ${dir}/report.html ${dir}/../said' - "$OLD"`.replace('"$OLD"', `'${old}'`),
     )
     expect(out).toBe(`2\nreport.html\n${old}pagefold: EIO: ${dir}/report.html: cannot be written (ENOSPC)\n`)
+  })
+
+  it('leaves the table that was there, and says so', () => {
+    const dir = folder('full')
+    const { out } = shell(
+      `unshare -m bash -c '
+        mount -t tmpfs -o size=4k none ${dir}
+        printf "scan,pages_shared," > ${dir}/t.csv
+        ${NODE} ${MAIN} scan synth:demo,pages=16 --scans 200 --csv ${dir}/t.csv 2>&1 > /dev/null; echo $?
+        ls -A ${dir}; cat ${dir}/t.csv'`,
+    )
+    expect(out).toBe(`pagefold: EIO: ${dir}/t.csv: cannot be written (ENOSPC)\n2\nt.csv\nscan,pages_shared,`)
   })
 
   it('leaves no half of a set of images', () => {
@@ -241,6 +270,71 @@ describe('pagefold synth', () => {
     expect(contents(dir)).toEqual(before)
   })
 })
+
+/** What a shell would say: a program that a signal ends has its number and 128. */
+function endedAs(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) =>
+    child.on('close', (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal])),
+  )
+}
+
+const SIGNALS = [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const
+
+describe('a signal', () => {
+  it.each(SIGNALS)('%s ends synth, which leaves what was there, or nothing', WAIT, async (signal, code) => {
+    const dir = folder(`synth-${signal}`)
+    writeFileSync(join(dir, 'mine'), 'mine')
+    for (const out of [dir, join(dir, 'new')]) {
+      const args = ['synth', 'demo', '--pages', '60000', '--force', '--out', out]
+      const child = spawn(NODE, [MAIN, ...args], { stdio: 'ignore' })
+      await until(() => existsSync(join(out, '.pagefold-synth/image-0.t0.raw')))
+      child.kill(signal)
+      expect(await endedAs(child)).toBe(code)
+      expect(readdirSync(dir)).toEqual(['mine'])
+    }
+  })
+
+  it.each(SIGNALS)('%s ends a scan that waits for standard input', WAIT, async (signal, code) => {
+    const dir = folder(`waits-${signal}`)
+    const env = { ...process.env, TMPDIR: dir }
+    const child = spawn(NODE, [MAIN, 'scan', '-'], { env, stdio: ['pipe', 'ignore', 'ignore'] })
+    child.stdin!.write(pages(1))
+    await until(() => existsSync(`/proc/${child.pid}/fd`) && spooled(child.pid!))
+    child.kill(signal)
+    expect(await endedAs(child)).toBe(code)
+    expect(readdirSync(dir)).toEqual([])
+  })
+
+  it.each([
+    ['scan', 'synth:demo,pages=100000'],
+    ['hash', 'synth:demo,pages=4000'],
+  ])('SIGINT ends %s at work', WAIT, async (command, source) => {
+    const dir = folder(`work-${command}`)
+    const csv = join(dir, 'out.csv')
+    const child = spawn(NODE, [MAIN, command, source, '--csv', csv], { stdio: ['ignore', 'pipe', 'pipe'] })
+    await until(() =>
+      spawnSync('cat', [`/proc/${child.pid}/maps`], { encoding: 'utf8' }).stdout.includes('node'),
+    )
+    child.kill('SIGINT')
+    expect(await endedAs(child)).toBe(130)
+    expect(readdirSync(dir)).toEqual([])
+  })
+})
+
+/** Has a process put away a stream, in a file without a name? */
+function spooled(pid: number): boolean {
+  return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`).includes('/stream (deleted)')
+    } catch {
+      return false // closed meanwhile
+    }
+  })
+}
 
 describe('pagefold bench', () => {
   it.each([

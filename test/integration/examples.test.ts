@@ -1,5 +1,5 @@
 // The programs in examples/, one a door, run as a user runs them: on the built package, by its name. What each prints stands
-// in the comment at its end, and README shows them as they are.
+// in the comment at its end, and README and docs/ show them as they are.
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -69,9 +69,16 @@ describe('examples', () => {
     expect(html).toContain('Three small guests')
   })
 
-  it('are what README shows: each block that begins with the name of one is that file', () => {
-    const shown = [...read('README.md').matchAll(/^```(?:js|ts)\n(\/\/ (examples\/[\w.-]+).*?)^```$/gms)]
-    for (const [, text, name] of shown) expect(text, `README shows another ${name}`).toBe(read(name!))
-    if (shown.length > 0) expect(shown.length, 'README shows every example once').toBe(EXAMPLES.length)
+  it('are what the texts show: each block that begins with the name of one is that file, and each is shown once', () => {
+    const texts = ['README.md', ...readdirSync(join(ROOT, 'docs')).map((name) => `docs/${name}`)].filter(
+      (name) => name.endsWith('.md'),
+    )
+    const shown = texts.flatMap((from) =>
+      [...read(from).matchAll(/^```(?:js|ts)\n(\/\/ (examples\/[\w.-]+).*?)^```$/gms)].map(
+        ([, text, name]) => ({ from, text, name: name! }),
+      ),
+    )
+    for (const { from, text, name } of shown) expect(text, `${from} shows another ${name}`).toBe(read(name))
+    expect(shown.map(({ name }) => name).sort()).toEqual(EXAMPLES.map((name) => `examples/${name}`).sort())
   })
 })

@@ -60,6 +60,23 @@ function merge(host: Host, mm: Mm, at: number): void {
   expect(host.frame(mm.pfn(at)!).mapping!.kind).toBe('ksm')
 }
 
+describe('a fork fills the anon_vma of one that is gone', () => {
+  it.each([
+    [1, true],
+    [2, false],
+  ])('if that has at most one child: with %i, %s', async (children, reused) => {
+    const { host, parent, at } = await familyAndStranger({ index: 'hash' })
+    const middle = parent.fork({ name: 'M' })
+    const left = vmaOf(middle, at).anonVma!
+    const kept = Array.from({ length: children }, (_, i) => middle.fork({ name: `C${i}` }))
+    middle.exit()
+    expect([left.numChildren, left.numActiveVmas]).toEqual([children, 0])
+    const grandchild = kept[0]!.fork({ name: 'G' })
+    expect(vmaOf(grandchild, at).anonVma === left).toBe(reused)
+    host.audit()
+  })
+})
+
 describe.each(INDEX_NAMES)('seed 1, trees ordered by %s', (index) => {
   it('T1-1 (1.1, 1.2, 1.3, 1.4, 1.10): the root outlives a child that only an item still holds', async () => {
     const { host, parent, at } = await familyAndStranger({ index })

@@ -114,6 +114,14 @@ describe('T2-1: unmap under GUP', () => {
   })
 })
 
+it('a copy of an ordinary page is counted as none of a merged one', async () => {
+  const { host, mm, at, pfn } = await withPage()
+  const child = mm.fork({ name: 'child' })
+  pokeByte(child, at, 9)
+  expect(child.pfn(at)).not.toBe(pfn)
+  expect(host.vmstat().cow_ksm).toBe(0)
+})
+
 describe('T2-2: hot-remove', () => {
   it('2.8: a page with a reference is not moved, stays as it was, and is moved at the first attempt after', async () => {
     const { host, mm, at, pfn } = await withPage()
@@ -292,16 +300,19 @@ describe('T2-4: the disappearing swap count', () => {
     )
   })
 
-  it('2.5: a write fault does not ask either while somebody holds the lock', async () => {
-    const { host, mm, at, pfn } = await withPage()
-    const child = mm.fork({ name: 'child' })
-    child.exit()
-    memoryOf(host).frames.setFlag(pfn, FRAME_LOCKED)
-    pokeByte(mm, at, 9)
-    expect(mm.pfn(at), 'copied instead').not.toBe(pfn)
-    memoryOf(host).frames.clearFlag(pfn, FRAME_LOCKED)
-    host.audit()
-  })
+  it.each(COW_POLICIES)(
+    '2.5: a write fault does not ask either while somebody holds the lock: %s',
+    async (policy) => {
+      const { host, mm, at, pfn } = await withPage(policy)
+      const child = mm.fork({ name: 'child' })
+      child.exit()
+      memoryOf(host).frames.setFlag(pfn, FRAME_LOCKED)
+      pokeByte(mm, at, 9)
+      expect(mm.pfn(at), 'copied instead').not.toBe(pfn)
+      memoryOf(host).frames.clearFlag(pfn, FRAME_LOCKED)
+      host.audit()
+    },
+  )
 
   it('2.3: the sums of the order A first', async () => {
     const { host, a, b, at, pfn } = await swappedByTwo()

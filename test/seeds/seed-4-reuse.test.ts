@@ -323,6 +323,17 @@ describe('4.7, on: never', () => {
     expect(key & MAPPING_TAG).toBe(MAPPING_KSM)
   })
 
+  it('for a device that reads: it holds a copy, whatever is left of the merged page', async () => {
+    const { host, a, k } = await oneUserLeft(true)
+    const pin = a.mm.pin(a.at, PAGE)
+    expect(a.mm.pfn(a.at)).not.toBe(k)
+    expect(host.frame(k).refcount).toBe(0)
+    pokeByte(a.mm, a.at, 9)
+    expect(pin.read(0, 1)).toEqual(Uint8Array.of(9))
+    pin.release()
+    host.audit()
+  })
+
   it('while somebody holds the page lock', async () => {
     const scene = await oneUserLeft(true)
     memoryOf(scene.host).frames.setFlag(scene.k, FRAME_LOCKED)

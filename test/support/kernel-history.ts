@@ -16,12 +16,14 @@ import {
 } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sysfsUnavailable, withKsmd } from '../../bench/peers/ksmd.ts'
+import { NotAlone, type Places, sysfsUnavailable, withKsmd } from '../../bench/peers/ksmd.ts'
 import { KNOBS, type Program, type Row, TRACED, tracedEvents } from './history.ts'
 
 const HISTORY_TIMEOUT_MS = 60_000
 /** What the worker exits with when ksmd did more than it was told to. */
 const TOO_FAST = 4
+/** And when somebody else has changed a knob meanwhile. */
+const NOT_ALONE = 5
 const MAX_TRIES = 5
 const SWAP_BYTES = 64 * 1024 * 1024
 const ZSWAP = '/sys/module/zswap/parameters/enabled'
@@ -73,6 +75,8 @@ export interface Kernel {
   readonly swapFile?: string | undefined
   /** An instance of tracefs, for programs that are traced. */
   readonly tracing?: string | undefined
+  /** Where ksmd is; of this machine, but for tests. */
+  readonly places?: Places
 }
 
 /** Runs a program on the running kernel, with swap in use if it reclaims. Rows as runHistory returns them. */
@@ -82,16 +86,20 @@ export async function runOnKernel(kernel: Kernel, program: Program): Promise<Row
     // Woken again because it took so long to begin, ksmd has done two batches: no history that could be compared.
     if (rows !== 'too fast') return rows
   }
-  throw new Error(`ksmd did more than it was told to, ${MAX_TRIES} times`)
+  throw new NotAlone(`it did more than it was told to, ${MAX_TRIES} times of ${MAX_TRIES}`)
 }
 
-function runOnce({ worker, swapFile, tracing }: Kernel, program: Program): Promise<Row[] | 'too fast'> {
+function runOnce(
+  { worker, swapFile, tracing, places }: Kernel,
+  program: Program,
+): Promise<Row[] | 'too fast'> {
   const input = program.ops.map((operation) => `${operation.join(' ')}\n`).join('')
   if (program.traced === true && tracing === undefined)
     return Promise.reject(new Error('the history is traced, and there is no tracefs'))
   const run = (): Row[] | 'too fast' => {
     if (tracing !== undefined) writeFileSync(join(tracing, 'trace'), '')
-    const { PAGEFOLD_TRACING: _, ...env } = process.env
+    const { PAGEFOLD_TRACING: _, PAGEFOLD_KSM: __, ...rest } = process.env
+    const env = places === undefined ? rest : { ...rest, PAGEFOLD_KSM: places.sysfs }
     const { status, signal, stdout, stderr } = spawnSync(worker, [], {
       env: program.traced === true ? { ...env, PAGEFOLD_TRACING: tracing } : env,
       input,
@@ -100,16 +108,21 @@ function runOnce({ worker, swapFile, tracing }: Kernel, program: Program): Promi
       maxBuffer: 1 << 28,
     })
     if (status === TOO_FAST) return 'too fast'
+    if (status === NOT_ALONE) throw new NotAlone(stderr.trim())
     if (status !== 0) throw new Error(`the kernel's history failed: ${signal ?? `exit ${status}`} ${stderr}`)
     const lines = stdout.split('\n').filter((line) => line !== '')
     return lines.map((line) => withPlainEvents(JSON.parse(line) as Row))
   }
   const reclaims = program.ops.some(([op]) => op === 'pageout')
-  return withKsmd<Row[] | 'too fast'>({ ...KNOBS, ...program.knobs }, () => {
-    if (!reclaims) return run()
-    if (swapFile === undefined) throw new Error('the history reclaims pages, and there is no swap')
-    return whileSwapping(swapFile, run)
-  })
+  return withKsmd<Row[] | 'too fast'>(
+    { ...KNOBS, ...program.knobs },
+    () => {
+      if (!reclaims) return run()
+      if (swapFile === undefined) throw new Error('the history reclaims pages, and there is no swap')
+      return whileSwapping(swapFile, run)
+    },
+    places,
+  )
 }
 
 /** An event as the kernel prints it: names, pointers and numbers, `seq 0 rmap size 2`. */

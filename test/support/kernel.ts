@@ -1,7 +1,7 @@
 // The same images merged by the running kernel: each in its place in an arena, ksmd stepped one full scan at a time.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { fullScan, physicalFrames, readCounter, whileMergeable, withKsmd } from '../../bench/peers/ksmd.ts'
+import { type Ksmd, physicalFrames, whileMergeable, withKsmd } from '../../bench/peers/ksmd.ts'
 import { canonical } from '../../bench/peers/peer.ts'
 import { Arena } from '../../src/core/arena.ts'
 import type { Image } from '../../src/index.ts'
@@ -47,15 +47,15 @@ export async function mergeInKernel({
   const arena = await Arena.create({ frames: pages, mappings: pages, ...expectStrategy({}) })
   const memory = arena.pages(arena.firstPfn, pages)
   read(images, memory)
-  const merge = async (): Promise<KernelRun> => {
+  const merge = async (ksmd: Ksmd): Promise<KernelRun> => {
     // The kernel never resets the one, and may have lost count of others' zero pages, which stay counted then.
-    const skippedBefore = readCounter('pages_skipped')
-    const zerosBefore = readCounter('ksm_zero_pages')
+    const skippedBefore = ksmd.counter('pages_skipped')
+    const zerosBefore = ksmd.counter('ksm_zero_pages')
     const rows: Counted[] = []
     const scan = async (count: number): Promise<void> => {
       for (let i = 0; i < count; i++) {
-        await fullScan()
-        const row = Object.fromEntries(COMPARED.map((name) => [name, readCounter(name)])) as Counted
+        await ksmd.fullScan()
+        const row = Object.fromEntries(COMPARED.map((name) => [name, ksmd.counter(name)])) as Counted
         row.pages_skipped -= skippedBefore
         row.ksm_zero_pages -= zerosBefore
         row.general_profit -= zerosBefore * PAGE_SIZE
@@ -69,7 +69,7 @@ export async function mergeInKernel({
     }
     return { after_each_scan: rows, places: [...canonical(physicalFrames(memory))] }
   }
-  return withKsmd({ merge_across_nodes: 1, ...knobs }, () => whileMergeable(memory, merge))
+  return withKsmd({ merge_across_nodes: 1, ...knobs }, (ksmd) => whileMergeable(memory, () => merge(ksmd)))
 }
 
 function read(images: readonly Image[], memory: Uint8Array): void {

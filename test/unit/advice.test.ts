@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Advice, type Host, type Mm, type MmapOptions, memorySwapStore } from '../../src/index.ts'
-import { memoryOf } from '../support/inside.ts'
+import { memoryOf, vpnOf } from '../support/inside.ts'
 import {
   byteAt,
   contentBytes,
@@ -91,6 +91,7 @@ describe('MADV_DONTFORK, MADV_WIPEONFORK', () => {
       expect([byteAt(each, at), byteAt(each, at + 3 * PAGE)]).toEqual([1, 4])
       expect(errnoOf(() => byteAt(each, at + PAGE))).toBe('EFAULT')
     }
+    expect(child.vmas.at(vpnOf(at + 2 * PAGE))!.anonVma, 'nothing of the parent leads there').toBeUndefined()
     expect(byteAt(child, at + 2 * PAGE)).toBe(0)
     pokeByte(child, at + 2 * PAGE, 9)
     expect(byteAt(child.fork(), at + 2 * PAGE), 'the advice is inherited').toBe(0)
@@ -251,6 +252,31 @@ describe('MADV_FREE', () => {
     host.audit()
   })
 
+  it('what swap had is thrown away too, but not while a child has it', async () => {
+    const { host, mm, at } = await scene([1])
+    mm.madvise(at, PAGE, 'MADV_PAGEOUT')
+    expect(byteAt(mm, at)).toBe(1) // and swap has it no more
+    const child = mm.fork()
+    mm.madvise(at, PAGE, 'MADV_FREE')
+    expect(mm.smaps()[0]!.lazyFree).toBe(0)
+    child.exit()
+    mm.madvise(at, PAGE, 'MADV_FREE')
+    expect(host.reclaim(mm.pfn(at)!)).toBeUndefined()
+    expect([byteAt(mm, at), memoryOf(host).swap.usage.used]).toEqual([0, 0])
+    host.audit()
+  })
+
+  it('a broken page is gone at once; the zero page is nobody’s to give up', async () => {
+    const { host, mm, at } = await scene([1, undefined])
+    byteAt(mm, at + PAGE)
+    host.memoryFailure(mm.pfn(at)!)
+    expect(errnoOf(() => byteAt(mm, at))).toBe('EHWPOISON')
+    mm.madvise(at, 2 * PAGE, 'MADV_FREE')
+    expect([byteAt(mm, at), byteAt(mm, at + PAGE)]).toEqual([0, 0])
+    expect(memoryOf(host).frames.lazyFree.size).toBe(0)
+    host.audit()
+  })
+
   it('is merged as any other; a page that several mms have merged is not given up', async () => {
     const { host, mm, at } = await scene([7, 7, 8], true)
     host.ksm.scan(1)
@@ -330,6 +356,15 @@ describe('mlock', () => {
     mm.mlock(at + PAGE, PAGE)
     expect(present(mm, at, 2)).toBe('.P')
     expect(mm.smaps().map(({ flags }) => flags)).toEqual([['lo'], ['rd', 'lo']])
+  })
+
+  it('of a part of what is locked faults in that part', async () => {
+    const { mm, at } = await scene([undefined, undefined, undefined, undefined])
+    mm.mprotect(at, 4 * PAGE, 'PROT_NONE')
+    expect(errnoOf(() => mm.mlock(at, 4 * PAGE))).toBe('ENOMEM')
+    mm.mprotect(at, 4 * PAGE, 'PROT_READ|PROT_WRITE')
+    mm.mlock(at + PAGE, 2 * PAGE)
+    expect(present(mm, at, 4)).toBe('.PP.')
   })
 
   it('huge pages and device memory have no need of it', async () => {

@@ -151,7 +151,7 @@ describe("ksmd's knobs", () => {
     for (const [name, value] of Object.entries(KNOBS)) writeFileSync(join(sysfs, name), value)
     const codes: number[] = []
     const lock = join(dir, 'lock')
-    const places = { sysfs, lock, exit: (code: number) => void codes.push(code) }
+    const places = { sysfs, lock, proc: dir, cpu: () => 0, exit: (code: number) => void codes.push(code) }
     const knobs = (): Record<string, string> =>
       Object.fromEntries(readdirSync(sysfs).map((name) => [name, readFileSync(join(sysfs, name), 'utf8')]))
     return { dir, lock, places, knobs, codes }

@@ -111,3 +111,43 @@ describe('a walk over a chain', () => {
     expect(asked).toBeLessThan(3 * 3 * PAGES * 4)
   })
 })
+
+describe.each(['hash', 'content'] as const)('pruning, index %s', (index) => {
+  it.each([
+    [19, 3],
+    [20, 2],
+  ])('%i ms after the last time, which was 20 to wait, %i dups are left', async (wait, dups) => {
+    const time = { now: 1000 }
+    const clock = { now: () => time.now, cpu: () => 0, sleep: () => Promise.resolve() }
+    const host = await Host.create({ frames: 64, index, clock: clock as never })
+    for (const [knob, value] of Object.entries({ smart_scan: 0, max_page_sharing: 3, run: 1 })) {
+      host.ksm.set(knob as 'run', value)
+    }
+    host.ksm.set('stable_node_chains_prune_millisecs', 20)
+    const [first, second] = [host.createMm(), host.createMm()]
+    const range = (mm: Mm, pages: number): number => {
+      const at = mm.mmap(pages * PAGE_SIZE)
+      mm.madvise(at, pages * PAGE_SIZE, 'MADV_MERGEABLE')
+      return at
+    }
+    const pages = [0, 1, 2, 3, 4, 5, 6, 7]
+    const [p, at] = [range(first, 1), range(second, pages.length)]
+    first.write(p, Uint8Array.of(9))
+    for (const page of pages) second.write(at + page * PAGE_SIZE, Uint8Array.of(1))
+    host.ksm.scan(2)
+    expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: 3 })
+    first.write(p, Uint8Array.of(1))
+    host.ksm.scan(1)
+    // One of the full ones goes stale; the one with room is in front.
+    const frames = pages.map((page) => second.pfn(at + page * PAGE_SIZE)!)
+    const full = frames.find((pfn) => frames.filter((other) => other === pfn).length === 3)!
+    for (const page of pages) {
+      if (frames[page] === full) second.madvise(at + page * PAGE_SIZE, PAGE_SIZE, 'MADV_DONTNEED')
+    }
+    time.now += wait
+    host.ksm.scanPages(1)
+    expect(host.frame(first.pfn(p)!).mapping?.kind).toBe('ksm')
+    expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: dups })
+    host.audit()
+  })
+})

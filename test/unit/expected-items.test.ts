@@ -46,6 +46,15 @@ describe('the items that a scan will need', () => {
     expect(expected()).toEqual([PAGES, PAGES])
   })
 
+  it('are no fewer for taking out what never was in', async () => {
+    const { guest, expected } = await watchedHost()
+    const { mm } = guest()
+    const other = addFilled(mm, PAGES, 2, { mergeable: false })
+    mm.madvise(other, PAGES * PAGE, 'MADV_UNMERGEABLE')
+    guest()
+    expect(expected()).toEqual([PAGES, 2 * PAGES])
+  })
+
   it('find memory that is there already', async () => {
     const { host, guest } = await watchedHost()
     const touchPages = vi.fn<(bytes: number) => void>()

@@ -9,6 +9,7 @@ import {
   errnoOf,
   expectContent,
   fill,
+  framesOf,
   guest,
   makeHost,
   PAGE,
@@ -56,6 +57,17 @@ describe('offline', () => {
     for (let page = 0; page < 16; page++) mm.write(at + page * PAGE + 1, Uint8Array.of(1))
     for (let page = 1; page < 16; page++) expect(mm.read(at + page * PAGE, 3)).toEqual(Uint8Array.of(0, 1, 0))
     expect(host.frames.free).toBe(0)
+    host.audit()
+  })
+
+  it('and each of them is handed out once afterwards', async () => {
+    const host = await makeHost({ frames: 8 })
+    const { endPfn } = memoryOf(host).arena
+    host.offline(endPfn - 2, endPfn)
+    host.online(endPfn - 2, endPfn)
+    const { mm, at } = guest(host, 'a', [1, 2, 3, 4, 5, 6, 7, 8], { mergeable: false })
+    expect(errnoOf(() => mm.mmap(PAGE, { shared: true }) && pokeByte(mm, mm.mmap(PAGE), 1))).toBe('ENOMEM')
+    expect(new Set(framesOf(mm, at, 8)).size).toBe(8)
     host.audit()
   })
 

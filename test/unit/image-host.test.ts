@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Image, PagefoldError } from '../../src/index.ts'
-import { hostFor, loadGuest, mergeImages } from '../../src/lab/index.ts'
+import { hostFor, loadGuest, type MergeProgress, mergeImages } from '../../src/lab/index.ts'
 import { writeMoment } from '../../src/lab/merge/write-moment.ts'
 import { PAGE } from '../support/world.ts'
 
@@ -92,6 +92,26 @@ describe('a later moment', () => {
       { stage: 'write', done: 3, of: 8 },
       { stage: 'write', done: 8, of: 8 },
     ])
+  })
+
+  it('is told how far each scan is, which is the same in batches as at once', async () => {
+    const pages = 16_400
+    const bytes = twins(pages)
+    const told: string[] = []
+    const onProgress = (event: MergeProgress): void => {
+      if (event.stage === 'scan') told.push(`${event.scan}: ${event.done} of ${event.of}`)
+    }
+    const { after_each_scan } = await mergeImages({ images: [imageOf(bytes)], scans: 2, onProgress })
+    expect(told).toEqual([1, 2].flatMap((scan) => [`${scan}: 0 of ${pages}`, `${scan}: 16384 of ${pages}`]))
+    const host = await hostFor(pages, { knobs: { smart_scan: 0 } })
+    loadGuest(host, imageOf(bytes))
+    host.ksm.set('run', 1)
+    for (const row of after_each_scan) {
+      host.ksm.scan(1)
+      expect(row).toMatchObject({ pages_sharing: host.ksm.counters().pages_sharing })
+    }
+    expect(host.ksm.counters().full_scans).toBe(2)
+    host.close()
   })
 })
 

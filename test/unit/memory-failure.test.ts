@@ -5,6 +5,7 @@ import { MAPPING_KSM } from '../../assembly/abi.ts'
 import { type Host, INDEX_NAMES, memorySwapStore, PagefoldError } from '../../src/index.ts'
 import { swapEntryOf } from '../../src/mm/page/pte.ts'
 import { memoryOf, pteOf } from '../support/inside.ts'
+import { atNotifiers } from '../support/races.ts'
 import {
   byteAt,
   contentBytes,
@@ -259,6 +260,45 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
     expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 3, stable_node_chains: 0 })
     pokeByte(mm, at, 9)
     expect(byteAt(mm, at + PAGE)).toBe(7)
+    host.audit()
+  })
+
+  it('of the other pages of its chain the one with the fewest users takes them', async () => {
+    for (const most of [0, 1]) {
+      const host = await makeHost({ index })
+      host.ksm.set('max_page_sharing', 3)
+      const { mm, at } = guest(host, 'a', [7, 7, 7, 7, 7, 7, 7, 7])
+      host.ksm.scan(2)
+      expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: 3 })
+      const pages = Array.from({ length: 8 }, (_, page) => at + page * PAGE)
+      const users = new Map<number, number[]>()
+      for (const page of pages) users.set(mm.pfn(page)!, [...(users.get(mm.pfn(page)!) ?? []), page])
+      const [first, second] = [...users].filter(([, own]) => own.length === 3)
+      const fewest = [...users].find(([, own]) => own.length === 2)!
+      // So that it is not always the same end of the chain that has the fewest.
+      const [broken, [other, its]] = most === 0 ? [first!, second!] : [fewest, first!]
+      if (most === 1) mm.madvise(its[0]!, PAGE, 'MADV_UNMERGEABLE')
+      host.ksm.scan(1)
+      const target = most === 0 ? fewest[0] : other
+      expect(host.memoryFailure(broken[0], { recover: true })).toMatchObject({ recovered: broken[1].length })
+      for (const page of broken[1]) expect(mm.pfn(page)).toBe(target)
+      host.audit()
+    }
+  })
+
+  it('but not one that somebody has taken away at that moment', async () => {
+    const { host, mm, at, broken } = await chained()
+    const page = [0, 1, 2, 3].map((each) => at + each * PAGE).find((each) => mm.pfn(each) === broken)!
+    let once = false
+    atNotifiers(host, mm, {
+      start: () => {
+        if (!once) mm.madvise(page, PAGE, 'MADV_DONTNEED')
+        once = true
+      },
+    })
+    expect(host.memoryFailure(broken, { recover: true })).toEqual({ told: [], recovered: 1 })
+    memoryOf(host).notified = undefined
+    expect(byteAt(mm, page)).toBe(0)
     host.audit()
   })
 

@@ -12,6 +12,25 @@ const ranges = (mm: Mm): string[] =>
   )
 
 describe('mprotect', () => {
+  it('parts that are alike again are one mapping, whichever of them has pages of its own', async () => {
+    for (const written of [[], [0], [1], [0, 1]]) {
+      const host = await makeHost()
+      const mm = host.createMm()
+      const at = mm.mmap(2 * PAGE)
+      mm.mprotect(at, PAGE, 'PROT_READ')
+      for (const page of written) mm.write(at + page * PAGE, Uint8Array.of(page + 1), { force: true })
+      mm.mprotect(at, PAGE, 'PROT_READ|PROT_WRITE')
+      expect([...mm.vmas], `${written}`).toHaveLength(1)
+      expect([0, 1].map((page) => byteAt(mm, at + page * PAGE))).toEqual(
+        [0, 1].map((page) => (written.includes(page) ? page + 1 : 0)),
+      )
+      for (const page of written) host.migrate(mm.pfn(at + page * PAGE)!, { node: 0 })
+      host.audit()
+      mm.exit()
+      expect(memoryOf(host).anonVmas.live).toBe(0)
+    }
+  })
+
   it('takes rights away and gives them back', async () => {
     const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7], { mergeable: false })

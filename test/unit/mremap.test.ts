@@ -78,6 +78,29 @@ describe('a range', () => {
     expect(contents(mm, at, 2)).toEqual([1, 2])
   })
 
+  it('moves with the holes in it, but not from a hole on; huge pages and protected ones move alone', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [1, 2, 3, 4], { mergeable: false })
+    const target = { address: at + 64 * PAGE }
+    expect(() => mm.mremap(at + 4 * PAGE, PAGE, PAGE, target)).toThrow(/^EFAULT: .*nothing mapped there/)
+    mm.munmap(at, PAGE)
+    expect(errnoOf(() => mm.mremap(at, 2 * PAGE, 2 * PAGE, target))).toBe('EFAULT')
+    expect(contents(mm, at + PAGE, 3)).toEqual([2, 3, 4])
+    mm.registerUserfault(at + 2 * PAGE, PAGE, { onWriteProtect: () => {} })
+    // The first in a range, with something behind it, and the last.
+    expect(errnoOf(() => mm.mremap(at + 2 * PAGE, 2 * PAGE, 2 * PAGE, target))).toBe('EFAULT')
+    expect(byteAt(mm, at + 2 * PAGE)).toBe(3)
+    expect(errnoOf(() => mm.mremap(at + PAGE, 2 * PAGE, 2 * PAGE, target))).toBe('EFAULT')
+    expect([byteAt(mm, target.address), byteAt(mm, at + 2 * PAGE)], 'what came before has moved').toEqual([
+      2, 3,
+    ])
+    expect(mm.mremap(at + 2 * PAGE, PAGE, PAGE, target)).toBe(target.address)
+    expect(byteAt(mm, target.address)).toBe(3)
+    const huge = mm.mmap(2 * PAGE, { kind: 'hugetlb' })
+    expect(mm.mremap(huge, 2 * PAGE, 2 * PAGE, { address: at + 200 * PAGE })).toBe(at + 200 * PAGE)
+    host.audit()
+  })
+
   it('moves from the middle of a mapping', async () => {
     const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })

@@ -24,6 +24,29 @@ describe('notifiers', () => {
     expect(memoryOf(host).notifiers).toBe(0)
   })
 
+  it('registered twice hear until they are unregistered twice', async () => {
+    const host = await bootHost()
+    const mm = host.createMm()
+    const at = addFilled(mm, 1, 7)
+    let heard = 0
+    const notifier = { invalidateRangeStart: () => void heard++ }
+    mm.registerNotifier(notifier)
+    mm.registerNotifier(notifier)
+    mm.madvise(at, PAGE, 'MADV_DONTNEED')
+    const both = heard
+    expect(both).toBeGreaterThan(0)
+    mm.unregisterNotifier(notifier)
+    addFilled(mm, 1, 7)
+    mm.write(at, Uint8Array.of(1))
+    mm.madvise(at, PAGE, 'MADV_DONTNEED')
+    const once = heard
+    expect(once).toBeGreaterThan(both)
+    mm.unregisterNotifier(notifier)
+    mm.write(at, Uint8Array.of(1))
+    mm.madvise(at, PAGE, 'MADV_DONTNEED')
+    expect(heard).toBe(once)
+  })
+
   it('hear the end of what they heard begin when their mm exits', async () => {
     const host = await bootHost()
     const mm = host.createMm()
@@ -44,6 +67,6 @@ describe('notifiers', () => {
     mm.exit()
     expect(errnoOf(() => mm.registerNotifier({}))).toBe('ESRCH')
     expect(memoryOf(host).notifiers).toBe(0)
-    expect(() => mm.registerNotifier(undefined as never)).toThrow(/`notifier`/)
+    expect(() => host.createMm().registerNotifier(undefined as never)).toThrow(/`notifier`/)
   })
 })

@@ -27,6 +27,19 @@ describe('placement', () => {
     host.audit()
   })
 
+  it('holds for runs of fresh frames: each ends with its node', async () => {
+    const host = await makeHost({ frames: 8, numaNodes: 2 })
+    const { frames, arena } = memoryOf(host)
+    const { firstPfn } = arena
+    expect(frames.allocRun(3, 1)).toEqual({ pfn: firstPfn + 4, count: 3 })
+    expect(frames.allocRun(100, 0)).toEqual({ pfn: firstPfn, count: 4 })
+    expect(frames.allocRun(100, 0).count).toBe(0)
+    expect(host.frames.free).toBe(1)
+    for (let pfn = firstPfn; pfn < firstPfn + 7; pfn++) frames.put(pfn)
+    expect(host.frames.free).toBe(8)
+    host.audit()
+  })
+
   it('holds for copies too: of zeros, of a fork, of a merged page', async () => {
     const host = await makeHost({ numaNodes: 2 })
     const { mm, at } = guest(host, 'a', [undefined, 7, 7], { node: 1 })

@@ -6,6 +6,20 @@ import { bareArena } from '../support/arena.ts'
 import { random } from '../support/random.ts'
 
 describe('page tables', () => {
+  it('are gone through without passing over a table behind a hole, wherever in the hole one begins', async () => {
+    const tables = new PageTables(await bareArena({ frames: 64, mappings: 20_000 }))
+    const pgd = tables.create()
+    for (const span of [256, 65_536, 2 ** 24]) {
+      const vpn = 2 * span
+      expect(tables.reserve(pgd, vpn)).toBe(true)
+      tables.set(pgd, vpn, 4096 + PTE_PRESENT)
+      for (const from of [span, span + 1, span + span / 2, vpn - 1]) {
+        expect(tables.next(pgd, from, VPN_LIMIT), `${from}`).toBe(vpn)
+      }
+      tables.set(pgd, vpn, 0)
+    }
+  })
+
   it('hold what a Map would, over the whole address space', async () => {
     const tables = new PageTables(await bareArena({ frames: 64, mappings: 20_000 }))
     const pgd = tables.create()

@@ -20,6 +20,7 @@ import {
   makeHost,
   PAGE,
   pokeByte,
+  useUpFrames,
 } from '../support/world.ts'
 
 const DIR = mkdtempSync(join(tmpdir(), 'pagefold-swap-'))
@@ -593,6 +594,21 @@ describe('merged pages and swap', () => {
     expect(host.frame(mm.pfn(at)!).mapping?.kind).toBe('anon')
     expect(memoryOf(host).swap.usage.used).toBe(0)
     expect(host.frame(k).refcount).toBe(0)
+    host.audit()
+  })
+
+  it('out of memory for that copy: the fault fails, and works when there is memory', async () => {
+    const { host, mm, at, k } = await merged()
+    const held = mm.get(at, 1)
+    expect(host.reclaim(k)).toBe('referenced')
+    held.release()
+    host.ksm.set('run', 2)
+    const filler = useUpFrames(host)
+    expect(errnoOf(() => byteAt(mm, at))).toBe('ENOMEM')
+    expect(host.vmstat().ksm_swpin_copy).toBe(0)
+    host.audit()
+    filler.exit()
+    expect(byteAt(mm, at)).toBe(7)
     host.audit()
   })
 

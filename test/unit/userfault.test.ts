@@ -126,6 +126,19 @@ describe('a write to a protected page', () => {
 })
 
 describe('protection', () => {
+  it('is for the pages that are registered, and no more of their mapping', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
+    mm.registerUserfault(at + PAGE, PAGE, { onWriteProtect: () => {} })
+    mm.userfaultWriteProtect(at + PAGE, PAGE, true)
+    for (const page of [0, 2]) {
+      expect(errnoOf(() => mm.userfaultWriteProtect(at + page * PAGE, PAGE, true))).toBe('ENOENT')
+      pokeByte(mm, at + page * PAGE, 9)
+    }
+    expect(errnoOf(() => pokeByte(mm, at + PAGE, 9))).toBe('EAGAIN')
+    host.audit()
+  })
+
   it('is for ranges that are registered', async () => {
     const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 8], { mergeable: false })

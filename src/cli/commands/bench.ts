@@ -1,6 +1,5 @@
 // pagefold bench: merge throughput beside its peers.
 
-import { readFileSync, statSync } from 'node:fs'
 import { compare, NotComparable } from '../../../bench/macro/baseline.ts'
 import { bench, NothingToCompare } from '../../../bench/macro/bench.ts'
 import { TrialFailed } from '../../../bench/macro/children.ts'
@@ -35,6 +34,8 @@ import {
 } from '../options.ts'
 import { complain, print, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
+import { readResult } from '../read-result.ts'
+import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
 import { interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
@@ -43,8 +44,6 @@ const OTHERS = PEERS.map(({ name }) => name).filter((name) => name !== 'pagefold
 const STILL = 'pagefold-still'
 /** The fewest with an interval of 95 % that leaves none out and a trial in the middle. */
 const DEFAULT_TRIALS = 7
-/** A result of a thousand trials has less. */
-const MAX_BASELINE_BYTES = 2 ** 28
 const DEFAULT_SOURCE = 'synth:demo,pages=16384'
 
 const OPTIONS = {
@@ -69,17 +68,20 @@ medians more than 2 % apart. Exit 1 if something is`,
     (path) => ({ path, result: readBaseline(path) }),
   ),
   ...reading,
+  csv: csv('bench', 'a trial of a peer a line'),
   report: report('peers side by side, curves, tables'),
   json: json(),
 }
 
 export const help = `usage: pagefold bench [SOURCE...] [options]
 
-Merges the same pages with pagefold and its peers, each trial in a process of its own, in turns, and compares the time
-to converge (two full scans) and of a rescan. Every peer must merge the same pages with the same: one that does not, or fails,
-is named, has no times, and makes the exit code 1.
-${STILL} is pagefold told that the guests hold still, and must merge the same in one scan. Then pagefold's
-convergence curve: what it has saved after how many bytes scanned and how much processor time, against the best possible.
+Merges the same pages with pagefold and its peers, each trial in a process of
+its own, in turns, and compares the time to converge (two full scans) and of a
+rescan. Every peer must merge the same pages with the same: one that does not,
+or fails, is named, has no times, and makes the exit code 1. ${STILL} is
+pagefold told that the guests hold still, and must merge the same in one scan.
+Then pagefold's convergence curve: what it has saved after how many bytes
+scanned and how much processor time, against the best possible.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
 ${optionLines(OPTIONS)}`
@@ -108,7 +110,7 @@ export async function run(args: string[]): Promise<number> {
         index,
         checksum,
         ...given({ peers, workers }),
-        onProgress: (done, of, peer) => progress.show(`${peer.padEnd(14)}`, done, of),
+        onProgress: (done, of, peer) => progress.show('bench', done, of, `trials, now ${peer}`),
         stop,
       }),
     )
@@ -118,6 +120,7 @@ export async function run(args: string[]): Promise<number> {
     const changes = baseline === undefined ? undefined : compare(baseline.result, result)
     if (values.json) printJson(changes === undefined ? result : { ...result, changes })
     else print([describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'))
+    await saveCsv(values.csv, 'bench', result)
     if (values.report !== undefined)
       await saveReport(values.report, benchReport(result, changes), values.json)
     const failed = Object.entries(result.peers).filter(([, peer]) => 'failed' in peer)
@@ -212,7 +215,8 @@ function describeCurve({ pages, curve }: BenchResult): string {
   ].join('\n')
 }
 
-function describeChanges(changes: readonly MetricChange[]): string {
+/** What changed since an earlier run. */
+export function describeChanges(changes: readonly MetricChange[]): string {
   const [{ over }] = changes as [MetricChange]
   const figure = ({ median, min, max }: MetricChange['before']): string =>
     `${median.toPrecision(3)} (${min.toPrecision(3)}..${max.toPrecision(3)})`
@@ -238,23 +242,8 @@ function readPeers(text: string, option: string): readonly string[] {
 }
 
 function readBaseline(path: string): BenchResult {
-  let text: string
-  try {
-    // Before it is opened: a pipe that nobody writes to would be waited for.
-    const stat = statSync(path)
-    if (!stat.isFile()) throw new UsageError(`--baseline ${path}: not a regular file`)
-    if (stat.size > MAX_BASELINE_BYTES)
-      throw new UsageError(`--baseline ${path}: ${bytes(stat.size)} are more than any result has`)
-    text = readFileSync(path, 'utf8')
-  } catch (error) {
-    if (error instanceof UsageError) throw error
-    throw new UsageError(`--baseline ${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`)
-  }
-  try {
-    const result = JSON.parse(text) as BenchResult
-    if (result.peers.pagefold !== undefined && result.curve.samples.length > 0) return result
-  } catch {
-    // Said below: whatever is wrong with it, it is not what --json prints.
-  }
-  throw new UsageError(`--baseline ${path}: not what pagefold bench --json prints`)
+  const what = `--baseline ${path}`
+  const result = readResult(what, path, 'pagefold bench') as unknown as BenchResult
+  if (result.peers?.pagefold !== undefined && result.curve?.samples?.length > 0) return result
+  throw new UsageError(`${what}: not what pagefold bench --json prints`)
 }

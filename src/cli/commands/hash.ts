@@ -23,6 +23,7 @@ import { sayLoad } from '../load.ts'
 import { flag, given, integer, json, optionLines, parse, reading, someOf, value } from '../options.ts'
 import { print, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
+import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
 import { UsageError } from '../usage.ts'
 
@@ -41,15 +42,18 @@ const OPTIONS = {
   ),
   thorough: flag('more pages and longer measurements: minutes instead of seconds'),
   ...reading,
+  csv: csv('hash', 'a strategy a line'),
   report: report('all of it as bars and tables'),
   json: json(),
 }
 
 export const help = `usage: pagefold hash [SOURCE...] [options]
 
-Compares every checksum and every index: what a page's checksum costs in the cache and out of it; which different pages
-a checksum confuses, beside what an ideal one would by chance; which changes it misses; and how a merge of the sources
-goes with it, on a sample of at most ${count(QUICK.mergePages)} of their pages (${count(THOROUGH.mergePages)} with --thorough). Only figures of one run compare.
+Compares every checksum and every index: what a page's checksum costs in the
+cache and out of it; which different pages a checksum confuses, beside what an
+ideal one would by chance; which changes it misses; and how a merge of the
+sources goes with it, on a sample of at most ${count(QUICK.mergePages)} of their pages (${count(THOROUGH.mergePages)}
+with --thorough). Only figures of one run compare.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
 ${optionLines(OPTIONS)}`
@@ -87,6 +91,7 @@ export async function run(args: string[]): Promise<number> {
     sayLoad('while the images were merged', result.merging_load)
     if (values.json) printJson(result)
     else print(describe(result))
+    await saveCsv(values.csv, 'hash', result)
     if (values.report !== undefined) await saveReport(values.report, hashReport(result), values.json)
     return 0
   } finally {

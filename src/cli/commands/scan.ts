@@ -16,6 +16,7 @@ import {
   type KnobName,
   PAGE_SIZE,
   parseKnob,
+  prometheusText,
   type StrategyOptions,
 } from '../../index.ts'
 import {
@@ -25,9 +26,9 @@ import {
   mergeImages,
   type ScanRow,
 } from '../../lab/index.ts'
-import { expectCsvPath, mergeReport, writeScanCsv } from '../../report/index.ts'
+import { mapOf, mergeReport } from '../../report/index.ts'
 import { about } from '../about.ts'
-import { bold, bytes, type Column, count, listed, percent, plural, table } from '../format.ts'
+import { bold, bytes, type Column, count, listed, percent, plural, prose, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
 import {
   checksum,
@@ -47,9 +48,10 @@ import {
 } from '../options.ts'
 import { complain, print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
+import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
 import { SeenPages } from '../seen-pages.ts'
-import { interruptible } from '../signals.ts'
+import { paint } from '../terminal.ts'
 import { UsageError } from '../usage.ts'
 
 const OPTIONS = {
@@ -85,20 +87,26 @@ const OPTIONS = {
     oneOf(CHANGES_POLICIES),
   ),
   workers: workers('threads that take checksums ahead of the scan (default: 0): the same result sooner'),
-  csv: value('FILE', 'also write the counters after every scan as a table, comma-separated', (path) => {
-    expectCsvPath(path)
-    return path
-  }),
+  csv: csv('scan', 'the counters after every scan'),
+  prometheus: flag('print the counters at the end in the text format of Prometheus'),
+  map: flag('put into the JSON what became of every page, for the maps of pagefold diff'),
   json: json(),
 }
 
 export const help = `usage: pagefold scan SOURCE... [--then SOURCE...] [options]
 
-Merges the pages of one or more memory images as Linux's ksmd would, and prints what it counts after every full scan.
-Each SOURCE is one address space with one mergeable mapping, in the order given.
+Merges the pages of one or more memory images as Linux's ksmd would, and prints
+what it counts after every full scan. Each SOURCE is one address space with one
+mergeable mapping, in the order given.
 
-SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard
-input, or synthetic memory, synth:PRESET[,key=value...]. docs/formats.md tells how to make such files.
+SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by
+content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard input, or
+synthetic memory, synth:PRESET[,key=value...]. docs/formats.md tells how to make
+such files.
+
+On a terminal that is too narrow columns of the table give way: those of zeros,
+chains/dups, pages_skipped, ms, pages_volatile, ksm_zero_pages, profit, in this
+order. In a pipe or a file nothing is left out.
 
 ${optionLines(OPTIONS)}`
 
@@ -111,6 +119,8 @@ export async function run(args: string[]): Promise<number> {
   const knobs = parseKnobs(values.knob ?? [])
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
+  if (values.prometheus && values.json) throw new UsageError('--prometheus and --json: one of them at a time')
+  if (values.map && !values.json) throw new UsageError('--map means nothing without --json')
   if (scansAfter !== undefined && !values.then)
     throw new UsageError('--scans-after means nothing without --then')
 
@@ -128,20 +138,24 @@ export async function run(args: string[]): Promise<number> {
     ...strategy,
     ...given({ scans, scansAfter, guests, changes, workers }),
     onProgress: (event) => showProgress(progress, event),
-    ...(report === undefined ? {} : { inspect: seen.inspect, onWrite: seen.onWrite }),
+    ...(report === undefined && !values.map ? {} : { inspect: seen.inspect, onWrite: seen.onWrite }),
   })
   progress.clear()
-  const result = about(merged)
+  const result = about({
+    ...merged,
+    ...(values.map ? { map: mapOf(images, merged, seen.pages, seen.change) } : {}),
+  })
   if (values.json) printJson(result)
+  else if (values.prometheus) print(metrics(result))
   else print(describe(result))
   if (!result.settled) {
     const scans = plural(result.after_each_scan.length, 'scan')
     complain(`not settled: the last of ${scans} still changed a counter`)
   }
-  const { csv } = values
-  if (csv !== undefined) await interruptible(() => writeScanCsv(csv, result.after_each_scan))
+  await saveCsv(values.csv, 'scan', result)
   if (report !== undefined) {
-    await saveReport(report, mergeReport(images, result, seen.pages, seen.change), values.json)
+    const page = mergeReport(images, result, seen.pages, seen.change)
+    await saveReport(report, page, values.json ?? values.prometheus)
   }
   for (const image of [...images, ...laterImages]) image.close()
   return 0
@@ -202,9 +216,14 @@ function parseKnobs(settings: readonly string[]): Partial<Record<KnobName, numbe
   return knobs
 }
 
+/** Those of the last scan, and how many there were. */
+function metrics({ after_each_scan }: MergeResult): string {
+  return prometheusText({ ...after_each_scan.at(-1), full_scans: after_each_scan.length }).trimEnd()
+}
+
 function showProgress(progress: Progress, event: MergeProgress): void {
-  if (event.stage === 'scan') progress.note(`full scan ${event.scan}`)
-  else progress.show(event.stage === 'load' ? 'reading ' : 'writing ', event.done, event.of)
+  const label = { load: 'reading', write: 'writing', scan: '' }[event.stage]
+  progress.show(event.stage === 'scan' ? `scan ${event.scan}` : label, event.done, event.of, 'pages')
 }
 
 function describe(result: MergeResult): string {
@@ -225,18 +244,22 @@ function absent({ absent_pages }: { absent_pages: number }): string {
 }
 
 function scanTable(rows: readonly ScanRow[]): string {
-  const column = (title: string, cell: (row: ScanRow) => string): Column => ({ title, cells: rows.map(cell) })
+  const column = (title: string, cell: (row: ScanRow) => string, gives?: number): Column => ({
+    title,
+    cells: rows.map(cell),
+    ...given({ gives }),
+  })
   return table([
     { title: 'scan', cells: rows.map((_, i) => String(i + 1)) },
     column('pages_shared', (row) => count(row.pages_shared)),
     column('pages_sharing', (row) => count(row.pages_sharing)),
     column('pages_unshared', (row) => count(row.pages_unshared)),
-    column('pages_volatile', (row) => count(row.pages_volatile)),
-    column('ksm_zero_pages', (row) => count(row.ksm_zero_pages)),
-    column('pages_skipped', (row) => count(row.pages_skipped)),
-    column('chains/dups', (row) => `${row.stable_node_chains}/${row.stable_node_dups}`),
-    column('profit', (row) => bytes(row.general_profit)),
-    column('ms', (row) => row.elapsed_ms.toFixed(1)),
+    column('pages_volatile', (row) => count(row.pages_volatile), 4),
+    column('ksm_zero_pages', (row) => count(row.ksm_zero_pages), 5),
+    column('pages_skipped', (row) => count(row.pages_skipped), 2),
+    column('chains/dups', (row) => `${row.stable_node_chains}/${row.stable_node_dups}`, 1),
+    column('profit', (row) => bytes(row.general_profit), 6),
+    column('ms', (row) => row.elapsed_ms.toFixed(1), 3),
   ])
 }
 
@@ -245,7 +268,7 @@ function summarise(result: MergeResult): string {
   const total = pages * PAGE_SIZE
   const saved = (frames: number): string => `${bytes(frames * PAGE_SIZE)} (${percent(frames, pages)})`
   const parts = [
-    `Merging saves ${bold(bytes(result.bytes_saved))} of ${bytes(total)} (${percent(result.bytes_saved, total)}):`,
+    `Merging saves ${paint('good', bytes(result.bytes_saved))} of ${bytes(total)} (${percent(result.bytes_saved, total)}):`,
     `  ${saved(sharing.zero)} are pages of zeros,`,
     `  ${saved(sharing.within)} have an equal page in their own image,`,
     `  ${saved(sharing.between)} have one only in another image.`,
@@ -258,5 +281,5 @@ function summarise(result: MergeResult): string {
   if (result.pages_written !== undefined) {
     parts.unshift(`Between the two moments ${plural(result.pages_written, 'page')} changed.`)
   }
-  return parts.join('\n')
+  return prose(parts.join('\n'))
 }

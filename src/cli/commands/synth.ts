@@ -9,12 +9,15 @@ import {
   SYNTH_PRESETS,
   type SynthParameters,
   type SynthTruth,
-  writeSynth,
+  writeSynthSteps,
 } from '../../lab/index.ts'
+import { about } from '../about.ts'
 import { bold, bytes, count, percent, plural, table } from '../format.ts'
 import { flag, given, integer, json, optionLines, parse, value, values } from '../options.ts'
 import { print, printable, printJson } from '../output.ts'
 import { Progress } from '../progress.ts'
+import { csv, saveCsv } from '../save-csv.ts'
+import { interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
 
 const PRESET_LINES = Object.entries(SYNTH_PRESETS).map(
@@ -37,14 +40,17 @@ const OPTIONS = {
     integer(2),
   ),
   force: flag('overwrite what an earlier run left in DIR'),
+  csv: csv('synth', 'a moment a line'),
   json: json("truth.json's object, without the layout of images,"),
 }
 
 export const help = `usage: pagefold synth PRESET --out DIR [options]
 
-Writes raw images of synthetic guests, DIR/image-I.tT.raw for image I at moment T, and DIR/truth.json: what the best
-possible merging saves at each moment, and what ksmd counts when it has converged. Every page is hashed on its way, and
-pages that were meant to be unequal and are not are an error. The same preset, parameters and seed give the same bytes.
+Writes raw images of synthetic guests, DIR/image-I.tT.raw for image I at moment
+T, and DIR/truth.json: what the best possible merging saves at each moment, and
+what ksmd counts when it has converged. Every page is hashed on its way, and
+pages that were meant to be unequal and are not are an error. The same preset,
+parameters and seed give the same bytes.
 
 ${optionLines(OPTIONS, 26)}
 
@@ -64,18 +70,37 @@ export async function run(args: string[]): Promise<number> {
   if (values.out === undefined) throw new UsageError('--out DIR is missing: where to write the images')
   const { pages, images, seed, moments, 'max-page-sharing': maxPageSharing } = values
   const progress = new Progress()
-  const truth = writeSynth({
+  const steps = writeSynthSteps({
     preset,
     dir: values.out,
     parameters: parseParameters(values.param ?? []),
     force: values.force === true,
     ...given({ pages, images, seed, moments, maxPageSharing }),
-    onProgress: (done, of) => progress.show('writing ', done, of),
+    onProgress: (done, of) => progress.show('writing', done, of, 'pages'),
   })
-  progress.clear()
-  if (values.json) printJson(withoutLayouts(truth))
+  const truth = await interruptible((stop) => inTurns(steps, stop)).finally(() => progress.clear())
+  if (values.json) printJson(about(withoutLayouts(truth)))
   else print(describe(truth, values.out))
+  await saveCsv(values.csv, 'synth', truth)
   return 0
+}
+
+/** How long nobody else has his turn. */
+const TURN_MS = 50
+
+/** Goes through the steps, and looks now and then whether a signal has come; if so, nothing is left. */
+async function inTurns<Result>(steps: Generator<void, Result>, stop: AbortSignal): Promise<Result> {
+  let last = performance.now()
+  for (;;) {
+    const { done, value } = steps.next()
+    if (done === true) return value
+    if (performance.now() - last < TURN_MS) continue
+    await new Promise(setImmediate)
+    last = performance.now()
+    if (!stop.aborted) continue
+    steps.return(undefined as never)
+    throw stop.reason
+  }
 }
 
 function parseParameters(settings: readonly string[]): Partial<SynthParameters> {
@@ -90,7 +115,7 @@ function parseParameters(settings: readonly string[]): Partial<SynthParameters> 
   return parameters as Partial<SynthParameters>
 }
 
-function withoutLayouts(truth: SynthTruth): unknown {
+function withoutLayouts(truth: SynthTruth): object {
   const { classes: _, ...rest } = truth
   const moments = truth.moments.map((moment) => ({
     ...moment,

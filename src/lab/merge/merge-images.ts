@@ -23,7 +23,7 @@ export interface MergeOptions extends Omit<ImageHostOptions, 'clock' | 'mms'> {
   readonly scans?: number
   /** Full scans after `later`. Default: until one changes no counter. */
   readonly scansAfter?: number
-  /** Called now and then while images are read and written, and before each scan. */
+  /** Called now and then while images are read, scanned and written, and before each scan. */
   readonly onProgress?: (event: MergeProgress) => void
   /**
    * Called after the last scan, while all is still in place: each image a range of an mm, in the order given. With `later`
@@ -34,10 +34,10 @@ export interface MergeOptions extends Omit<ImageHostOptions, 'clock' | 'mms'> {
   readonly onWrite?: (image: number, page: number) => void
 }
 
-/** What `mergeImages` is at: pages read or written, of how many; or the number of a scan, from 1. */
+/** What `mergeImages` is at: pages read, scanned or written, of how many; and in which scan, from 1. */
 export type MergeProgress =
   | { readonly stage: 'load' | 'write'; readonly done: number; readonly of: number }
-  | { readonly stage: 'scan'; readonly scan: number }
+  | { readonly stage: 'scan'; readonly scan: number; readonly done: number; readonly of: number }
 
 /** Linux's counters after one full scan, and what the scan took. */
 export type ScanRow = Omit<Counters, 'pages_scanned' | 'full_scans'> & {
@@ -101,6 +101,8 @@ const REPORTED_KNOBS = ['max_page_sharing', 'use_zero_pages', 'smart_scan', 'mer
 
 /** Full scans that can be asked for at a time. */
 export const MAX_SCANS = 100_000
+/** Between two calls of `onProgress` within a scan. */
+const BATCH_PAGES = 2 ** 14
 /** Settles or never will: a knob can make a scan change counters for ever. */
 const SCANS_TO_SETTLE = 1000
 
@@ -122,7 +124,9 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
     const rows: ScanRow[] = []
     let settled = true
     const scan = (count: number | undefined): void => {
-      settled = scanAndRecord(host, count, rows, onProgress) && settled
+      const scanned = (scan: number, done: number): void =>
+        onProgress?.({ stage: 'scan', scan, done, of: pages })
+      settled = scanAndRecord(host, count, rows, scanned) && settled
     }
     scan(scans)
     let written: number | undefined
@@ -159,15 +163,15 @@ function scanAndRecord(
   host: Host,
   count: number | undefined,
   rows: ScanRow[],
-  onProgress: MergeOptions['onProgress'],
+  scanned: (scan: number, pages: number) => void,
 ): boolean {
   const last = rows.length + (count ?? SCANS_TO_SETTLE)
   let before = ''
   while (rows.length < last) {
-    onProgress?.({ stage: 'scan', scan: rows.length + 1 })
+    const scan = rows.length + 1
     const started = systemClock.now()
     const cpu = systemClock.cpu()
-    host.ksm.scan(1)
+    fullScan(host, (done) => scanned(scan, done))
     const elapsed_ms = round(systemClock.now() - started)
     const counters = recorded(host)
     rows.push({ ...counters, elapsed_ms, cpu_ms: round(systemClock.cpu() - cpu) })
@@ -176,6 +180,20 @@ function scanAndRecord(
     before = now
   }
   return count !== undefined
+}
+
+/** One full scan in batches, so that it can be told how far it is; a batch never goes beyond its end. */
+function fullScan({ ksm }: Host, scanned: (pages: number) => void): void {
+  const before = ksm.counters().full_scans
+  for (let pages = 0; ksm.counters().full_scans === before; ) {
+    scanned(pages)
+    const batch = ksm.scanPages(BATCH_PAGES)
+    pages += batch
+    if (batch > 0 || ksm.counters().full_scans !== before) continue
+    // Nothing to visit, and yet not at the end: a scan says why.
+    ksm.scan(1)
+    return
+  }
 }
 
 /** The counters the result shows after every scan. */

@@ -8,16 +8,7 @@ import { FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { show } from '../model/shared-object.ts'
-import {
-  VM_DONTCOPY,
-  VM_LOCKED,
-  VM_PFNMAP,
-  VM_SHARED,
-  VM_UFFD_WP,
-  VM_WIPEONFORK,
-  VM_WRITE,
-  Vma,
-} from '../model/vma.ts'
+import { VM_DONTCOPY, VM_LOCKED, VM_UFFD_WP, VM_WIPEONFORK, VM_WRITE, Vma } from '../model/vma.ts'
 import {
   entryClearExclusive,
   entryExclusive,
@@ -71,16 +62,15 @@ export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
 
 /** Copies the ptes of one vma. Both sides lose the right to write. Linux: copy_page_range() */
 function copyPageRange(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma): Errno | undefined {
-  // Without anonymous pages a fault fills them in as well as a copy would.
+  // Without anonymous pages, and so always where memory is shared, a fault fills them in as well as a copy would.
   if (vma.anonVma === undefined) return undefined
-  const isCow = !vma.has(VM_SHARED | VM_PFNMAP)
-  const range = isCow ? parent.notifiers.start('protection_page', vma.start, vma.end) : undefined
+  const range = parent.notifiers.start('protection_page', vma.start, vma.end)
   let errno: Errno | undefined
   const { race } = parent.memory
   for (let vpn = nextPte(parent, vma.start, vma.end); vpn < vma.end; ) {
     race?.('fork: before page', parent)
     // Break, never return: whoever heard the range begin must hear it end.
-    errno = copyPte(child, copy, parent, vma, vpn)
+    errno = copyPte(child, copy, parent, vpn)
     if (errno !== undefined) break
     vpn = nextPte(parent, vpn + 1, vma.end)
   }
@@ -88,7 +78,7 @@ function copyPageRange(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma): 
   return errno
 }
 
-function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma, vpn: number): Errno | undefined {
+function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vpn: number): Errno | undefined {
   const { memory } = parent
   if (!memory.pageTables.reserve(child.pgd, vpn)) return 'ENOMEM'
   const pte = getPte(parent, vpn)
@@ -106,11 +96,9 @@ function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma, vpn: nu
   if (!frames.mayMap(pfn)) return 'ENOMEM'
   frames.get(pfn)
   addRmap(memory, pfn)
-  if (!vma.has(VM_SHARED)) {
-    frames.clearFlag(pfn, FRAME_EXCLUSIVE)
-    if (pteWrite(pte)) setPteProt(parent, vpn, pteWrprotect(pte))
-  }
-  setPte(child, vpn, vma.has(VM_SHARED) ? pte : pteClearUffdWp(pteWrprotect(pte)))
+  frames.clearFlag(pfn, FRAME_EXCLUSIVE)
+  if (pteWrite(pte)) setPteProt(parent, vpn, pteWrprotect(pte))
+  setPte(child, vpn, pteClearUffdWp(pteWrprotect(pte)))
   return undefined
 }
 

@@ -13,7 +13,6 @@ import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_SHARED } from '../model/vma.ts'
 import { pteNormal, ptePfn } from '../page/pte.ts'
 import { getPte, markSoftDirty } from '../page/ptes.ts'
-import { isKsm } from '../page/rmap.ts'
 import { type HoldOptions, Pin } from './pin.ts'
 import { refused } from './refused.ts'
 
@@ -78,5 +77,6 @@ function takePage(mm: MmStruct, vpn: number, { write, pin, longterm }: HoldOptio
 function isOwn(memory: Memory, pte: number, longterm: boolean): boolean {
   const pfn = ptePfn(pte)
   if (pteNormal(pte) && !memory.frames.isAnon(pfn)) return !longterm
-  return pteNormal(pte) && !isKsm(memory, pfn) && memory.frames.hasFlag(pfn, FRAME_EXCLUSIVE)
+  // Neither a merged page nor the zero page ever is.
+  return memory.frames.hasFlag(pfn, FRAME_EXCLUSIVE)
 }

@@ -36,13 +36,13 @@ const POLICIES: Record<CowPolicy, (memory: Memory, pfn: number) => boolean> = {
     if (frames.hasFlag(pfn, FRAME_EXCLUSIVE)) return true
     if (frames.hasFlag(pfn, FRAME_LOCKED)) return false
     // The swap cache's reference is nobody's claim if nobody has the page swapped out.
-    if (frames.hasFlag(pfn, FRAME_SWAPCACHE)) memory.swap.tryToFree(pfn)
+    memory.swap.tryToFree(pfn)
     return frames.refcount(pfn) === 1
   },
 
   page_count(memory, pfn) {
     const { frames } = memory
-    return frames.refcount(pfn) === 1 && frames.mapcount(pfn) === 1 && !frames.hasFlag(pfn, FRAME_LOCKED)
+    return frames.refcount(pfn) === 1 && !frames.hasFlag(pfn, FRAME_LOCKED)
   },
 
   'mapcount+swapcount': (memory, pfn) =>
@@ -57,14 +57,14 @@ const POLICIES: Record<CowPolicy, (memory: Memory, pfn: number) => boolean> = {
 export function canShareSwapPage(memory: Memory, pfn: number): boolean {
   const { frames } = memory
   let users = frames.mapcount(pfn)
-  if (users <= 1 && frames.hasFlag(pfn, FRAME_SWAPCACHE)) users += memory.swap.swapcount(pfn)
+  if (frames.hasFlag(pfn, FRAME_SWAPCACHE)) users += memory.swap.swapcount(pfn)
   return users === 1
 }
 
 /** Linux 5.1: the KSM part of do_wp_page(). */
 function canReuseKsm(memory: Memory, vma: Vma, vpn: number, pfn: number): boolean {
   const { frames } = memory
-  if (frames.hasFlag(pfn, FRAME_SWAPCACHE | FRAME_LOCKED) || frames.refcount(pfn) !== 1) return false
+  if (frames.hasFlag(pfn, FRAME_LOCKED) || frames.refcount(pfn) !== 1) return false
   frames.setFlag(pfn, FRAME_LOCKED)
   const reused = reuseKsmPage(memory, vma, vpn, pfn)
   frames.clearFlag(pfn, FRAME_LOCKED)

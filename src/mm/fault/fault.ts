@@ -130,13 +130,13 @@ function doFilePage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Errno
 /** A page is there, but not for writing. Linux: do_wp_page() */
 function doWpPage(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: FaultKind): Errno | undefined {
   const pfn = ptePfn(pte)
-  const own = !isZeroPte(pte)
   if (vma.has(VM_SHARED)) {
     setPte(mm, vpn, pteMkdirty(pteMkwrite(pte)))
     return undefined
   }
-  if (own && mm.memory.frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
-  const mayReuse = own && (kind !== 'unshare' || !isKsm(mm.memory, pfn))
+  if (mm.memory.frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
+  // A merged page that is read and held: whoever writes to it later is to find it shared still.
+  const mayReuse = kind !== 'unshare' || !isKsm(mm.memory, pfn)
   if (mayReuse && canReuse(mm, vma, vpn, pfn)) {
     if (kind !== 'unshare') setPte(mm, vpn, withAccess(pte, vma, kind))
     return undefined

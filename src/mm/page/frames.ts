@@ -258,7 +258,7 @@ export class Frames extends FrameTable {
     if (pfn !== 0) {
       if (zeroed) this.bytes.clear(pfn)
     } else {
-      if (pool.fresh < pool.end && this.isUnusable(pool.fresh)) this.skipUnusable(pool)
+      this.skipUnusable(pool)
       if (pool.fresh >= pool.end) return 0
       pfn = pool.fresh++
     }

@@ -61,7 +61,7 @@ function movePage(memory: Memory, pfn: number, fresh: number): boolean {
   // A stable node learns of the move before the old page stops looking like one in the swap cache: whoever peeps
   // through the keyhole meanwhile waits instead of taking the page for gone.
   memory.ksm.migrated(fresh, pfn)
-  if (cached) frames.clearFlag(pfn, FRAME_SWAPCACHE)
+  frames.clearFlag(pfn, FRAME_SWAPCACHE)
   race?.('migration: after swapcache flag clear')
   return true
 }

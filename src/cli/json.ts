@@ -1,0 +1,82 @@
+// What each command prints with --json. schemas/ is made of these types and their comments (scripts/schemas.mjs).
+
+import type { MergeResult, MomentTruth } from '../lab/index.ts'
+import type {
+  BenchResult,
+  HashReport,
+  Machine,
+  MetricChange,
+  PageMap,
+  ResultDiff,
+  Versions,
+} from '../report/index.ts'
+
+/** What every result says of itself. */
+export interface About {
+  /** The version of pagefold that made it. */
+  readonly version: string
+  /** The version of this form: it rises when a name changes its meaning or goes. New names may come at any time. */
+  readonly schema: 2
+  /** The command line, as a shell takes it. */
+  readonly command: string
+  /** When it was made, ISO 8601. */
+  readonly date: string
+  /** Where. */
+  readonly machine: Machine
+  /** With what. */
+  readonly versions: Versions
+}
+
+/** What `pagefold scan --json` prints. */
+export interface ScanJson extends About, MergeResult {
+  /** What became of every page, packed; only with --map. */
+  readonly map?: PageMap
+}
+
+/** What `pagefold hash --json` prints. */
+export interface HashJson extends About, HashReport {}
+
+/** What `pagefold bench --json` prints. */
+export interface BenchJson extends Omit<About, 'machine' | 'versions'>, BenchResult {
+  /** Only with --baseline: what changed since. */
+  readonly changes?: readonly MetricChange[]
+}
+
+/** What `pagefold synth --json` prints: truth.json's object, without the layout of images. */
+export interface SynthJson extends About {
+  /** Of the bytes that a recipe gives: rises when they change. */
+  readonly synth_version: number
+  /** The version of pagefold that made the bytes. */
+  readonly pagefold_version: string
+  /** The name of the preset. */
+  readonly preset: string
+  /** Pages an image. */
+  readonly pages: number
+  /** How many images. */
+  readonly images: number
+  /** What the contents were drawn from. */
+  readonly seed: number
+  /** All parameters, defaults filled in. */
+  readonly parameters: Readonly<Record<string, number | string>>
+  /** Bytes in a page. */
+  readonly page_size: number
+  /** One a moment, from 0. */
+  readonly moments: readonly MomentJson[]
+}
+
+/** What is true of all images at one moment. */
+export interface MomentJson extends Omit<MomentTruth, 'files'> {
+  /** One an image. */
+  readonly files: readonly ImageJson[]
+}
+
+/** What is true of one image at one moment. */
+export type ImageJson = Omit<MomentTruth['files'][number], 'layout'>
+
+/** What `pagefold diff --json` prints. */
+export interface DiffJson extends About, ResultDiff {
+  /** What was compared, as the user named it. */
+  readonly files: readonly string[]
+  /** Of two benches of the same input: what changed as a multiple of a peer's time. */
+  readonly changes?: readonly MetricChange[]
+}

@@ -1,0 +1,170 @@
+// Mutants that no test can tell from the code, each with the reason. Told by their text, so that they are found again when
+// lines move.
+
+import type { Mutant } from './instrument.ts'
+
+export interface Equivalent {
+  /** Left out: any. */
+  readonly file?: string
+  /** The line it begins in, without the spaces around it. Left out: any. */
+  readonly line?: string
+  /** What is replaced. Left out: any. */
+  readonly from?: string
+  readonly to: string
+  readonly reason: string
+}
+
+const MM = 'src/mm'
+const KSM = 'src/ksm'
+
+export const EQUIVALENT: readonly Equivalent[] = [
+  ...['trace.active', 'memory.trace.active'].map((from) => ({
+    from,
+    to: 'true',
+    reason: 'saves time: nobody listens, so nobody hears',
+  })),
+  {
+    file: `${KSM}/unstable.ts`,
+    from: 'treePfn === pfn',
+    to: 'false',
+    reason: 'saves time: a page compared with itself is equal',
+  },
+  {
+    file: `${MM}/calls/gup.ts`,
+    line: "if (vma === undefined) return 'EFAULT'",
+    from: 'vma === undefined',
+    to: 'false',
+    reason: 'the fault says EFAULT too',
+  },
+  {
+    file: `${MM}/calls/madvise.ts`,
+    line: 'default:',
+    to: 'default:',
+    reason: 'undefined is as false',
+  },
+  {
+    file: `${MM}/model/mm-struct.ts`,
+    line: 'const { name, domain } = expectOptions(call, options, { name: true, domain: true })',
+    to: 'false',
+    reason: 'only the names of options count',
+  },
+  {
+    file: `${MM}/model/vma-list.ts`,
+    line: 'private draw(): number {',
+    to: '{}',
+    reason: 'only how deep the tree is depends on it',
+  },
+  {
+    file: `${MM}/model/vma-list.ts`,
+    line: 'if (left.rank > right.rank) {',
+    to: 'left.rank <= right.rank',
+    reason: 'only how deep the tree is depends on it',
+  },
+  {
+    file: `${MM}/page/frames.ts`,
+    line: 'while (got < count && pool.fresh < pool.end && !this.isUnusable(pool.fresh)) {',
+    from: 'pool.fresh < pool.end',
+    to: 'pool.fresh >= pool.end',
+    reason: 'without runs frames are taken one by one',
+  },
+  {
+    file: `${MM}/page/frames.ts`,
+    line: 'if (this.keyLost !== undefined && (before & MAPPING_TAG) === MAPPING_KSM) this.keyLost(before)',
+    to: 'this.keyLost !== undefined || (before & MAPPING_TAG) === MAPPING_KSM',
+    reason: 'what is no stable node is no dup: whoever is told does nothing',
+  },
+  {
+    file: `${MM}/reclaim/swap.ts`,
+    line: 'for (let slot = 0; slot < info.store.slots; slot++) {',
+    from: 'slot < info.store.slots',
+    to: 'slot <= info.store.slots',
+    reason: 'behind the last slot nothing is counted',
+  },
+  {
+    file: `${MM}/reclaim/swap-out.ts`,
+    line: 'for (let pass = 0; pass < MAX_PASSES && errno === undefined; pass++) {',
+    from: 'errno === undefined',
+    to: 'true',
+    reason: 'what failed is tried again, and fails again',
+  },
+  {
+    file: `${MM}/reclaim/unmap-page.ts`,
+    line: 'if (memory.frames.mapcount(pfn) === 0) return found',
+    to: 'false',
+    reason: 'saves time: nobody is found who maps it, and an anon_vma that is gone is not either',
+  },
+  {
+    file: `${MM}/fault/userfault.ts`,
+    line: 'if (vma.has(VM_UFFD_WP)) outside(() => mm.userfault?.onWriteProtect({ address: addressOf(vpn) }))',
+    to: 'true',
+    reason: 'a protected pte lies in a registered range',
+  },
+  {
+    file: `${MM}/fault/userfault.ts`,
+    line: 'if (vma.has(VM_UFFD_WP)) outside(() => mm.userfault?.onWriteProtect({ address: addressOf(vpn) }))',
+    to: 'mm.userfault.onWriteProtect',
+    reason: 'a registered range has a handler',
+  },
+  {
+    file: `${MM}/model/anon-vma.ts`,
+    line: 'from.anonVma !== undefined &&',
+    to: 'true',
+    reason: 'a vma with a chain has an anon_vma',
+  },
+  {
+    file: `${KSM}/chain.ts`,
+    line: 'return pfn > 0 ? chosen : amongAll(ksm, chain, prune)',
+    from: 'pfn > 0',
+    to: 'true',
+    reason:
+      'a dup that is not noted is there, unless somebody acts in between, and then all are looked at anyway',
+  },
+  {
+    file: `${KSM}/chain.ts`,
+    line: 'if (chosen === BUSY) return BUSY',
+    to: 'false',
+    reason: 'BUSY is no node: it is not the first, and has no room',
+  },
+  {
+    file: `${KSM}/clock.ts`,
+    line: 'export const stillClock: Clock = { now: () => 0, cpu: () => 0, sleep: (_, signal) => timer(0, signal) }',
+    to: '() => undefined',
+    reason: 'soundClock makes 0 of what is no time',
+  },
+  {
+    file: `${KSM}/hotplug.ts`,
+    line: 'return frames.mapcount(pfn) > 0',
+    to: 'true',
+    reason: 'saves time: goes on to look for nobody',
+  },
+  {
+    file: `${KSM}/ksmd.ts`,
+    line: 'batch.helped = helpers.count > 0 && !batch.watched && pages >= WINDOW_LENGTH',
+    to: 'false',
+    reason: 'saves time: helpers change nothing but that',
+  },
+  {
+    file: `${KSM}/scan.ts`,
+    line: 'items.vpn(next) < vpn || (ksm.tunables.smart_scan !== 0 && items.state(next) === RMAP_STABLE && !merged)',
+    from: 'ksm.tunables.smart_scan !== 0',
+    to: 'true',
+    reason: 'saves time: waits where it need not',
+  },
+  {
+    file: `${KSM}/scan.ts`,
+    line: 'if (ksm.memory.race !== undefined) return 1',
+    to: 'true',
+    reason: 'saves time: looking ahead changes nothing',
+  },
+]
+
+/** Why a mutant need not be killed; undefined if it must be. */
+export function equivalentOf({ file, where, original, replacement }: Mutant): Equivalent | undefined {
+  return EQUIVALENT.find(
+    (each) =>
+      each.to === replacement &&
+      (each.file ?? file) === file &&
+      (each.line ?? where) === where &&
+      (each.from ?? original) === original,
+  )
+}

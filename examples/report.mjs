@@ -24,4 +24,4 @@ console.log(`${path}: ${report.sections.map(({ title }) => title).join(', ')}`)
 // shared_within: 984 pages
 // shared_between: 4914 pages
 // unique: 4914 pages
-// report.html: What merging saves, Memory, page by page, Counters after every full scan, Convergence, Sharers, Images, Knobs, pagefold's own records
+// report.html: What merging saves, From pages to savings, Who shares with whom, Memory, page by page, Counters after every full scan, Convergence, Sharers, Images, Knobs, pagefold's own records

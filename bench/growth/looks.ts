@@ -113,8 +113,8 @@ const WHOLE: readonly Growth[] = [
         const result = await mergeImages({
           images,
           scans: 2,
-          inspect: (...now) => {
-            pages = pageStates(...now)
+          inspect: (host, ranges) => {
+            pages = pageStates(host, ranges)
           },
         })
         renderReport(mergeReport(images, result, pages!))
@@ -133,8 +133,8 @@ const WHOLE: readonly Growth[] = [
         const result = await mergeImages({
           images,
           scans: 2,
-          inspect: (...now) => {
-            pages = pageStates(...now)
+          inspect: (host, ranges) => {
+            pages = pageStates(host, ranges)
           },
         })
         renderReport(mergeReport(images, result, pages!))

@@ -4,6 +4,8 @@ import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { type Figure, howToRead } from '../lab/measure/figure.ts'
 import { median } from '../lab/median.ts'
 import { type BenchResult, hasTimes, type MetricChange, whyMissing } from './bench-result.ts'
+import { listed, type Measured, parted } from './interval.ts'
+import { format, plural } from './page/units.ts'
 import type {
   BarsSection,
   FiguresSection,
@@ -13,13 +15,17 @@ import type {
   Series,
   TableSection,
 } from './section.ts'
+import { shortNames } from './short-names.ts'
 
 /** Makes the report; `changes` if there was a baseline. */
 export function benchReport(result: BenchResult, changes?: readonly MetricChange[]): Report {
   const { sources, pages, index, checksum, workers } = result
+  const images =
+    sources.length > NAMED_IMAGES ? plural(sources.length, 'image') : shortNames(sources).join(', ')
   return {
     title: 'pagefold bench',
-    subtitle: `${sources.join(', ')}: ${pages.toLocaleString('en-US')} pages; index ${index}, checksum ${checksum}${workers === 0 ? '' : `, workers ${workers}`}`,
+    verdict: verdict(result),
+    subtitle: `${images}: ${pages.toLocaleString('en-US')} pages; index ${index}, checksum ${checksum}${workers === 0 ? '' : `, workers ${workers}`}`,
     sections: [
       outcome(result),
       peers(result),
@@ -31,6 +37,42 @@ export function benchReport(result: BenchResult, changes?: readonly MetricChange
     ],
     result: changes === undefined ? result : { ...result, changes },
   }
+}
+
+/** More images than these are only counted. */
+const NAMED_IMAGES = 4
+/** Fewer trials than these say nothing of how far one can trust them. */
+const FEWEST_TRIALS = 3
+
+/** How pagefold stands beside its peers, as far as it can be told. */
+function verdict(result: BenchResult): string {
+  const { peers, ratios, curve } = result
+  const own = peers.pagefold
+  const best = curve.best.bytes_saved
+  const saved =
+    best === 0
+      ? 'There is nothing to merge.'
+      : `It saves ${format(curve.bytes_saved, 'bytes')}, ${format(curve.bytes_saved / best, 'share')} of the best possible.`
+  if (!hasTimes(own)) return saved
+  const others = Object.entries(peers).flatMap(([name, peer]) =>
+    name !== 'pagefold' && hasTimes(peer) ? [{ name, value: trusted(peer.converge) }] : [],
+  )
+  const mine = trusted(own.converge)
+  const time = `pagefold merges everything in ${format(mine.median, 'ns')} a page`
+  const known = others
+    .filter(({ value }) => parted(mine, value))
+    .sort((a, b) => b.value.median - a.value.median)
+  const unknown = others.filter(({ value }) => !parted(mine, value)).map(({ name }) => name)
+  const told = known.map(({ name }) => `${name} takes ${format(ratios[name]!, 'ratio')} that`)
+  const trials = own.samples.length
+  const why = trials < FEWEST_TRIALS ? `${plural(trials, 'trial')} cannot tell` : 'their intervals overlap'
+  const doubt = unknown.length === 0 ? [] : [`not to be ranked against ${listed(unknown)}: ${why}`]
+  return `${[[time, ...told].join(', '), ...doubt].join('; ')}. ${saved}`
+}
+
+/** A figure, as far as it is one of enough trials. */
+function trusted(figure: Figure): Measured['value'] {
+  return figure.samples.length < FEWEST_TRIALS ? { median: figure.median } : figure
 }
 
 function outcome({ curve, still, ratios }: BenchResult): FiguresSection {
@@ -79,9 +121,9 @@ function overScan(label: string, times: Figure | null | undefined): FiguresSecti
 }
 
 function peers(result: BenchResult): BarsSection {
-  const present = Object.entries(result.peers).flatMap(([name, peer]) =>
-    hasTimes(peer) ? [[name, peer] as const] : [],
-  )
+  const present = Object.entries(result.peers)
+    .flatMap(([name, peer]) => (hasTimes(peer) ? [[name, peer] as const] : []))
+    .sort(([, a], [, b]) => a.converge.median - b.converge.median)
   const figures = (of: 'converge' | 'rescan' | 'over_pagefold') => present.map(([, peer]) => peer[of])
   const series = (label: string, of: 'converge' | 'rescan', tableOnly = false): Series[] => {
     const [median, low, high] = (['median', 'low', 'high'] as const).map((what) =>
@@ -219,21 +261,16 @@ function comparison(changes: readonly MetricChange[]): Section[] {
   ]
 }
 
-function settings({ machine, versions, counters, ...result }: BenchResult): TableSection {
+function settings({ counters, ...result }: BenchResult): TableSection {
   const rows: [string, string | number][] = [
     ...Object.entries(counters),
     ['size', `${result.pages * PAGE_SIZE} bytes`],
     ['input digest', result.input_digest],
     ['digest of who shares with whom', result.digest],
-    ['processor', machine.processor],
-    ['cores', machine.cores],
-    ['kernel', machine.kernel],
-    ['pagefold', versions.pagefold],
-    ['node', versions.node],
   ]
   return {
     kind: 'table',
-    title: 'What was measured, and where',
+    title: 'What was merged',
     columns: [
       { label: 'what', values: rows.map(([name]) => name) },
       { label: 'value', values: rows.map(([, value]) => value) },

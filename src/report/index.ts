@@ -38,15 +38,19 @@ export {
   USER_CHECKSUM,
 } from './hash-report.ts'
 export { mapOf, mergeReport } from './merge-report.ts'
+export type { Change } from './page-map.ts'
 export type {
   BarsSection,
+  Column,
   FiguresSection,
   LinesSection,
   MapSection,
+  MatrixSection,
   PageMap,
   Report,
   Section,
   Series,
+  Side,
   TableSection,
   Unit,
 } from './section.ts'

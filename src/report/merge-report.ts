@@ -5,7 +5,9 @@ import type { Image } from '../image.ts'
 import type { MergeResult, ScanRow } from '../lab/merge/merge-images.ts'
 import { PAGE_STATES } from '../lab/states/page-state.ts'
 import type { PageStates } from '../lab/states/page-states.ts'
-import { packPageMap } from './page-map.ts'
+import { format, plural } from './page/units.ts'
+import { classTable, pageClasses } from './page-classes.ts'
+import { type Change, packPageMap } from './page-map.ts'
 import type {
   BarsSection,
   FiguresSection,
@@ -16,25 +18,50 @@ import type {
   Section,
   TableSection,
 } from './section.ts'
+import { MOST_IMAGES, whoWithWhom } from './sharing-matrix.ts'
 
-/** Makes the report of merging `images`. */
-export function mergeReport(images: readonly Image[], result: MergeResult, pages: PageStates): Report {
+/** Makes the report of merging `images`; with `change`, also of what a later moment changed. */
+export function mergeReport(
+  images: readonly Image[],
+  result: MergeResult,
+  pages: PageStates,
+  change?: Change,
+): Report {
   const { length } = result.images
+  const memory = map(images, result, pages, change)
+  const sizes = images.map((image) => image.pages)
   return {
     title: 'pagefold scan',
     subtitle:
       `${length} ${length === 1 ? 'image' : 'images'}, ${result.pages.toLocaleString('en-US')} pages; ` +
       `index ${result.index}, checksum ${result.checksum}`,
+    verdict: verdict(result),
     sections: [
       savings(result),
-      map(images, result, pages),
+      classTable(pageClasses(sizes, pages, result.sharing.zero)),
+      ...whoWithWhom(memory.map.images, pages),
+      memory,
       counters(result.after_each_scan),
       convergence(result.after_each_scan),
       sharers(pages),
-      ...settings(result),
+      ...settings(result, memory),
     ],
     result,
   }
+}
+
+function verdict({ pages, bytes_saved, profit_after_own_metadata, settled, ...result }: MergeResult): string {
+  const total = pages * PAGE_SIZE
+  const { pages_written } = result
+  const written =
+    pages_written === undefined
+      ? ''
+      : ` ${plural(pages_written, 'page')} changed between the two moments; this is after the second.`
+  const early = settled ? '' : ' The last scan still changed a counter: there may be more to save.'
+  return (
+    `Merging saves ${format(bytes_saved, 'bytes')} of ${format(total, 'bytes')}, ${format(bytes_saved / total, 'share')}; ` +
+    `${format(profit_after_own_metadata, 'bytes')} of it are left after pagefold's own records.${written}${early}`
+  )
 }
 
 function savings(result: MergeResult): FiguresSection {
@@ -44,14 +71,20 @@ function savings(result: MergeResult): FiguresSection {
   const saved = (label: string, frames: number) =>
     ({ label, value: frames * PAGE_SIZE, unit: 'bytes', note: share(frames * PAGE_SIZE) }) as const
   const written = result.pages_written
+  const lag = result.bytes_saved - (zero + within + between) * PAGE_SIZE
   return {
     kind: 'figures',
     title: 'What merging saves',
+    ...(lag === 0
+      ? {}
+      : {
+          note: `Saved is what ksmd counts; ${format(lag, 'bytes')} of it are of pages that have changed since.`,
+        }),
     figures: [
       { label: 'Saved', value: result.bytes_saved, unit: 'bytes', note: share(result.bytes_saved) },
-      saved('Pages of zeros', zero),
-      saved('Equal in the same image', within),
-      saved('Equal only in another', between),
+      saved('Zeros', zero),
+      saved('Same image', within),
+      saved('Another image', between),
       {
         label: "pagefold's records",
         value: result.metadata_bytes,
@@ -66,20 +99,32 @@ function savings(result: MergeResult): FiguresSection {
   }
 }
 
-function map(images: readonly Image[], result: MergeResult, pages: PageStates): MapSection {
+function map(
+  images: readonly Image[],
+  result: MergeResult,
+  pages: PageStates,
+  change: Change | undefined,
+): MapSection {
+  const many = images.length > MOST_IMAGES ? ` A matrix of more than ${MOST_IMAGES} images is not drawn.` : ''
   return {
     kind: 'map',
     title: 'Memory, page by page',
     note:
-      'One dot a page, in the order of addresses. Point at one, or move with the arrow keys, to see what became of it. ' +
-      'A page that shares its frame with a page of another image is shared between images, whatever it shares it with beside.',
-    map: mapOf(images, result, pages),
+      'All images small, one of them large, in the order of addresses. Point at a page, or move with the arrow keys, to see what ' +
+      'became of it; the address of this report then leads to that page. A page that shares its frame with a page of another ' +
+      `image is shared between images, whatever it shares it with beside.${many}`,
+    map: mapOf(images, result, pages, change),
   }
 }
 
 /** What became of every page of `images`, packed: what the map of the report is drawn from, and `scan --json --map` prints. */
-export function mapOf(images: readonly Image[], result: MergeResult, pages: PageStates): PageMap {
-  return packPageMap(images, pages, Number(result.knobs.max_page_sharing))
+export function mapOf(
+  images: readonly Image[],
+  result: MergeResult,
+  pages: PageStates,
+  change?: Change,
+): PageMap {
+  return packPageMap(images, pages, Number(result.knobs.max_page_sharing), change)
 }
 
 const DRAWN = [
@@ -186,15 +231,21 @@ function range(first: number, last: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i)
 }
 
-function settings(result: MergeResult): Section[] {
+function settings(result: MergeResult, { map }: MapSection): Section[] {
   const { metadata, knobs, images } = result
   const imageTable: TableSection = {
     kind: 'table',
     title: 'Images',
+    folded: images.length > SHOWN_IMAGES,
     columns: [
-      { label: 'source', values: images.map(({ source }) => source) },
+      {
+        label: 'source',
+        values: map.images.map(({ name }) => name),
+        titles: images.map(({ source }) => source),
+      },
       { label: 'format', values: images.map(({ format }) => format) },
       { label: 'pages', unit: 'count', values: images.map(({ pages }) => pages) },
+      { label: 'absent', unit: 'count', values: images.map(({ absent_pages }) => absent_pages) },
       { label: 'size', unit: 'bytes', values: images.map(({ pages }) => pages * PAGE_SIZE) },
     ],
   }
@@ -207,16 +258,21 @@ function settings(result: MergeResult): Section[] {
     ],
   }
   const { total, ...parts } = metadata
+  const records = Object.entries(parts).sort(([, a], [, b]) => b - a)
   const recordTable: TableSection = {
     kind: 'table',
     title: "pagefold's own records",
+    total: true,
     columns: [
-      { label: 'records', values: [...Object.keys(parts).map(spaced), 'all'] },
-      { label: 'size', unit: 'bytes', values: [...Object.values(parts), total] },
+      { label: 'records', values: [...records.map(([name]) => spaced(name)), 'all'] },
+      { label: 'size', unit: 'bytes', values: [...records.map(([, size]) => size), total] },
     ],
   }
   return [imageTable, knobTable, recordTable]
 }
+
+/** More images than these stand behind a line. */
+const SHOWN_IMAGES = 12
 
 /** `rmapItems` as a reader would write it. */
 function spaced(name: string): string {

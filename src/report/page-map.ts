@@ -8,22 +8,49 @@ import type { Image } from '../image.ts'
 import { PAGE_STATES } from '../lab/states/page-state.ts'
 import type { PageStates } from '../lab/states/page-states.ts'
 import type { PageMap } from './section.ts'
+import { shortNames } from './short-names.ts'
+
+/** What a later moment changed, written in between. */
+export interface Change {
+  /** What had become of each page before. */
+  readonly before: PageStates
+  /** A byte a page: 1 if it was written. */
+  readonly written: Uint8Array
+}
 
 /** A varint carries so many bits a byte. */
 const VARINT_BITS = 7
+/** Beside the state before: the page was written. */
+const WRITTEN = 128
 
 /** Packs the states of some images' pages. `max_page_sharing`: as it was when they were merged. */
-export function packPageMap(images: readonly Image[], pages: PageStates, max_page_sharing: number): PageMap {
+export function packPageMap(
+  images: readonly Image[],
+  pages: PageStates,
+  max_page_sharing: number,
+  change?: Change,
+): PageMap {
+  const names = shortNames(images.map(({ source }) => source))
   return {
     states: PAGE_STATES,
-    images: images.map((image) => ({
+    images: images.map((image, i) => ({
       source: image.source,
+      name: names[i]!,
       pages: image.pages,
       extents: extentsOf(image),
     })),
     max_page_sharing,
-    data: toBase64(deflateSync(bytesOf(pages), { level: 9 })),
+    data: pack(bytesOf(pages)),
+    ...(change === undefined ? {} : { before: pack(changeOf(change)) }),
   }
+}
+
+function pack(bytes: Uint8Array): string {
+  return toBase64(deflateSync(bytes, { level: 9 }))
+}
+
+function changeOf({ before, written }: Change): Uint8Array {
+  return before.states.map((state, page) => state | (written[page] === 0 ? 0 : WRITTEN))
 }
 
 function extentsOf(image: Image): [number, number][] {

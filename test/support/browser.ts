@@ -27,11 +27,12 @@ export interface OpenedPage {
   readonly trouble: readonly string[]
 }
 
-/** Opens a file in a window of its own, closed when the test is over. */
+/** Opens a file in a window of its own, closed when the test is over; `hash`: at an address within it. */
 export async function openFile(
   browser: Browser,
   path: string,
   options: BrowserContextOptions = {},
+  hash = '',
 ): Promise<OpenedPage> {
   const context = await browser.newContext({ ...options, offline: true })
   onTestFinished(() => context.close())
@@ -41,8 +42,9 @@ export async function openFile(
   page.on('console', (message) => trouble.push(`console: ${message.text()}`))
   page.on('pageerror', (error) => trouble.push(`error: ${error.message}`))
   page.on('request', (request) => {
-    if (request.url() !== url && !request.url().startsWith('data:')) trouble.push(`request: ${request.url()}`)
+    const [asked] = request.url().split('#')
+    if (asked !== url && !asked!.startsWith('data:')) trouble.push(`request: ${asked}`)
   })
-  await page.goto(url)
+  await page.goto(`${url}${hash}`)
   return { page, trouble }
 }

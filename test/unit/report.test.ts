@@ -9,11 +9,17 @@ import { openSources } from '../../src/images/index.ts'
 import type { Image } from '../../src/index.ts'
 import { mergeImages, PAGE_STATES, type PageState, type PageStates, pageStates } from '../../src/lab/index.ts'
 import { expectReportPath, mergeReport, type Report, writeReport } from '../../src/report/index.ts'
-import { answer, describeSharers, sharersOf } from '../../src/report/page/answer.ts'
+import { least, listed, measuredSeries, parted } from '../../src/report/interval.ts'
+import { readAddress, writeAddress } from '../../src/report/page/address.ts'
+import { answer, describeSharers, sharersOf, someSharers } from '../../src/report/page/answer.ts'
+import { countKinds, layersOf, nextOf } from '../../src/report/page/layer.ts'
 import { type Pages, unpack } from '../../src/report/page/page-map.ts'
 import { findPage } from '../../src/report/page/search.ts'
-import { format } from '../../src/report/page/units.ts'
+import { format, formatRange } from '../../src/report/page/units.ts'
+import { pageClasses } from '../../src/report/page-classes.ts'
 import { packPageMap } from '../../src/report/page-map.ts'
+import { sharingMatrix, whoWithWhom } from '../../src/report/sharing-matrix.ts'
+import { shortNames } from '../../src/report/short-names.ts'
 import { file, scratch } from '../support/files.ts'
 
 /** An image of which nobody reads the bytes: runs of pages at addresses. */
@@ -104,13 +110,261 @@ describe('the packed map', () => {
     expect(findPage(pages, 1, 'heap')).toMatch(/Type an address/)
     expect(pages.placeOf(3)).toEqual({ image: 1, page: 0 })
     expect(pages.addressOf({ image: 0, page: 2 })).toBe(0x10_0000_0000)
-    expect([pages.nextIn('zero', 2), pages.nextIn('zero', 3), pages.nextIn('volatile', 0)]).toEqual([
-      3, 1, -1,
+    const layer = layersOf(pages)[0]!
+    const zero = PAGE_STATES.indexOf('zero')
+    expect([nextOf(layer, zero, 2), nextOf(layer, zero, 3)]).toEqual([3, 1])
+    expect(nextOf(layer, PAGE_STATES.indexOf('volatile'), 0)).toBe(-1)
+    expect([...countKinds(layer, 0, 3)].filter((count) => count > 0)).toEqual([2, 1])
+  })
+
+  it('tells what a later moment changed', async () => {
+    const [unique, zero] = [PAGE_STATES.indexOf('unique'), PAGE_STATES.indexOf('zero')]
+    const before = { states: Uint8Array.of(unique, unique, zero, zero), groups: new Uint32Array(4) }
+    const now = { states: Uint8Array.of(unique, unique, unique, unique), groups: new Uint32Array(4) }
+    const written = Uint8Array.of(0, 1, 1, 0)
+    const pages = await unpack(packPageMap([imageAt('a', [[0, 4]])], now, 256, { before, written }))
+    const [layer, changes, past, ...others] = layersOf(pages)
+    expect([...layer!.of]).toEqual([...now.states])
+    expect([...past!.of]).toEqual([...before.states])
+    expect([...changes!.of].map((kind) => changes!.kinds[kind]!.label)).toEqual([
+      'as before',
+      'written',
+      'written, and of another class since',
+      'of another class, though not written',
     ])
-    expect([...pages.countsOf(0)]).toEqual([
-      ['unique', 1],
-      ['zero', 2],
+    expect(others).toEqual([])
+    expect(layersOf(await unpack(packPageMap([imageAt('a', [[0, 4]])], now, 256)))).toHaveLength(1)
+  })
+})
+
+/** Pages of some images, with groups: none, in one image, in several; as `pageStates` would have them. */
+const guests = fc
+  .array(fc.array(fc.integer({ min: -2, max: 12 }), { minLength: 1, maxLength: 12 }), {
+    minLength: 1,
+    maxLength: 6,
+  })
+  .map((images) => {
+    const contents = images.flat()
+    const numbers = new Map<number, number>()
+    for (const content of contents) if (!numbers.has(content)) numbers.set(content, numbers.size + 1)
+    const holders = (content: number): number => images.filter((image) => image.includes(content)).length
+    const stateOf = (content: number): PageState => {
+      if (content === -1) return 'zero'
+      if (content === -2) return 'volatile'
+      if (contents.filter((other) => other === content).length === 1) return 'unique'
+      return holders(content) > 1 ? 'shared_between' : 'shared_within'
+    }
+    const states = contents.map(stateOf)
+    const groups = contents.map((content, i) =>
+      states[i] === 'unique' || states[i] === 'volatile' ? 0 : numbers.get(content)!,
+    )
+    return { images, states, groups }
+  })
+
+const statesOf = (states: readonly PageState[], groups: readonly number[]): PageStates => ({
+  states: Uint8Array.from(states, (state) => PAGE_STATES.indexOf(state)),
+  groups: Uint32Array.from(groups),
+})
+
+describe('who shares with whom', () => {
+  const counted = (state: PageState): boolean => state === 'shared_within' || state === 'shared_between'
+
+  it('is counted as by asking every page for every other', () => {
+    fc.assert(
+      fc.property(guests, ({ images, states, groups }) => {
+        const matrix = sharingMatrix(
+          images.map(({ length }) => length),
+          statesOf(states, groups),
+        )
+        const owners = images.flatMap((image, i) => image.map(() => i))
+        const expected = images.map((_, i) =>
+          images.map(
+            (_, j) =>
+              groups.filter(
+                (group, page) =>
+                  owners[page] === i &&
+                  counted(states[page]!) &&
+                  groups.some((other, mate) => mate !== page && owners[mate] === j && other === group),
+              ).length,
+          ),
+        )
+        expect(matrix).toEqual(expected)
+      }),
+    )
+  })
+
+  it('leads to each of the pages it counts, one after the other', async () => {
+    await fc.assert(
+      fc.asyncProperty(guests, async ({ images, states, groups }) => {
+        const renumbered = new Map<number, number>()
+        const inOrder = groups.map((group) => {
+          if (group === 0) return 0
+          if (!renumbered.has(group)) renumbered.set(group, renumbered.size + 1)
+          return renumbered.get(group)!
+        })
+        const sizes = images.map(({ length }) => length)
+        const pages = await mapOf(
+          sizes.map((size, i) => imageAt(`g${i}`, [[0, size]])),
+          states,
+          inOrder,
+        )
+        for (const [i, row] of sharingMatrix(sizes, statesOf(states, inOrder)).entries()) {
+          for (const [j, count] of row.entries()) {
+            const found = new Set<number>()
+            let at = -1
+            for (let step = 0; step <= count; step++) {
+              at = pages.nextShared(i, j, at)
+              if (at >= 0) found.add(at)
+            }
+            expect(found.size).toBe(count)
+          }
+        }
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('is not drawn of one image, nor of more than can be pointed at', () => {
+    const images = (count: number) =>
+      Array.from({ length: count }, (_, i) => ({ source: `g${i}`, name: `g${i}`, pages: 1 }))
+    const pages = (count: number) => statesOf(Array(count).fill('shared_between'), Array(count).fill(1))
+    expect(whoWithWhom(images(1), pages(1))).toEqual([])
+    expect(whoWithWhom(images(256), pages(256))).toHaveLength(1)
+    expect(whoWithWhom(images(257), pages(257))).toEqual([])
+  })
+})
+
+describe('classes of pages', () => {
+  it('save all pages of a frame but one: in an image, all but its first', () => {
+    fc.assert(
+      fc.property(guests, ({ images, states, groups }) => {
+        const zeros = states.filter((state) => state === 'zero').length
+        const classes = pageClasses(
+          images.map(({ length }) => length),
+          statesOf(states, groups),
+          Math.max(0, zeros - 1),
+        )
+        const owners = images.flatMap((image, i) => image.map(() => i))
+        const saved = { zero: Math.max(0, zeros - 1), within: 0, between: 0 }
+        for (const [page, group] of groups.entries()) {
+          if (group === 0 || states[page] === 'zero') continue
+          const before = groups.indexOf(group)
+          if (before === page) continue
+          const inImage = groups.findIndex((other, mate) => other === group && owners[mate] === owners[page])
+          saved[inImage < page ? 'within' : 'between']++
+        }
+        const sum = (of: 'zero' | 'within' | 'between'): number =>
+          classes.reduce((total, one) => total + one.saved[of], 0)
+        expect({ zero: sum('zero'), within: sum('within'), between: sum('between') }).toEqual(saved)
+        for (const { state, pages } of classes) {
+          expect(pages).toBe(states.filter((other) => other === state).length)
+        }
+      }),
+    )
+  })
+})
+
+describe('names of images', () => {
+  it.each([
+    [
+      ['/mnt/dumps/web.raw', '/mnt/dumps/db.raw'],
+      ['web.raw', 'db.raw'],
+    ],
+    [
+      ['/mnt/a/x.raw', '/mnt/b/x.raw'],
+      ['a/x.raw', 'b/x.raw'],
+    ],
+    [
+      ['synth:demo,pages=512,image=0', 'synth:demo,pages=512,image=1'],
+      ['image=0', 'image=1'],
+    ],
+    [
+      ['web-1.raw', 'web-2.raw'],
+      ['web-1.raw', 'web-2.raw'],
+    ],
+    [['/mnt/dumps/web.raw'], ['web.raw']],
+    [['synth:demo,image=0'], ['synth:demo,image=0']],
+    [
+      ['a/x', 'a/x'],
+      ['x', 'x (2)'],
+    ],
+    [['-'], ['-']],
+    [[], []],
+  ])('%j become %j', (names, short) => {
+    expect(shortNames(names)).toEqual(short)
+  })
+})
+
+describe('addresses', () => {
+  it('are read as they are written', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom('', 'a', 'before 1', 'é/x'),
+        fc.nat(),
+        fc.oneof(
+          fc.nat().map((page) => ({ page: String(page) })),
+          fc.nat().map((sharedWith) => ({ sharedWith })),
+        ),
+        (map, image, where) => {
+          const address = { map, image, ...where }
+          expect(readAddress(writeAddress(address))).toEqual(address)
+        },
+      ),
+    )
+  })
+
+  it.each(['', '#', '#3', '#3/', '#3/x', '#a', '#a/3', '#/3/1', '#3/with/', '#3/1/2', '#-1/2'])(
+    '%j is none',
+    (hash) => {
+      expect(readAddress(hash)).toBeUndefined()
+    },
+  )
+
+  it('may name a page by where it is', () => {
+    expect(readAddress('#2/0x1F000')).toEqual({ map: '', image: 2, page: '0x1F000' })
+    expect(readAddress('#%zz/2/1')).toEqual({ map: '%zz', image: 2, page: '1' })
+  })
+})
+
+describe('what is measured', () => {
+  const value = (median: number, low?: number, high?: number) => ({
+    median,
+    ...(low === undefined ? {} : { low, high: high! }),
+  })
+
+  it('is ranked only where intervals part', () => {
+    expect(parted(value(10, 9, 11), value(12, 11.5, 13))).toBe(true)
+    expect(parted(value(12, 11.5, 13), value(10, 9, 11))).toBe(true)
+    expect(parted(value(10, 9, 12), value(12, 11.5, 13))).toBe(false)
+    expect(parted(value(10), value(1000))).toBe(false)
+    const all = [
+      { name: 'slow', value: value(30, 29, 31) },
+      { name: 'first', value: value(10, 9, 12) },
+      { name: 'near', value: value(11, 10, 13) },
+    ]
+    const { first, ties } = least(all)
+    expect([first.name, ties.map(({ name }) => name)]).toEqual(['first', ['near']])
+  })
+
+  it('has whiskers where it has intervals', () => {
+    expect(measuredSeries('a', 'ns', [value(3, 2, 4), value(5)])).toEqual({
+      label: 'a',
+      unit: 'ns',
+      values: [3, 5],
+      low: [2, null],
+      high: [4, null],
+    })
+    expect(measuredSeries('a', 'ns', [value(3)])).toEqual({ label: 'a', unit: 'ns', values: [3] })
+  })
+
+  it('is listed as one speaks', () => {
+    expect([listed([]), listed(['a']), listed(['a', 'b']), listed(['a', 'b', 'c'])]).toEqual([
+      '',
+      'a',
+      'a and b',
+      'a, b and c',
     ])
+    expect(listed(['a', 'b', 'c', 'd', 'e', 'f'])).toBe('a, b, c and 3 more')
   })
 })
 
@@ -125,6 +379,9 @@ describe('the answer', () => {
     )
     expect(sharersOf(pages, 0)).toEqual({ own: 1, others: [{ image: 1, pages: 2 }] })
     expect(describeSharers(pages, sharersOf(pages, 0))).toBe('1 in the same image, 2 in b')
+    expect(someSharers(pages, 4, 9)).toEqual([3, 0, 1])
+    expect(someSharers(pages, 4, 2)).toEqual([3, 0])
+    expect(someSharers(pages, 2, 9)).toEqual([])
     expect(answer(pages, 0)).toContain('shares a frame with 3 other pages, of 2 images')
     expect(sharersOf(pages, 2)).toEqual({ own: 0, others: [] })
     expect(answer(pages, 2)).toMatch(/Not merged: it is over the sharing limit.* 256 pages/)
@@ -156,6 +413,9 @@ it('writes numbers by their unit', () => {
   expect(format(12_345, 'ms')).toBe('12.3 s')
   expect(format(687.4, 'ns')).toBe('687 ns')
   expect(format(null, 'count')).toBe('–')
+  expect(formatRange(687.4, 712, 'ns')).toBe('687–712 ns')
+  expect(formatRange(900, 2048, 'bytes')).toBe('900 B – 2.0 KiB')
+  expect(formatRange(3, 4, 'count')).toBe('3 – 4')
 })
 
 describe('a report', () => {

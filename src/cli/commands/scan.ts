@@ -24,8 +24,6 @@ import {
   type MergeProgress,
   type MergeResult,
   mergeImages,
-  type PageStates,
-  pageStates,
   type ScanRow,
 } from '../../lab/index.ts'
 import { mapOf, mergeReport } from '../../report/index.ts'
@@ -54,6 +52,7 @@ import { expectHelpable, givenChecksum, givenPolicy, withOwn } from '../own.ts'
 import { Progress } from '../progress.ts'
 import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
+import { SeenPages } from '../seen-pages.ts'
 import { paint } from '../terminal.ts'
 import { UsageError } from '../usage.ts'
 
@@ -136,10 +135,7 @@ export async function run(args: string[]): Promise<number> {
   sayNotes([...images, ...laterImages])
   expectToFit(images)
   const progress = new Progress()
-  let pages: PageStates | undefined
-  const inspect = (...now: Parameters<typeof pageStates>): void => {
-    pages = pageStates(...now)
-  }
+  const seen = new SeenPages(images)
   const merged = await withOwn([values.checksum, values.policy], () =>
     mergeImages({
       images,
@@ -148,13 +144,13 @@ export async function run(args: string[]): Promise<number> {
       ...strategy,
       ...given({ scans, scansAfter, guests, changes, workers, policy: own }),
       onProgress: (event) => showProgress(progress, event),
-      ...(report === undefined && !values.map ? {} : { inspect }),
+      ...(report === undefined && !values.map ? {} : { inspect: seen.inspect, onWrite: seen.onWrite }),
     }),
   )
   progress.clear()
   const result = about({
     ...merged,
-    ...(values.map && pages !== undefined ? { map: mapOf(images, merged, pages) } : {}),
+    ...(values.map ? { map: mapOf(images, merged, seen.pages, seen.change) } : {}),
   })
   if (values.json) printJson(result)
   else if (values.prometheus) print(metrics(result))
@@ -164,8 +160,9 @@ export async function run(args: string[]): Promise<number> {
     complain(`not settled: the last of ${scans} still changed a counter`)
   }
   await saveCsv(values.csv, 'scan', result)
-  if (report !== undefined && pages !== undefined) {
-    await saveReport(report, mergeReport(images, result, pages), values.json ?? values.prometheus)
+  if (report !== undefined) {
+    const page = mergeReport(images, result, seen.pages, seen.change)
+    await saveReport(report, page, values.json ?? values.prometheus)
   }
   for (const image of [...images, ...laterImages]) image.close()
   return 0

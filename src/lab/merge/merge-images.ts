@@ -25,8 +25,13 @@ export interface MergeOptions extends Omit<ImageHostOptions, 'clock' | 'mms'> {
   readonly scansAfter?: number
   /** Called now and then while images are read, scanned and written, and before each scan. */
   readonly onProgress?: (event: MergeProgress) => void
-  /** Called after the last scan, while all is still in place: each image a range of an mm, in the order given. */
-  readonly inspect?: (host: Host, ranges: readonly MergedRange[]) => void
+  /**
+   * Called after the last scan, while all is still in place: each image a range of an mm, in the order given. With `later`
+   * also before it is written: `moment` is 0 then, and 1 at the end.
+   */
+  readonly inspect?: (host: Host, ranges: readonly MergedRange[], moment: number) => void
+  /** Called for each page that `later` changes: the number of the image, and of its page. */
+  readonly onWrite?: (image: number, page: number) => void
 }
 
 /** What `mergeImages` is at: pages read, scanned or written, of how many; and in which scan, from 1. */
@@ -91,6 +96,7 @@ const MERGE_OPTIONS: Readonly<Record<keyof MergeOptions, true>> = {
   policy: true,
   onProgress: true,
   inspect: true,
+  onWrite: true,
   ...STRATEGY_OPTIONS,
 }
 
@@ -111,7 +117,7 @@ const SCANS_TO_SETTLE = 1000
  */
 export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
   expectOptions('mergeImages', options, MERGE_OPTIONS)
-  const { images, later = [], scans, scansAfter, onProgress, inspect, ...hostOptions } = options
+  const { images, later = [], scans, scansAfter, onProgress, inspect, onWrite, ...hostOptions } = options
   for (const [name, count] of Object.entries({ scans, scansAfter })) {
     if (count !== undefined) expectInteger(name, count, 1, MAX_SCANS)
   }
@@ -130,10 +136,12 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
     scan(scans)
     let written: number | undefined
     if (later.length > 0) {
-      written = writeMoment(guests, later, (done) => onProgress?.({ stage: 'write', done, of: pages }))
+      inspect?.(host, guests, 0)
+      const report = (done: number): void => onProgress?.({ stage: 'write', done, of: pages })
+      written = writeMoment(guests, later, report, onWrite)
       scan(scansAfter)
     }
-    inspect?.(host, guests)
+    inspect?.(host, guests, later.length > 0 ? 1 : 0)
     return resultOf(host, guests, options, { rows, written, settled })
   } finally {
     host.close()

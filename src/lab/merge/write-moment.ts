@@ -9,12 +9,13 @@ const CHUNK_PAGES = 1024
 
 /**
  * Writes the pages in which the images of a later moment differ from their guests, all of which are present, and returns
- * how many those were. Throws EIO, ENOMEM.
+ * how many those were; `onWrite` is called for each. Throws EIO, ENOMEM.
  */
 export function writeMoment(
   guests: readonly MergedRange[],
   later: readonly Image[],
   onProgress: (pages: number) => void,
+  onWrite?: (image: number, page: number) => void,
 ): number {
   const words = new Uint32Array(CHUNK_PAGES * WORDS_PER_PAGE)
   const bytes = new Uint8Array(words.buffer)
@@ -31,6 +32,7 @@ export function writeMoment(
         mm.memory.bytes.read(mm.pfn(at)!, 0, PAGE_SIZE, presentBytes, 0)
         if (isPageOf(words, page, present)) continue
         mm.write(at, bytes.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE))
+        onWrite?.(i, first + page)
         written++
       }
       done += count

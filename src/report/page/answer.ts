@@ -1,25 +1,8 @@
 // Why a page was merged or not, in a sentence.
 
 import type { PageState } from '../../lab/states/page-state.ts'
-import type { Pages } from './page-map.ts'
+import { atLeast, type Pages } from './page-map.ts'
 import { plural } from './units.ts'
-
-/** What a state is called in a legend. */
-export const LABELS: Readonly<Record<PageState, string>> = {
-  zero: 'zeros',
-  shared_within: 'shared within the image',
-  shared_between: 'shared between images',
-  alone: 'merged, now alone',
-  unique: 'unique',
-  volatile: 'volatile',
-  skipped: 'skipped by smart scan',
-  sharing_limit: 'over the sharing limit',
-  other_domain: 'equal in another domain',
-  other_node: 'equal on another node',
-  waiting: 'waiting for its equal',
-  not_eligible: 'not eligible',
-  absent: 'absent',
-}
 
 /** Pages in these states share their frame with every other page of their group that is in one of them. */
 const MERGED: ReadonlySet<string> = new Set<PageState>(['zero', 'shared_within', 'shared_between', 'alone'])
@@ -34,15 +17,35 @@ export function sharersOf(pages: Pages, index: number): Sharers {
   if (!MERGED.has(pages.state(index))) return { own: 0, others: [] }
   const { image } = pages.placeOf(index)
   const counts = new Map<number, number>()
+  const merged = pages.names.map((name) => MERGED.has(name))
+  // Members ascend, so their images do.
+  let where = 0
   for (const member of pages.membersWith(index)) {
-    if (member === index || !MERGED.has(pages.state(member))) continue
-    const where = pages.placeOf(member).image
+    if (member === index || !merged[pages.states[member]!]) continue
+    while (member >= pages.images[where]!.first + pages.images[where]!.pages) where++
     counts.set(where, (counts.get(where) ?? 0) + 1)
   }
   const others = [...counts]
     .filter(([where]) => where !== image)
     .map(([where, count]) => ({ image: where, pages: count }))
   return { own: counts.get(image) ?? 0, others }
+}
+
+/** Some of the pages that share a page's frame, those of its own image first; at most so many. */
+export function someSharers(pages: Pages, index: number, most: number): number[] {
+  if (!MERGED.has(pages.state(index))) return []
+  const { first, pages: count } = pages.images[pages.placeOf(index).image]!
+  const members = pages.membersWith(index)
+  const own = members.subarray(atLeast(members, first), atLeast(members, first + count))
+  const found: number[] = []
+  for (const list of [own, members]) {
+    for (let i = 0; i < list.length && found.length < most; i++) {
+      const member = list[i]!
+      if (member === index || !MERGED.has(pages.state(member))) continue
+      if (list === own || member < first || member >= first + count) found.push(member)
+    }
+  }
+  return found
 }
 
 /** Images named one by one; more than these are only counted. */
@@ -55,7 +58,7 @@ export function describeSharers(pages: Pages, { own, others }: Sharers): string 
   const count = (number: number): string => number.toLocaleString('en-US')
   const parts = [
     ...(own > 0 ? [`${count(own)} in the same image`] : []),
-    ...named.map((other) => `${count(other.pages)} in ${pages.images[other.image]!.source}`),
+    ...named.map((other) => `${count(other.pages)} in ${pages.images[other.image]!.name}`),
     ...(rest.length > 0 ? [`${count(sumOf(rest))} in ${count(rest.length)} more images`] : []),
   ]
   return parts.join(', ')

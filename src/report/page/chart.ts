@@ -1,9 +1,9 @@
-// Curves and bars, drawn by uPlot: in the reader's colours, as wide as there is room, readable by keyboard too.
+// Curves, drawn by uPlot: in the reader's colours, as wide as there is room, readable by keyboard too.
 
 import uPlot from 'uplot'
-import type { BarsSection, LinesSection, Series, Unit } from '../section.ts'
+import type { LinesSection, Series, Unit } from '../section.ts'
 import { element } from './dom.ts'
-import { fromZero, padded } from './scale.ts'
+import { padded } from './scale.ts'
 import { colour, onThemeChange } from './theme.ts'
 import { format } from './units.ts'
 
@@ -11,8 +11,6 @@ const HEIGHT = 280
 const FONT = '12px system-ui, sans-serif'
 /** About as wide as a digit of that font, in pixels. */
 const DIGIT = 7
-/** Of the room for a group, how much its bars take. */
-const GROUP_SHARE = 0.8
 const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3]]
 
 /** Steps between gridlines that are round in bytes. */
@@ -47,49 +45,6 @@ export function lineChart(section: LinesSection): HTMLElement {
   }))
 }
 
-/** Draws the bars of a section. */
-export function barChart(section: BarsSection): HTMLElement {
-  const drawn = section.series.filter((series) => !series.tableOnly)
-  const { labels } = section
-  const at = labels.map((_, i) => i)
-  const width = GROUP_SHARE / Math.max(drawn.length, 1)
-  const widest = Math.max(0, ...labels.map((label) => label.length)) * DIGIT + 8
-  const tooTight = (plot: uPlot): boolean => widest * labels.length > (plot.width || 0) - 80
-  return chart(section.title, [at, ...drawn.map(({ values }) => values)], () => ({
-    scales: {
-      x: { time: false, range: () => [-0.5, labels.length - 0.5] },
-      y: { range: (_, low, high) => fromZero(low, high) },
-    },
-    axes: [
-      {
-        ...axis(),
-        grid: { show: false },
-        splits: () => at,
-        values: () => [...labels],
-        rotate: (plot) => (tooTight(plot) ? 45 : 0),
-        size: (plot) => (tooTight(plot) ? 24 + widest * 0.7 : 32),
-      },
-      valueAxis(drawn[0]?.unit ?? 'count'),
-    ],
-    series: [
-      { label: section.label, value: (_, i) => labels[i] ?? '–' },
-      ...drawn.map((series, i) => ({
-        ...seriesOptions(series),
-        fill: colour(`--series-${i + 1}`),
-        stroke: colour(`--series-${i + 1}`),
-        width: 0,
-        points: { show: false },
-        paths: uPlot.paths.bars!({
-          disp: {
-            x0: { unit: 1, values: () => at.map((group) => group - GROUP_SHARE / 2 + i * width) },
-            size: { unit: 1, values: () => [width * 0.92] },
-          },
-        }),
-      })),
-    ],
-  }))
-}
-
 const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 
 type Drawing = Pick<uPlot.Options, 'scales' | 'axes' | 'series'>
@@ -117,7 +72,7 @@ function chart(title: string, rows: readonly Row[], draw: () => Drawing): HTMLEl
         ...draw(),
         width: Math.max(place.clientWidth, 200),
         height: HEIGHT,
-        padding: [12, 28, 0, 0],
+        padding: [12, 40, 0, 0],
         cursor: { y: false, drag: { x: false, y: false } },
         hooks: { setCursor: [rest], ready: [rest] },
       },

@@ -1,81 +1,133 @@
-// The map of memory: the images' pictures, what their colours mean, a panel about one page, and a search for it. One
-// page is pointed at, by pointer, keys, search or legend; everything else follows from which.
+// The map of memory: all images small, one large, what their colours mean, a panel about one page, and a search for it. One page
+// is pointed at, by pointer, keys, search, legend or address; everything else follows from which.
 
-import { PAGE_STATES, type PageState } from '../../lab/states/page-state.ts'
+import type { PageState } from '../../lab/states/page-state.ts'
 import type { MapSection } from '../section.ts'
-import { answer, countOf, describeSharers, LABELS, sharersOf } from './answer.ts'
+import { type Address, readAddress, writeAddress } from './address.ts'
+import { answer } from './answer.ts'
 import { element, freshId } from './dom.ts'
-import { describePlace, ImageCanvas } from './image-canvas.ts'
+import { ImageDetail } from './image-detail.ts'
+import { countKinds, type Layer, layersOf, nextOf } from './layer.ts'
+import { Legend } from './legend.ts'
+import { Overview } from './overview.ts'
 import { type Pages, unpack } from './page-map.ts'
+import { describePlace, PagePanel } from './page-panel.ts'
 import { findPage } from './search.ts'
+import { SearchForm } from './search-form.ts'
+import { STATE_LABELS } from './state-labels.ts'
 import { type Columns, foldedTable } from './table.ts'
 import { onThemeChange } from './theme.ts'
-import { format, hex } from './units.ts'
 
 const PAGE_ROWS = 16
+const NOBODY = new Uint32Array()
+/** Browsers take it amiss if the address changes at every key that is held down. */
+const ADDRESS_DELAY = 200
 
-/** Makes the map; rejects if its data is damaged. */
-export async function memoryMap({ title, map }: MapSection): Promise<HTMLElement> {
-  return new MemoryMap(title, await unpack(map)).element
+/** Makes the map; rejects if its data is damaged. `id`: what stands in front of its addresses, nothing if it is the only one. */
+export async function memoryMap({ title, map }: MapSection, id: string): Promise<HTMLElement> {
+  return new MemoryMap(title, id, await unpack(map)).element
 }
 
 class MemoryMap {
   readonly element: HTMLElement
+  private readonly id: string
   private readonly pages: Pages
-  private readonly canvases: readonly ImageCanvas[]
-  private readonly panel = new Panel()
+  private readonly overview: Overview
+  private readonly detail: ImageDetail
+  private readonly legend: Legend
+  private readonly panel: PagePanel
+  private readonly search: SearchForm
   /** Said aloud, for who does not see the panel. */
   private readonly spoken = element('p', { class: 'unseen', 'aria-live': 'polite' })
+  private layer: Layer
+  /** The image that is seen large. */
+  private image = 0
   /** Where the keys are; what a pointer touches in passing comes and goes above it. */
   private cursor: number | undefined
+  /** Of the large picture; 0 until it has a place on the screen. */
   private width = 0
+  private addressTimer: ReturnType<typeof setTimeout> | undefined
 
-  constructor(title: string, pages: Pages) {
+  constructor(title: string, id: string, pages: Pages) {
+    this.id = id
     this.pages = pages
+    const layers = layersOf(pages)
+    this.layer = layers[0]!
     const hintId = freshId()
     const hint = element(
       'p',
       { id: hintId, class: 'unseen' },
-      'Arrow keys move from page to page, Page Up and Page Down by 16 rows, Home and End within a row, with Control within the image.',
+      'Arrow keys move from page to page, Page Up and Page Down by 16 rows, Home and End within a row, with Control within the image; plus and minus zoom.',
     )
-    this.canvases = pages.images.map((_, image) => new ImageCanvas(pages, image, hintId))
-    const pictures = element('div', { class: 'pictures' }, ...this.canvases.map((canvas) => canvas.element))
-    const counts = pages.images.map((_, image) => pages.countsOf(image))
+    this.detail = new ImageDetail(pages.images[0]!, this.layer, hintId, () => this.frame())
+    this.overview = new Overview(pages, (image, page) => this.choose(image, page))
+    this.panel = new PagePanel(pages, id)
+    this.legend = new Legend(
+      layers,
+      (layer) => this.colour(layer),
+      (kind) => this.goTo(nextOf(this.layer, kind, this.cursor ?? -1)),
+    )
+    this.search = new SearchForm(pages, (index) => this.goTo(index))
+    const side = element('div', { class: 'side' }, this.search.element, this.panel.element)
+    const large = element('div', { class: 'large' }, this.detail.element)
     this.element = element(
       'div',
-      {},
+      { class: 'memory' },
       hint,
-      this.legend(counts),
-      element('div', { class: 'map' }, this.search(), pictures, this.panel.element),
+      this.legend.element,
+      this.overview.element,
+      element('div', { class: 'map' }, large, side),
       this.spoken,
-      foldedTable(title, countTable(pages, counts)),
+      foldedTable(title, () => countTable(pages, layers[0]!), { total: pages.images.length > 1 }),
     )
-    for (const [image, canvas] of this.canvases.entries()) this.listen(canvas, image)
-    new ResizeObserver(() => this.layOut(pictures.clientWidth)).observe(pictures)
-    onThemeChange(() => {
-      for (const canvas of this.canvases) canvas.draw()
+    this.listen()
+    new ResizeObserver(() => this.layOut(large.clientWidth)).observe(this.element)
+    onThemeChange(() => this.colour(this.layer))
+    addEventListener('hashchange', () => this.follow())
+    this.panel.show(undefined)
+  }
+
+  /** Takes the room there is, `width` for the large picture. */
+  private layOut(width: number): void {
+    if (width === 0 || width === this.width) return
+    const first = this.width === 0
+    this.width = width
+    this.overview.layOut(this.overview.element.clientWidth, this.layer)
+    this.detail.layOut(width)
+    if (first) this.follow()
+    else if (this.cursor !== undefined) this.detail.reveal(this.pages.placeOf(this.cursor).page)
+    this.show(this.cursor)
+    this.frame()
+  }
+
+  private listen(): void {
+    const { area } = this.detail
+    let pointed: MouseEvent | undefined
+    area.addEventListener('pointermove', (event) => {
+      if (event.pointerType === 'touch') return
+      if (pointed === undefined) {
+        requestAnimationFrame(() => {
+          if (pointed !== undefined) this.show(this.under(pointed) ?? this.cursor)
+          pointed = undefined
+        })
+      }
+      pointed = event
+    })
+    area.addEventListener('pointerleave', () => {
+      pointed = undefined
       this.show(this.cursor)
     })
-    this.show(undefined)
-  }
-
-  private layOut(width: number): void {
-    if (width === this.width || width === 0) return
-    this.width = width
-    for (const canvas of this.canvases) canvas.layOut(width)
-    this.show(this.cursor)
-  }
-
-  private listen(canvas: ImageCanvas, image: number): void {
-    const { area } = canvas
-    area.addEventListener('pointermove', (event) => this.show(canvas.pageUnder(event) ?? this.cursor))
-    area.addEventListener('pointerleave', () => this.show(this.cursor))
-    area.addEventListener('pointerdown', (event) => {
-      const index = canvas.pageUnder(event)
+    area.addEventListener('click', (event) => {
+      const index = this.under(event)
       if (index !== undefined) this.moveTo(index)
     })
     area.addEventListener('keydown', (event) => {
-      const to = this.target(event, canvas, image)
+      if (event.key === '+' || event.key === '-') {
+        this.detail.zoom(event.key === '+')
+        this.frame()
+        return
+      }
+      const to = this.target(event)
       if (to === undefined) return
       event.preventDefault()
       this.moveTo(to)
@@ -83,12 +135,17 @@ class MemoryMap {
     })
   }
 
+  private under(event: MouseEvent): number | undefined {
+    const page = this.detail.pageUnder(event)
+    return page === undefined ? undefined : this.pages.indexOf({ image: this.image, page })
+  }
+
   /** Where a key leads from the cursor, which starts at the image's first page; undefined: it leads nowhere. */
-  private target(event: KeyboardEvent, canvas: ImageCanvas, image: number): number | undefined {
-    const { first, pages: count } = this.pages.images[image]!
+  private target(event: KeyboardEvent): number | undefined {
+    const { first, pages: count } = this.pages.images[this.image]!
     const inside = this.cursor !== undefined && this.cursor >= first && this.cursor < first + count
     const page = inside ? this.cursor! - first : -1
-    const { columns } = canvas
+    const { columns } = this.detail
     const row = page - (page % columns)
     const whole = event.ctrlKey || event.metaKey
     const targets: Record<string, number> = {
@@ -106,140 +163,116 @@ class MemoryMap {
     return first + (inside ? Math.min(Math.max(wanted, 0), count - 1) : 0)
   }
 
+  /** Shows the layer's colours everywhere. */
+  private colour(layer: Layer): void {
+    this.layer = layer
+    this.legend.show(layer)
+    this.detail.show(this.pages.images[this.image]!, layer)
+    void this.overview.draw(layer)
+    this.show(this.cursor)
+  }
+
+  /** Shows an image large, from the page on that was pointed at. */
+  private choose(image: number, page: number | undefined): void {
+    this.view(image)
+    if (page !== undefined) this.detail.reveal(page)
+    this.show(this.cursor)
+    this.frame()
+  }
+
+  private view(image: number): void {
+    if (image === this.image) return
+    this.image = image
+    this.search.choose(image)
+    this.detail.show(this.pages.images[image]!, this.layer)
+  }
+
+  /** Puts the cursor on a page. */
   private moveTo(index: number): void {
     this.cursor = index
+    const { image, page } = this.pages.placeOf(index)
+    this.view(image)
+    this.detail.reveal(page)
     this.show(index)
-  }
-
-  /** Points at a page everywhere. */
-  private show(index: number | undefined): void {
-    for (const canvas of this.canvases) canvas.point(index)
-    this.panel.show(this.pages, index)
-  }
-
-  private say(index: number): void {
-    const label = LABELS[this.pages.state(index) as PageState]
-    this.spoken.textContent = `${label}: ${describePlace(this.pages, index)}. ${answer(this.pages, index)}`
-  }
-
-  /** What the colours mean; each entry leads to the next page of its kind. */
-  private legend(counts: readonly Map<string, number>[]): HTMLElement {
-    const entries = statesIn(counts).map((state) => {
-      const total = sum(counts.map((count) => count.get(state) ?? 0))
-      const share = format(total / this.pages.count, 'share')
-      const button = element(
-        'button',
-        { type: 'button', title: 'Go to the next one', 'data-state': state },
-        element('span', { class: 'swatch', style: `background: var(--state-${state.replaceAll('_', '-')})` }),
-        element('span', {}, LABELS[state]),
-        element('span', { class: 'soft number', 'data-value': total }, format(total, 'count')),
-        element('span', { class: 'soft number' }, share),
-      )
-      button.addEventListener('click', () => this.goTo(this.pages.nextIn(state, this.cursor ?? -1)))
-      return element('li', {}, button)
-    })
-    return element(
-      'ul',
-      { class: 'legend', 'aria-label': 'Colours; each leads to the next such page' },
-      ...entries,
-    )
-  }
-
-  private search(): HTMLElement {
-    const [inputId, imageId, problemId] = [freshId(), freshId(), freshId()]
-    const input = element('input', {
-      id: inputId,
-      type: 'text',
-      autocomplete: 'off',
-      spellcheck: 'false',
-      placeholder: '0x1f000 or 31',
-      'aria-describedby': problemId,
-    })
-    const names = this.pages.images.map(({ source }, image) => element('option', { value: image }, source))
-    const choice = element('select', { id: imageId }, ...names)
-    const problem = element('p', { id: problemId, class: 'problem', role: 'alert' })
-    const form = element(
-      'form',
-      { role: 'search' },
-      element('h3', {}, 'Why was this page not merged?'),
-      element('label', { for: inputId }, 'Address or page number'),
-      input,
-      ...(names.length > 1 ? [element('label', { for: imageId }, 'Image')] : []),
-      ...(names.length > 1 ? [choice] : []),
-      element('button', { type: 'submit' }, 'Find'),
-      problem,
-    )
-    form.addEventListener('submit', (event) => {
-      event.preventDefault()
-      const found = findPage(this.pages, Number(choice.value), input.value)
-      problem.textContent = typeof found === 'string' ? found : ''
-      if (typeof found === 'number') this.goTo(found)
-    })
-    return form
+    this.frame()
+    clearTimeout(this.addressTimer)
+    const address = writeAddress({ map: this.id, image, page: String(page) })
+    this.addressTimer = setTimeout(() => history.replaceState(null, '', address), ADDRESS_DELAY)
   }
 
   /** Moves the cursor from outside the pictures: brings it into view, too. */
   private goTo(index: number): void {
     this.moveTo(index)
     this.say(index)
-    this.canvases[this.pages.placeOf(index).image]!.area.scrollIntoView({ block: 'nearest' })
+    this.detail.element.scrollIntoView({ block: 'nearest' })
   }
-}
 
-/** What there is to know about one page. */
-class Panel {
-  readonly element = element('div', { class: 'panel', role: 'region', 'aria-label': 'The page pointed at' })
-
-  show(pages: Pages, index: number | undefined): void {
-    if (index === undefined) {
-      this.element.replaceChildren(element('p', { class: 'soft' }, 'No page is pointed at.'))
-      return
+  /** Goes where the address of the report leads. */
+  private follow(): void {
+    const address = readAddress(location.hash)
+    if (address === undefined || address.map !== this.id || this.width === 0) return
+    const found = this.find(address)
+    if (typeof found === 'number') this.goTo(found)
+    else {
+      this.panel.complain(found)
+      this.element.scrollIntoView({ block: 'nearest' })
     }
-    const place = pages.placeOf(index)
-    const state = pages.state(index) as PageState
-    const sharers = sharersOf(pages, index)
-    const total = countOf(sharers)
-    const swatch = element('span', {
-      class: 'swatch',
-      style: `background: var(--state-${state.replaceAll('_', '-')})`,
-    })
-    const facts: [string, ...(Node | string)[]][] = [
-      ['Image', pages.images[place.image]!.source],
-      ['Page', place.page.toLocaleString('en-US')],
-      ['Address', hex(pages.addressOf(place))],
-      ['State', swatch, LABELS[state]],
-      [
-        'Sharers',
-        total === 0 ? 'none' : `${total.toLocaleString('en-US')}: ${describeSharers(pages, sharers)}`,
-      ],
-    ]
-    const list = facts.flatMap(([name, ...value]) => [element('dt', {}, name), element('dd', {}, ...value)])
-    this.element.replaceChildren(
-      element('dl', {}, ...list),
-      element('p', { class: 'answer' }, answer(pages, index)),
-    )
+  }
+
+  private find({ image, page, sharedWith }: Address): number | string {
+    const { images } = this.pages
+    const missing = [image, sharedWith ?? image].find((number) => number >= images.length)
+    if (missing !== undefined)
+      return `There is no image ${missing}: they are numbered from 0 to ${images.length - 1}.`
+    if (sharedWith === undefined) return findPage(this.pages, image, page!)
+    const index = this.pages.nextShared(image, sharedWith, this.cursor ?? -1)
+    return index >= 0
+      ? index
+      : `No page of ${images[image]!.name} shares its frame with one of ${images[sharedWith]!.name}.`
+  }
+
+  /** Points at a page everywhere. */
+  private show(index: number | undefined): void {
+    const { pages } = this
+    const alone = index === undefined || pages.group(index) === 0
+    const members = alone ? NOBODY : pages.membersWith(index)
+    const place = index === undefined ? undefined : pages.placeOf(index)
+    this.detail.point(place?.image === this.image ? place.page : undefined, members)
+    this.overview.mark(members)
+    this.panel.show(index)
+  }
+
+  /** Tells the overview what is seen large. */
+  private frame(): void {
+    this.overview.frame(this.image, this.detail.seen())
+  }
+
+  private say(index: number): void {
+    const label = STATE_LABELS[this.pages.state(index) as PageState]
+    this.spoken.textContent = `${label}: ${describePlace(this.pages, index)}. ${answer(this.pages, index)}`
   }
 }
 
-/** The states that occur, in their order. */
-function statesIn(counts: readonly Map<string, number>[]): PageState[] {
-  return PAGE_STATES.filter((state) => counts.some((count) => count.has(state)))
-}
-
-function countTable(pages: Pages, counts: readonly Map<string, number>[]): Columns {
-  const states = statesIn(counts)
-  const column = (label: string, of: readonly Map<string, number>[]): Columns[number] => ({
-    label,
-    unit: 'count',
-    values: states.map((state) => sum(of.map((count) => count.get(state) ?? 0))),
-  })
-  return [
-    { label: 'state', values: states.map((state) => LABELS[state]) },
-    ...pages.images.map(({ source }, image) => column(source, [counts[image]!])),
-    ...(counts.length > 1 ? [column('all', counts)] : []),
+/** How many pages of each image are of each kind. */
+function countTable({ images, count }: Pages, layer: Layer): Columns {
+  const all = countKinds(layer, 0, count)
+  const rows = [
+    ...images.map(({ first, pages }) => countKinds(layer, first, pages)),
+    ...(images.length > 1 ? [all] : []),
   ]
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, number) => total + number, 0)
+  return [
+    {
+      label: 'image',
+      values: [...images.map(({ name }) => name), ...(images.length > 1 ? ['all'] : [])],
+      titles: images.map(({ source }) => source),
+    },
+    {
+      label: 'pages',
+      unit: 'count',
+      values: [...images.map(({ pages }) => pages), ...(images.length > 1 ? [count] : [])],
+    },
+    ...layer.kinds.flatMap(({ label }, kind) =>
+      all[kind] === 0 ? [] : [{ label, unit: 'count' as const, values: rows.map((counts) => counts[kind]!) }],
+    ),
+  ]
 }

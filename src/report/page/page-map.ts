@@ -2,6 +2,10 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import type { PageMap } from '../section.ts'
+import { pause } from './pause.ts'
+
+/** Pages unpacked before the browser is let do something else. */
+const AT_A_TIME = 2 ** 18
 
 /** A page by its place: which image, and which page of it. */
 export interface Place {
@@ -11,6 +15,8 @@ export interface Place {
 
 export interface MapImage {
   readonly source: string
+  /** What it is called where there is little room. */
+  readonly name: string
   readonly pages: number
   /** Its first page among those of all images. */
   readonly first: number
@@ -21,14 +27,20 @@ export class Pages {
   readonly images: readonly MapImage[]
   readonly maxPageSharing: number
   readonly count: number
-  private readonly names: readonly string[]
-  private readonly states: Uint8Array
+  /** What the states are called. */
+  readonly names: readonly string[]
+  /** What became of each page, as a number. */
+  readonly states: Uint8Array
+  /** The same before a later moment was written; undefined if none was. */
+  readonly before: Uint8Array | undefined
+  /** 1 for each page that it wrote. */
+  readonly written: Uint8Array | undefined
   private readonly groups: Uint32Array
   /** Where in `members` each group begins; one more at the end. */
   private readonly starts: Uint32Array
   private readonly members: Uint32Array
 
-  constructor(map: PageMap, bytes: Uint8Array) {
+  constructor(map: PageMap, states: Uint8Array, groups: Uint32Array, change?: Uint8Array) {
     let first = 0
     this.images = map.images.map((image) => {
       const placed = { ...image, first }
@@ -38,9 +50,11 @@ export class Pages {
     this.count = first
     this.maxPageSharing = map.max_page_sharing
     this.names = map.states
-    this.states = bytes.subarray(0, first)
-    this.groups = unpackGroups(bytes, first)
-    ;[this.starts, this.members] = membersByGroup(this.groups)
+    this.states = states
+    this.before = change?.map((byte) => byte & 127)
+    this.written = change?.map((byte) => byte >> 7)
+    this.groups = groups
+    ;[this.starts, this.members] = membersByGroup(groups)
   }
 
   /** What became of a page. */
@@ -61,8 +75,12 @@ export class Pages {
   }
 
   placeOf(index: number): Place {
-    let image = 0
-    while (index >= this.images[image]!.first + this.images[image]!.pages) image++
+    let [image, behind] = [0, this.images.length]
+    while (behind - image > 1) {
+      const middle = (image + behind) >>> 1
+      if (this.images[middle]!.first <= index) image = middle
+      else behind = middle
+    }
     return { image, page: index - this.images[image]!.first }
   }
 
@@ -86,38 +104,52 @@ export class Pages {
     return page < (extents[i + 1]?.[0] ?? pages) ? page : undefined
   }
 
-  /** How many pages of an image are in each state, by name. */
-  countsOf(image: number): Map<string, number> {
+  /**
+   * The next page of an image behind `index` that shares its frame with a page of another image, or with another page of
+   * its own, pages of zeros apart; from the beginning again if there is none; -1 if no page does.
+   */
+  nextShared(image: number, other: number, index: number): number {
     const { first, pages } = this.images[image]!
-    const counts = new Map<string, number>()
-    for (let index = first; index < first + pages; index++) {
-      const state = this.state(index)
-      counts.set(state, (counts.get(state) ?? 0) + 1)
+    const shared = new Set(['shared_within', 'shared_between'].map((state) => this.names.indexOf(state)))
+    const start = index >= first && index < first + pages ? index - first + 1 : 0
+    for (let step = 0; step < pages; step++) {
+      const page = first + ((start + step) % pages)
+      if (shared.has(this.states[page]!) && this.isShared(page, other)) return page
     }
-    return counts
+    return -1
   }
 
-  /** The next page in a state behind `index`, from the beginning again if there is none; -1 if no page is. */
-  nextIn(state: string, index: number): number {
-    const wanted = this.names.indexOf(state)
-    const behind = this.states.indexOf(wanted, index + 1)
-    return behind >= 0 ? behind : this.states.indexOf(wanted)
+  private isShared(page: number, other: number): boolean {
+    const { first, pages } = this.images[other]!
+    return this.membersWith(page).some(
+      (member) => member !== page && member >= first && member < first + pages,
+    )
   }
 }
 
 /** Unpacks a map. Rejects if the data is damaged. */
 export async function unpack(map: PageMap): Promise<Pages> {
-  const packed = Uint8Array.from(atob(map.data), (letter) => letter.charCodeAt(0))
-  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate-raw'))
-  return new Pages(map, new Uint8Array(await new Response(stream).arrayBuffer()))
+  const [bytes, change] = await Promise.all([inflate(map.data), map.before && inflate(map.before)])
+  const pages = map.images.reduce((sum, image) => sum + image.pages, 0)
+  const groups = await unpackGroups(bytes, pages)
+  return new Pages(map, bytes.subarray(0, pages), groups, change || undefined)
 }
 
-function unpackGroups(bytes: Uint8Array, pages: number): Uint32Array {
+async function inflate(text: string): Promise<Uint8Array> {
+  const letters = atob(text)
+  const packed = new Uint8Array(letters.length)
+  for (let i = 0; i < letters.length; i++) packed[i] = letters.charCodeAt(i)
+  const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate-raw'))
+  return new Uint8Array(await new Response(stream).arrayBuffer())
+}
+
+async function unpackGroups(bytes: Uint8Array, pages: number): Promise<Uint32Array> {
   const groups = new Uint32Array(pages)
   let at = pages
   let highest = 0
   let before = 0
   for (let page = 0; page < pages; page++) {
+    if (page % AT_A_TIME === 0) await pause()
     let code = 0
     let shift = 0
     for (;;) {
@@ -136,7 +168,8 @@ function unpackGroups(bytes: Uint8Array, pages: number): Uint32Array {
 
 /** The pages of each group, one group after the other, and where each begins. */
 function membersByGroup(groups: Uint32Array): [Uint32Array, Uint32Array] {
-  const highest = groups.reduce((most, group) => Math.max(most, group), 0)
+  let highest = 0
+  for (const group of groups) if (group > highest) highest = group
   const starts = new Uint32Array(highest + 2)
   for (const group of groups) if (group !== 0) starts[group + 1]!++
   for (let group = 1; group < starts.length; group++) starts[group]! += starts[group - 1]!
@@ -147,4 +180,15 @@ function membersByGroup(groups: Uint32Array): [Uint32Array, Uint32Array] {
     if (group !== 0) members[next[group]!++] = page
   }
   return [starts, members]
+}
+
+/** Where in a sorted list the first number is that is not less than `least`. */
+export function atLeast(sorted: Uint32Array, least: number): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle]! < least) low = middle + 1
+    else high = middle
+  }
+  return low
 }

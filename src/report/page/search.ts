@@ -10,17 +10,17 @@ export function findPage(pages: Pages, image: number, text: string): number | st
     .trim()
     .toLowerCase()
     .replaceAll(/[_,\s]/g, '')
-  const { source, pages: count } = pages.images[image]!
+  const { name, pages: count } = pages.images[image]!
   if (/^0x[0-9a-f]+$/.test(wanted)) {
     const page = pages.pageAt(image, Number(wanted))
     if (page !== undefined) return pages.indexOf({ image, page })
     const last = pages.addressOf({ image, page: count - 1 }) + PAGE_SIZE - 1
-    return `${source} has no page at ${wanted}; its addresses are ${hex(pages.addressOf({ image, page: 0 }))} to ${hex(last)}, perhaps with holes.`
+    return `${name} has no page at ${wanted}; its addresses are ${hex(pages.addressOf({ image, page: 0 }))} to ${hex(last)}, perhaps with holes.`
   }
   if (/^\d+$/.test(wanted)) {
     const page = Number(wanted)
     if (page < count) return pages.indexOf({ image, page })
-    return `${source} has ${plural(count, 'page')}, numbered from 0 to ${count - 1}.`
+    return `${name} has ${plural(count, 'page')}, numbered from 0 to ${count - 1}.`
   }
   return 'Type an address, such as 0x1f000, or the number of a page, such as 31.'
 }

@@ -29,6 +29,13 @@ export function format(value: number | null, unit: Unit): string {
   }
 }
 
+/** Writes from where to where something lies: `690–714 ns`. */
+export function formatRange(low: number, high: number, unit: Unit): string {
+  const [from, to] = [format(low, unit), format(high, unit)]
+  const [number, tail] = from.split(' ')
+  return tail !== undefined && to.endsWith(` ${tail}`) ? `${number}–${to}` : `${from} – ${to}`
+}
+
 function bytes(value: number): string {
   const sign = value < 0 ? '−' : ''
   const size = Math.abs(value)

@@ -1,0 +1,110 @@
+// All images side by side, small. One of them is seen large; choosing another, or a place in it, shows that.
+
+import { element } from './dom.ts'
+import { ImageOverview } from './image-overview.ts'
+import type { Layer } from './layer.ts'
+import type { Pages } from './page-map.ts'
+import { pause } from './pause.ts'
+
+const GAP = 12
+/** Few images are drawn large, many small. */
+const FEW = 4
+const SIZES = { few: { width: 260, height: 220 }, many: { width: 96, height: 64 } }
+/** Dots drawn before the browser is let do something else. */
+const DRAWN_AT_A_TIME = 2 ** 18
+
+export class Overview {
+  readonly element: HTMLElement
+  private readonly pages: Pages
+  private readonly images: readonly ImageOverview[]
+  private members: Uint32Array = new Uint32Array()
+  private shown = -1
+  private drawing = 0
+
+  /** `choose` is called with an image, and the page pointed at if one was. */
+  constructor(pages: Pages, choose: (image: number, page: number | undefined) => void) {
+    this.pages = pages
+    this.images = pages.images.map((image) => new ImageOverview(image))
+    this.element = element(
+      'div',
+      { class: 'overview', role: 'radiogroup', 'aria-label': 'Images' },
+      ...this.images.map((image) => image.element),
+    )
+    for (const [i, image] of this.images.entries()) {
+      image.element.addEventListener('click', (event) => {
+        // Of a key there is no place.
+        choose(i, event.detail === 0 ? undefined : image.pageUnder(event))
+      })
+      image.element.addEventListener('keydown', (event) => {
+        const to = this.target(event.key, i)
+        if (to === undefined) return
+        event.preventDefault()
+        choose(to, undefined)
+        this.images[to]!.element.focus()
+      })
+    }
+  }
+
+  /** Takes the room there is. */
+  layOut(width: number, layer: Layer): void {
+    const { length } = this.images
+    const size = length <= FEW ? SIZES.few : SIZES.many
+    const columns = Math.max(1, Math.floor((width + GAP) / (size.width + GAP)))
+    const each = Math.floor((width + GAP) / Math.min(columns, length)) - GAP
+    this.element.style.setProperty('--columns', String(Math.min(columns, length)))
+    for (const image of this.images) image.layOut(each - 2, size.height)
+    void this.draw(layer)
+  }
+
+  /** Draws all of them, some at a time. */
+  async draw(layer: Layer): Promise<void> {
+    this.drawing++
+    const { drawing } = this
+    let drawn = 0
+    for (const [i, image] of this.images.entries()) {
+      image.draw(layer)
+      image.mark(this.members)
+      drawn += this.pages.images[i]!.pages
+      if (drawn < DRAWN_AT_A_TIME) continue
+      drawn = 0
+      await pause()
+      if (drawing !== this.drawing) return
+    }
+  }
+
+  /** Marks pages in all of them. */
+  mark(members: Uint32Array): void {
+    const before = this.members
+    if (members.length === before.length && members[0] === before[0]) return
+    this.members = members
+    for (const image of this.images) image.mark(members)
+  }
+
+  /** Shows which image is seen large, and which part of it. */
+  frame(shown: number, seen: { readonly from: number; readonly to: number }): void {
+    const { element, images } = this
+    images[shown]!.frame(seen)
+    if (shown === this.shown) return
+    images[this.shown]?.frame(undefined)
+    this.shown = shown
+    const { offsetTop, offsetHeight } = images[shown]!.element
+    if (offsetTop < element.scrollTop) element.scrollTop = offsetTop
+    else if (offsetTop + offsetHeight > element.scrollTop + element.clientHeight) {
+      element.scrollTop = offsetTop + offsetHeight - element.clientHeight
+    }
+  }
+
+  private target(key: string, from: number): number | undefined {
+    const last = this.images.length - 1
+    const targets: Record<string, number> = {
+      ArrowLeft: from - 1,
+      ArrowUp: from - 1,
+      ArrowRight: from + 1,
+      ArrowDown: from + 1,
+      Home: 0,
+      End: last,
+    }
+    const to = targets[key]
+    return to === undefined ? undefined : Math.min(Math.max(to, 0), last)
+  }
+}

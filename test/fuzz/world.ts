@@ -454,8 +454,10 @@ export class World {
     patch(cell, offset, bytes)
     const was = isSame(cell.bytes, there.bytes) || (cell.alt !== undefined && isSame(cell.alt, there.bytes))
     if (!was) return false
+    // Bytes that stood there before do not tell whether they were written.
+    const told = !isSame(cell.bytes, page.cell.bytes)
     patch(page.cell, offset, bytes)
-    this.settle(guest, vpn, page)
+    if (told) this.settle(guest, vpn, page)
     return true
   }
 

@@ -455,9 +455,9 @@ export class World {
     const was = isSame(cell.bytes, there.bytes) || (cell.alt !== undefined && isSame(cell.alt, there.bytes))
     if (!was) return false
     // Bytes that stood there before do not tell whether they were written.
-    const told = !isSame(cell.bytes, page.cell.bytes)
+    if (isSame(cell.bytes, page.cell.bytes)) return true
     patch(page.cell, offset, bytes)
-    if (told) this.settle(guest, vpn, page)
+    this.settle(guest, vpn, page)
     return true
   }
 

@@ -1,6 +1,13 @@
 // Calls of Mm but those on a range (range-calls.ts): mapping, moving, children, the end; reading and writing; who watches.
 
-import { type Errno, type Mm, type MmapOptions, type Notifier, SecondaryMmu } from '../../src/index.ts'
+import {
+  type Errno,
+  type Mm,
+  type MmapOptions,
+  type Notifier,
+  type PagefoldError,
+  SecondaryMmu,
+} from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
 import type { Random } from '../support/random.ts'
 import { PAGE } from '../support/world.ts'
@@ -270,12 +277,15 @@ function write(world: World, draw: Random, guest: Guest): Attempt {
     call: (...args) => {
       // Not for arguments that are wrong: those write nothing.
       world.beginWriting(guest, args[1] === bytes && args[0] === start * PAGE + offset ? parts : [])
-      let done = false
+      let outcome: 'done' | 'partly' | 'refused' = 'partly'
       try {
         guest.mm.write(...(args as [number, Uint8Array]))
-        done = true
+        outcome = 'done'
+      } catch (error) {
+        if ((error as PagefoldError).code === 'EDEADLK') outcome = 'refused'
+        throw error
       } finally {
-        world.endWriting(done)
+        world.endWriting(outcome)
       }
     },
     args: [start * PAGE + offset, bytes, ...(force ? [{ force }] : [])],

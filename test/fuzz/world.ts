@@ -425,13 +425,15 @@ export class World {
     this.writing.push({ guest, parts, next: 0 })
   }
 
-  endWriting(done: boolean): void {
+  /** `refused`: inside a callback, where a page may be between two frames. */
+  endWriting(outcome: 'done' | 'partly' | 'refused'): void {
     const writing = this.writing.pop()!
     const { guest, parts } = writing
-    if (guest.gone) return
-    if (done) this.putBefore(writing, Number.POSITIVE_INFINITY)
+    if (guest.gone || outcome === 'refused') return
+    if (outcome === 'done') this.putBefore(writing, Number.POSITIVE_INFINITY)
     // Pages before the one that failed have been written.
-    while (!done && writing.next < parts.length && this.wasPut(guest, parts[writing.next]!)) writing.next++
+    while (outcome === 'partly' && writing.next < parts.length && this.wasPut(guest, parts[writing.next]!))
+      writing.next++
   }
 
   private putBefore(writing: Writing, vpn: number): void {

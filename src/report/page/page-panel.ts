@@ -17,6 +17,8 @@ export class PagePanel {
   readonly element = element('div', { class: 'panel', role: 'region', 'aria-label': 'The page pointed at' })
   private readonly pages: Pages
   private readonly map: string
+  /** Why no page is pointed at, if there is a reason. */
+  private problem: string | undefined
 
   /** `map`: what stands in front of its addresses. */
   constructor(pages: Pages, map: string) {
@@ -24,12 +26,15 @@ export class PagePanel {
     this.map = map
   }
 
+  /** Of no page it says why there is none, where that was said before. */
   show(index: number | undefined): void {
     const { pages } = this
     if (index === undefined) {
-      this.element.replaceChildren(element('p', { class: 'soft' }, 'No page is pointed at.'))
+      if (this.problem === undefined)
+        this.element.replaceChildren(element('p', { class: 'soft' }, 'No page is pointed at.'))
       return
     }
+    this.problem = undefined
     const place = pages.placeOf(index)
     const { name, source } = pages.images[place.image]!
     const facts: [string, ...(Node | string)[]][] = [
@@ -49,6 +54,7 @@ export class PagePanel {
 
   /** Says why there is no page. */
   complain(problem: string): void {
+    this.problem = problem
     this.element.replaceChildren(element('p', { class: 'problem', role: 'alert' }, problem))
   }
 

@@ -75,11 +75,13 @@ describe('examples', () => {
       (name) => name.endsWith('.md'),
     )
     const shown = texts.flatMap((from) =>
-      [...read(from).matchAll(/^```(?:js|ts)\n(\/\/ (examples\/[\w.-]+).*?)^```$/gms)].map(
+      [...read(from).matchAll(/^```(?:js|ts)\n(\/\/ (examples\/[\w./-]+\.\w+).*?)^```$/gms)].map(
         ([, text, name]) => ({ from, text, name: name! }),
       ),
     )
     for (const { from, text, name } of shown) expect(text, `${from} shows another ${name}`).toBe(read(name))
-    expect(shown.map(({ name }) => name).sort()).toEqual(EXAMPLES.map((name) => `examples/${name}`).sort())
+    const own = readdirSync(join(ROOT, 'examples/own')).map((name) => `own/${name}`)
+    const all = [...EXAMPLES, ...own].map((name) => `examples/${name}`)
+    expect(shown.map(({ name }) => name).sort()).toEqual(all.sort())
   })
 })

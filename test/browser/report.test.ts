@@ -287,12 +287,14 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     expect(time.rescan).toEqual(shown.map(({ peer }) => peer.rescan_ns_per_page))
     expect(time['over pagefold']).toEqual(shown.map(({ name }) => ratios[name] ?? 1))
     const bars = await barsIn(page, 'Time a page')
+    // All have one axis; the longest bar tells it best, and a short one is a few pixels.
+    const slowest = shown.length - 1
+    const scale = bars[slowest]!.rows[0]!.width! / shown[slowest]!.peer.converge_ns_per_page
     for (const [i, { peer }] of shown.entries()) {
       const [low, high] = bars[i]!.rows[0]!.whisker!
       const all = peer.samples.map((one) => one.converge_ns_per_page)
-      const scale = bars[i]!.rows[0]!.width! / peer.converge_ns_per_page
-      expect(low! / scale / Math.min(...all)).toBeCloseTo(1, 1)
-      expect(high! / scale / Math.max(...all)).toBeCloseTo(1, 1)
+      expect(Math.abs(low! - Math.min(...all) * scale)).toBeLessThan(2)
+      expect(Math.abs(high! - Math.max(...all) * scale)).toBeLessThan(2)
     }
     const { points } = curve.samples[0]!
     for (const title of ['Saved over bytes scanned', 'Saved over processor time']) {

@@ -12,6 +12,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 240_000,
+    // Of two processors vitest would leave one to itself.
+    maxWorkers: '100%',
     reporters: ['default', './test/support/last-line-reporter.ts'],
     coverage: { include: ['src/**'], reporter: ['text-summary', 'html'] },
   },

@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { elfCore, pages } from '../support/files.ts'
+import { copyOwnStrategies } from '../support/own-examples.ts'
 import { project } from '../support/package.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -24,8 +25,7 @@ const WAIT = { timeout: 600_000 }
 const TEXTS = [
   'README.md',
   ...readdirSync(join(ROOT, 'docs'))
-    // Those of docs/strategies.md need files of the reader's own: integration/own-strategies runs them.
-    .filter((name) => name.endsWith('.md') && name !== 'strategies.md')
+    .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),
 ].sort()
 
@@ -68,7 +68,8 @@ const [command, ...args] = process.argv.slice(2)
 const has = (option) => args.includes(option)
 const small = args.map((one) => (/^synth:/.test(one) && !/pages=/.test(one) ? one + ',pages=32' : one))
 if (command === 'hash' && !has('--checksum')) small.push('--checksum', 'none')
-if (command === 'bench') small.push('--trials', '1', '--peers', 'pagefold', ...(small.some((one) => /^synth:|raw|core/.test(one)) ? [] : ['synth:demo,pages=64']))
+if (command === 'bench') small.push('--trials', '1', '--peers', 'pagefold')
+if (/^(bench|hash)$/.test(command) && !small.some((one) => /^synth:|raw|core/.test(one))) small.push('synth:demo,pages=64')
 if (command === 'synth') small.push('--pages', '32')
 process.exit(spawnSync(process.execPath, [${JSON.stringify(join(ROOT, 'dist/main.js'))}, command, ...small], { stdio: 'inherit' }).status)
 `
@@ -78,6 +79,7 @@ beforeAll(() => {
   const made = join(folder, 'installed')
   mkdirSync(made)
   installed = project(made).dir
+  filesIn(installed)
   symlinkSync(join(ROOT, 'node_modules/ajv'), join(installed, 'node_modules/ajv'))
   mkdirSync(join(folder, 'bin'))
   for (const name of ['pagefold', 'npx']) {
@@ -93,6 +95,7 @@ function filesIn(dir: string): void {
   const guest = Buffer.concat([pages(16), pages(16)])
   const later = Buffer.concat([pages(16), pages(16, 40)])
   for (const name of [
+    'guest.raw',
     'guest-a.raw',
     'guest-b.raw',
     'base.mem',
@@ -110,6 +113,7 @@ function filesIn(dir: string): void {
     truncateSync(join(dir, name), 4096)
     truncateSync(join(dir, name), guest.length)
   }
+  copyOwnStrategies(dir)
 }
 
 describe.each(TEXTS)('%s', (name) => {

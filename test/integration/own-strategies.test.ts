@@ -1,19 +1,11 @@
 // Strategies of one's own as a newcomer has them: an empty folder with the package in it, the files of examples/own, and the
 // command line. AssemblyScript is compiled by the line that its file says.
 
-import { spawnSync } from 'node:child_process'
-import {
-  copyFileSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { copyOwnStrategies } from '../support/own-examples.ts'
 import { type Project, project, ROOT } from '../support/package.ts'
 
 const EXAMPLES = join(ROOT, 'examples/own')
@@ -26,14 +18,7 @@ let folder: string
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'pagefold-own-'))
   user = project(folder)
-  for (const name of readdirSync(EXAMPLES)) copyFileSync(join(EXAMPLES, name), join(user.dir, name))
-  const [, args] = /^\/\/ npx asc (.*)$/m.exec(read('hash.ts'))!
-  const asc = join(ROOT, 'node_modules/assemblyscript/bin/asc.js')
-  const { status, stderr } = spawnSync(process.execPath, [asc, ...args!.split(' ')], {
-    cwd: user.dir,
-    encoding: 'utf8',
-  })
-  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  copyOwnStrategies(user.dir)
 }, 240_000)
 
 afterAll(() => rmSync(folder, { recursive: true }))

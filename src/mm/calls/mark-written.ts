@@ -4,13 +4,13 @@
 import { expectBytes, mistake } from '../../errors.ts'
 import { ADDRESS_LIMIT, addressOf, hex, pageAt, pageRange } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { markSoftDirty, nextPte } from '../page/ptes.ts'
+import { markSoftDirty, walkPageRange } from '../page/ptes.ts'
 
 /** Marks what has been written: a length in bytes, or a bitmap with a bit for each page from `address` on, lowest first. */
 export function markWritten(mm: MmStruct, address: number, written: number | Uint8Array): void {
   if (typeof written === 'number') {
-    const { start, end } = pageRange(address, written)
-    for (let vpn = nextPte(mm, start, end); vpn < end; vpn = nextPte(mm, vpn + 1, end)) markSoftDirty(mm, vpn)
+    const { start, end } = pageRange(address, written, { name: 'written', min: 0 })
+    walkPageRange(mm, start, end, (vpn) => markSoftDirty(mm, vpn))
     return
   }
   const first = pageAt(address)

@@ -63,6 +63,22 @@ describe('a comparison', () => {
     expect(figure(figures, 'scans')).toMatchObject({ before: 2, after: 3, verdict: 'more' })
   })
 
+  it('knows as little of the figure of a single trial, and of what else the machine did', () => {
+    const once = (median: number, others: number) => ({
+      peers: {
+        js: { converge: { unit: 'ns', median, low: median, high: median, confidence: 0, samples: [median] } },
+      },
+      load: { others },
+    })
+    const { figures } = diffResults(once(100, 0.5), once(50, 0.25))
+    expect(figures).toMatchObject([
+      { name: 'peers.js.converge', before: 100, after: 50, unit: 'ns', change: -0.5, verdict: 'once' },
+      { name: 'load.others', verdict: 'once' },
+    ])
+    const [trials] = diffResults(bench(100, 90, 110), once(50, 0)).figures
+    expect(trials).toMatchObject({ name: 'peers.js.converge', after: 50, verdict: 'once' })
+  })
+
   const cases: [before: [number, number, number], after: [number, number, number], verdict: string][] = [
     [[100, 90, 110], [105, 95, 120], 'noise'],
     [[100, 90, 110], [120, 110, 130], 'noise'],

@@ -51,6 +51,17 @@ describe('a comparison', () => {
     expect(warnings).toEqual([expect.stringMatching(/^the inputs differ \(images\.0\.source\)/)])
   })
 
+  it('takes a policy for a setting, and what a bench said of its baseline for nothing', () => {
+    const [before, after] = [bench(1, 1, 1), { ...bench(1, 1, 1), policy: 'rare' }]
+    const changes = [{ metric: 'converge_ns_per_page', over: 'js', change: 0.5, verdict: 'slower' }]
+    const { settings, figures } = diffResults(before, { ...after, changes })
+    expect(settings).toEqual([{ name: 'policy', before: null, after: 'rare' }])
+    expect(figures).toEqual([])
+    expect(diffResults(scan(), scan({ changes: 'checksum' })).settings).toEqual([
+      { name: 'changes', before: null, after: 'checksum' },
+    ])
+  })
+
   it('says what it cannot know of a time that was measured once', () => {
     const after = scan({ after_each_scan: [{ ...ROW, pages_sharing: 0 }, { ...ROW, elapsed_ms: 9 }, ROW] })
     const { figures } = diffResults(scan(), after)

@@ -74,9 +74,8 @@ export function countOf({ own, others }: Sharers): number {
   return own + sumOf(others)
 }
 
-/** Answers "why was this page not merged?", or says with whom it was. */
-export function answer(pages: Pages, index: number): string {
-  const sharers = sharersOf(pages, index)
+/** Answers "why was this page not merged?", or says with whom it was: with its sharers, where they are known. */
+export function answer(pages: Pages, index: number, sharers = sharersOf(pages, index)): string {
   const mates = plural(countOf(sharers), 'other page')
   switch (pages.state(index) as PageState) {
     case 'zero':

@@ -1,7 +1,7 @@
 // The report of pagefold bench: the peers side by side, how pagefold gets there, and what changed since a baseline.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import { type Figure, howToRead } from '../lab/measure/figure.ts'
+import { type Figure, howToRead, isEnough } from '../lab/measure/figure.ts'
 import { median } from '../lab/median.ts'
 import { type BenchResult, hasTimes, type MetricChange, whyMissing } from './bench-result.ts'
 import { listed, type Measured, parted } from './interval.ts'
@@ -41,8 +41,6 @@ export function benchReport(result: BenchResult, changes?: readonly MetricChange
 
 /** More images than these are only counted. */
 const NAMED_IMAGES = 4
-/** Fewer trials than these say nothing of how far one can trust them. */
-const FEWEST_TRIALS = 3
 
 /** How pagefold stands beside its peers, as far as it can be told. */
 function verdict(result: BenchResult): string {
@@ -64,15 +62,16 @@ function verdict(result: BenchResult): string {
     .sort((a, b) => b.value.median - a.value.median)
   const unknown = others.filter(({ value }) => !parted(mine, value)).map(({ name }) => name)
   const told = known.map(({ name }) => `${name} takes ${format(ratios[name]!, 'ratio')} that`)
-  const trials = own.samples.length
-  const why = trials < FEWEST_TRIALS ? `${plural(trials, 'trial')} cannot tell` : 'their intervals overlap'
+  const why = isEnough(own.converge)
+    ? 'their intervals overlap'
+    : `${plural(own.samples.length, 'trial')} cannot tell`
   const doubt = unknown.length === 0 ? [] : [`not to be ranked against ${listed(unknown)}: ${why}`]
   return `${[[time, ...told].join(', '), ...doubt].join('; ')}. ${saved}`
 }
 
 /** A figure, as far as it is one of enough trials. */
 function trusted(figure: Figure): Measured['value'] {
-  return figure.samples.length < FEWEST_TRIALS ? { median: figure.median } : figure
+  return isEnough(figure) ? figure : { median: figure.median }
 }
 
 function outcome({ curve, still, ratios }: BenchResult): FiguresSection {

@@ -135,4 +135,13 @@ describe('pagefold scan --map', () => {
     expect(code).toBe(2)
     expect(err).toContain('--map means nothing without --json')
   })
+
+  it('is in a report beside it once, as the picture', () => {
+    const path = join(folder, 'with-map.html')
+    const { out } = pagefold('scan', 'synth:demo,pages=64', '--map', '--json', '--report', path)
+    const [section] = mapsIn(path)
+    const { map, ...rest } = JSON.parse(out)
+    expect(map).toEqual(section!.map)
+    expect(reportIn(path).result).toEqual(rest)
+  })
 })

@@ -51,6 +51,17 @@ describe('a comparison', () => {
     expect(warnings).toEqual([expect.stringMatching(/^the inputs differ \(images\.0\.source\)/)])
   })
 
+  it('takes a policy for a setting, and what a bench said of its baseline for nothing', () => {
+    const [before, after] = [bench(1, 1, 1), { ...bench(1, 1, 1), policy: 'rare' }]
+    const changes = [{ metric: 'converge_ns_per_page', over: 'js', change: 0.5, verdict: 'slower' }]
+    const { settings, figures } = diffResults(before, { ...after, changes })
+    expect(settings).toEqual([{ name: 'policy', before: null, after: 'rare' }])
+    expect(figures).toEqual([])
+    expect(diffResults(scan(), scan({ changes: 'checksum' })).settings).toEqual([
+      { name: 'changes', before: null, after: 'checksum' },
+    ])
+  })
+
   it('says what it cannot know of a time that was measured once', () => {
     const after = scan({ after_each_scan: [{ ...ROW, pages_sharing: 0 }, { ...ROW, elapsed_ms: 9 }, ROW] })
     const { figures } = diffResults(scan(), after)
@@ -61,6 +72,22 @@ describe('a comparison', () => {
       verdict: 'once',
     })
     expect(figure(figures, 'scans')).toMatchObject({ before: 2, after: 3, verdict: 'more' })
+  })
+
+  it('knows as little of the figure of a single trial, and of what else the machine did', () => {
+    const once = (median: number, others: number) => ({
+      peers: {
+        js: { converge: { unit: 'ns', median, low: median, high: median, confidence: 0, samples: [median] } },
+      },
+      load: { others },
+    })
+    const { figures } = diffResults(once(100, 0.5), once(50, 0.25))
+    expect(figures).toMatchObject([
+      { name: 'peers.js.converge', before: 100, after: 50, unit: 'ns', change: -0.5, verdict: 'once' },
+      { name: 'load.others', verdict: 'once' },
+    ])
+    const [trials] = diffResults(bench(100, 90, 110), once(50, 0)).figures
+    expect(trials).toMatchObject({ name: 'peers.js.converge', after: 50, verdict: 'once' })
   })
 
   const cases: [before: [number, number, number], after: [number, number, number], verdict: string][] = [

@@ -8,7 +8,15 @@ import { describe, expect, it } from 'vitest'
 import { openSources } from '../../src/images/index.ts'
 import type { Image } from '../../src/index.ts'
 import { mergeImages, PAGE_STATES, type PageState, type PageStates, pageStates } from '../../src/lab/index.ts'
-import { expectReportPath, mergeReport, type Report, writeReport } from '../../src/report/index.ts'
+import { figureOf } from '../../src/lab/measure/figure.ts'
+import {
+  type BenchResult,
+  benchReport,
+  expectReportPath,
+  mergeReport,
+  type Report,
+  writeReport,
+} from '../../src/report/index.ts'
 import { least, listed, measuredSeries, parted } from '../../src/report/interval.ts'
 import { readAddress, writeAddress } from '../../src/report/page/address.ts'
 import { answer, describeSharers, sharersOf, someSharers } from '../../src/report/page/answer.ts'
@@ -344,6 +352,25 @@ describe('what is measured', () => {
     ]
     const { first, ties } = least(all)
     expect([first.name, ties.map(({ name }) => name)]).toEqual(['first', ['near']])
+  })
+
+  it.each([
+    [5, /^pagefold merges everything in 100 ns a page; not to be ranked against js: 5 trials cannot tell\./],
+    [6, /^pagefold merges everything in 100 ns a page, js takes 2\.00 × that\./],
+  ])('is held against peers after %i trials as far as there are ranks', (trials, says) => {
+    const peer = (ns: number) => {
+      const time = figureOf(
+        'ns',
+        Array.from({ length: trials }, () => ns),
+      )
+      return { converge: time, rescan: time, over_pagefold: time, rank: 1, samples: time.samples }
+    }
+    const result = {
+      ...{ sources: ['a'], pages: 1, workers: 0, counters: {}, ratios: { js: 2 } },
+      peers: { pagefold: peer(100), js: peer(200) },
+      curve: { best: { bytes_saved: 0 }, samples: [{ points: [] }] },
+    } as unknown as BenchResult
+    expect(benchReport(result).verdict).toMatch(says)
   })
 
   it('has whiskers where it has intervals', () => {

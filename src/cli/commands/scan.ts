@@ -148,11 +148,9 @@ export async function run(args: string[]): Promise<number> {
     }),
   )
   progress.clear()
-  const result = about({
-    ...merged,
-    ...(values.map ? { map: mapOf(images, merged, seen.pages, seen.change) } : {}),
-  })
-  if (values.json) printJson(result)
+  const result = about(merged)
+  if (values.map) printJson({ ...result, map: mapOf(images, merged, seen.pages, seen.change) })
+  else if (values.json) printJson(result)
   else if (values.prometheus) print(metrics(result))
   else print(describe(result))
   if (!result.settled) {

@@ -55,6 +55,11 @@ export function intervalOf(count: number): { readonly outside: number; readonly 
   return { outside, confidence: Math.max(0, 1 - missed) }
 }
 
+/** Are there enough samples for an interval of 95 %? With fewer nothing is told apart. */
+export function isEnough({ confidence }: Pick<Figure, 'confidence'>): boolean {
+  return confidence >= CONFIDENCE
+}
+
 /** Does all of one interval lie below all of another, by more than `APART`? */
 export function below(one: Pick<Figure, 'high'>, other: Pick<Figure, 'low'>): boolean {
   return one.high * (1 + APART) < other.low
@@ -67,7 +72,7 @@ export function below(one: Pick<Figure, 'high'>, other: Pick<Figure, 'low'>): bo
  */
 export function ranksOf(figures: readonly Pick<Figure, 'low' | 'high' | 'confidence'>[]): number[] {
   const ranks = figures.map(() => 1)
-  if (figures.some(({ confidence }) => confidence < CONFIDENCE)) return ranks
+  if (!figures.every(isEnough)) return ranks
   const order = figures.map((_, i) => i).sort((a, b) => figures[a]!.low - figures[b]!.low)
   let [rank, high] = [1, Number.NEGATIVE_INFINITY]
   for (const [place, i] of order.entries()) {
@@ -80,12 +85,12 @@ export function ranksOf(figures: readonly Pick<Figure, 'low' | 'high' | 'confide
 }
 
 /** What stands beside intervals and ranks: how often such an interval holds the true median, and what a shared rank means. */
-export function howToRead({ confidence, samples }: Figure): string {
+export function howToRead(figure: Figure): string {
+  const { confidence, samples } = figure
   if (confidence === 0) return 'One sample says nothing of how far it can be trusted.'
   const interval = `an interval that holds the true median ${Math.floor(100 * confidence)} times of 100`
-  const ranks =
-    confidence < CONFIDENCE
-      ? `${samples.length} samples are too few for ranks.`
-      : 'Who shares a rank is not told apart.'
+  const ranks = isEnough(figure)
+    ? 'Who shares a rank is not told apart.'
+    : `${samples.length} samples are too few for ranks.`
   return `From..to: ${interval}. ${ranks}`
 }

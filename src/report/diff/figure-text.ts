@@ -1,5 +1,6 @@
 // Figures of two results as people read them, wherever they are shown: in the terminal, in a report.
 
+import { plural } from '../page/units.ts'
 import type { Unit } from '../section.ts'
 import type { FigureChange, ResultDiff, Verdict } from './diff.ts'
 import { isInterval, type Value } from './measure.ts'
@@ -48,9 +49,7 @@ export function changeText({ change }: FigureChange): string {
 /** What became of the other figures. */
 export function restText({ figures, same }: ResultDiff): string {
   const noise = figures.filter(({ verdict }) => verdict === 'noise').length
-  const plural = (count: number): string =>
-    `${count.toLocaleString('en-US')} ${count === 1 ? 'figure' : 'figures'}`
-  return `${plural(same)} the same, ${plural(noise)} within noise.`
+  return `${plural(same, 'figure')} the same, ${plural(noise, 'figure')} within noise.`
 }
 
 /** The figures of which something can be said: beyond noise, or nobody knows. */

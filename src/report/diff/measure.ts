@@ -35,13 +35,13 @@ const UNITS: readonly (readonly [RegExp, Unit])[] = [
   [/(^|\.)(ratios|linux_over\w*)(\.|$)/, 'ratio'],
   [/(^|\.)(missed\w*|area|of_best)(\.|$)/, 'share'],
 ]
-const TIMES = /random_seed|(^|[_.])(ns|ms|ratios|linux_over\w*|per_cpu_second|per_second)(_|\.|$)/
+const TIMES = /random_seed|(^|[_.])(ns|ms|ratios|linux_over\w*|per_cpu_second|per_second|load)(_|\.|$)/
 
 /** All figures of a result, or of a part of it, in the order in which they stand there. */
 export function measuresOf(part: unknown, path: readonly string[] = []): Measure[] {
   if (typeof part !== 'object' || part === null) return [measure(path, part as Value)]
   const interval = intervalOf(part as Record<string, unknown>)
-  if (interval !== undefined) return [measure(path, interval.value, interval.unit)]
+  if (interval !== undefined) return [{ ...measure(path, interval.value, interval.unit), measured: true }]
   if (Array.isArray(part)) return part.flatMap((one, i) => measuresOf(one, [...path, nameOf(one, i, part)]))
   return Object.entries(part).flatMap(([name, value]) => {
     if (RAW.has(name)) return []
@@ -55,7 +55,7 @@ function measure(path: readonly string[], value: Value, unit?: string): Measure 
   const name = path.join('.')
   const told = UNITS.find(([sign]) => path.some((part) => sign.test(part)))?.[1] ?? 'count'
   const known = UNITS.map(([, one]) => one).find((one) => one === unit)
-  return { name, value, unit: known ?? told, measured: isInterval(value) || TIMES.test(name) }
+  return { name, value, unit: known ?? told, measured: TIMES.test(name) }
 }
 
 /** Is it one of those? */
@@ -65,9 +65,9 @@ export function isInterval(value: unknown): value is Interval {
 
 /**
  * `{ median, low, high }`, with the unit beside it or behind each name; `{ median, min, max }`; and what Benchmark.js gives, a
- * time with its margin of error in per cent.
+ * time with its margin of error in per cent. An interval that never holds the true median, that of a single sample, is none.
  */
-function intervalOf(part: Record<string, unknown>): { value: Interval; unit?: string } | undefined {
+function intervalOf(part: Record<string, unknown>): { value: Value; unit?: string } | undefined {
   const [, suffix] = Object.keys(part).flatMap((key) => /^median(_\w+)?$/.exec(key) ?? []) as (
     | string
     | undefined
@@ -80,7 +80,8 @@ function intervalOf(part: Record<string, unknown>): { value: Interval; unit?: st
     ['min', 'max'],
   ] as const) {
     const value = { median: at('median'), low: at(low), high: at(high) }
-    if (Object.values(value).every((one) => typeof one === 'number')) return { value, ...given }
+    if (Object.values(value).every((one) => typeof one === 'number'))
+      return { value: part.confidence === 0 ? value.median : value, ...given }
   }
   const { ns, rme } = part
   if (typeof ns !== 'number' || typeof rme !== 'number') return undefined

@@ -43,7 +43,7 @@ const SIGNS: readonly (readonly [ResultKind, string])[] = [
 ]
 const ORIGIN = ['version', 'schema', 'command', 'date', 'machine', 'versions'] as const
 const INPUTS = ['pages', 'images', 'sources', 'input_digest', 'merged_pages']
-/** Numbers that were asked for; text is, wherever it stands at the top. */
+/** What was asked for. */
 const SETTINGS = [
   'knobs',
   'index',
@@ -51,6 +51,7 @@ const SETTINGS = [
   'checksum_bits',
   'seed',
   'guests',
+  'policy',
   'changes',
   'workers',
   'sample_words',
@@ -65,6 +66,8 @@ export function kindOf(result: unknown): ResultKind | undefined {
 /** Takes a result apart. It must have a kind. */
 export function partsOf(result: Result): Parts {
   const { map, after_each_scan, ...rest } = result as Record<string, unknown>
+  // Of a bench, what it came to beside a baseline: a comparison already, and nothing that was asked for.
+  if (Array.isArray(rest.changes)) delete rest.changes
   const rows = (after_each_scan ?? []) as Record<string, number>[]
   const pick = (names: readonly string[]): Record<string, unknown> =>
     Object.fromEntries(Object.entries(rest).filter(([name]) => names.includes(name)))

@@ -1,7 +1,7 @@
 // Why a page was merged or not, in a sentence.
 
 import type { PageState } from '../../lab/states/page-state.ts'
-import { atLeast, type Pages } from './page-map.ts'
+import { type Pages, within } from './page-map.ts'
 import { plural } from './units.ts'
 
 /** Pages in these states share their frame with every other page of their group that is in one of them. */
@@ -34,9 +34,10 @@ export function sharersOf(pages: Pages, index: number): Sharers {
 /** Some of the pages that share a page's frame, those of its own image first; at most so many. */
 export function someSharers(pages: Pages, index: number, most: number): number[] {
   if (!MERGED.has(pages.state(index))) return []
-  const { first, pages: count } = pages.images[pages.placeOf(index).image]!
+  const image = pages.images[pages.placeOf(index).image]!
+  const { first, pages: count } = image
   const members = pages.membersWith(index)
-  const own = members.subarray(atLeast(members, first), atLeast(members, first + count))
+  const own = within(members, image)
   const found: number[] = []
   for (const list of [own, members]) {
     for (let i = 0; i < list.length && found.length < most; i++) {
@@ -73,9 +74,8 @@ export function countOf({ own, others }: Sharers): number {
   return own + sumOf(others)
 }
 
-/** Answers "why was this page not merged?", or says with whom it was. */
-export function answer(pages: Pages, index: number): string {
-  const sharers = sharersOf(pages, index)
+/** Answers "why was this page not merged?", or says with whom it was: with its sharers, where they are known. */
+export function answer(pages: Pages, index: number, sharers = sharersOf(pages, index)): string {
   const mates = plural(countOf(sharers), 'other page')
   switch (pages.state(index) as PageState) {
     case 'zero':

@@ -4,7 +4,7 @@
 import { paint, pixel, pixels, rgb } from './colours.ts'
 import { element } from './dom.ts'
 import type { Layer } from './layer.ts'
-import { atLeast, type MapImage } from './page-map.ts'
+import { type MapImage, within } from './page-map.ts'
 import { colour } from './theme.ts'
 import { plural } from './units.ts'
 
@@ -94,8 +94,7 @@ export class ImageOverview {
 
   /** Marks pages of all images, in ascending order: those that are this one's. */
   mark(members: Uint32Array): void {
-    const { first, pages } = this.image
-    const own = members.subarray(atLeast(members, first), atLeast(members, first + pages))
+    const own = within(members, this.image)
     if (own.length > 0 || this.marked) this.show(own)
   }
 

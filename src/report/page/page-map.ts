@@ -120,10 +120,7 @@ export class Pages {
   }
 
   private isShared(page: number, other: number): boolean {
-    const { first, pages } = this.images[other]!
-    return this.membersWith(page).some(
-      (member) => member !== page && member >= first && member < first + pages,
-    )
+    return within(this.membersWith(page), this.images[other]!).some((member) => member !== page)
   }
 }
 
@@ -180,6 +177,11 @@ function membersByGroup(groups: Uint32Array): [Uint32Array, Uint32Array] {
     if (group !== 0) members[next[group]!++] = page
   }
   return [starts, members]
+}
+
+/** Those of some pages, ascending, that are an image's. */
+export function within(members: Uint32Array, { first, pages }: MapImage): Uint32Array {
+  return members.subarray(atLeast(members, first), atLeast(members, first + pages))
 }
 
 /** Where in a sorted list the first number is that is not less than `least`. */

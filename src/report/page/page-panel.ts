@@ -2,7 +2,7 @@
 
 import type { PageState } from '../../lab/states/page-state.ts'
 import { writeAddress } from './address.ts'
-import { answer, countOf, describeSharers, sharersOf, someSharers } from './answer.ts'
+import { answer, countOf, describeSharers, type Sharers, sharersOf, someSharers } from './answer.ts'
 import { element } from './dom.ts'
 import { stateColour } from './layer.ts'
 import type { Pages } from './page-map.ts'
@@ -37,17 +37,18 @@ export class PagePanel {
     this.problem = undefined
     const place = pages.placeOf(index)
     const { name, source } = pages.images[place.image]!
+    const sharers = sharersOf(pages, index)
     const facts: [string, ...(Node | string)[]][] = [
       ['Image', element('span', { title: source }, name)],
       ['Page', this.link(index, place.page.toLocaleString('en-US'))],
       ['Address', hex(pages.addressOf(place))],
       ['State', ...state(pages.state(index))],
       ...this.change(index),
-      ['Sharers', ...this.sharers(index)],
+      ['Sharers', ...this.links(index, sharers)],
     ]
     const list = facts.flatMap(([name, ...value]) => [element('dt', {}, name), element('dd', {}, ...value)])
     this.element.replaceChildren(
-      element('p', { class: 'answer' }, answer(pages, index)),
+      element('p', { class: 'answer' }, answer(pages, index, sharers)),
       element('dl', {}, ...list),
     )
   }
@@ -67,8 +68,7 @@ export class PagePanel {
     ]
   }
 
-  private sharers(index: number): (Node | string)[] {
-    const sharers = sharersOf(this.pages, index)
+  private links(index: number, sharers: Sharers): (Node | string)[] {
     const total = countOf(sharers)
     if (total === 0) return ['none']
     const links = element('span', { class: 'sharers' })

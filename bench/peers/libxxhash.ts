@@ -49,8 +49,8 @@ export class Libxxhash {
   }
 
   /** Has it a checksum of this name? */
-  has(checksum: string): checksum is ChecksumName {
-    return checksum in KINDS
+  static has(checksum: string): checksum is ChecksumName {
+    return Object.hasOwn(KINDS, checksum)
   }
 
   /** Hashes pages, always the same or one after another, and returns what that took. */

@@ -1,24 +1,29 @@
 // What guests call, many times or on much memory: mappings, forks, reclaim, pins, notifiers, failures.
 
-import { type Mm, memorySwapStore, PAGE_SIZE, SecondaryMmu } from '../../src/index.ts'
+import { type Host, type Mm, memorySwapStore, PAGE_SIZE, SecondaryMmu } from '../../src/index.ts'
 import { guestOf, hostOf, mapMany, shuffled, writePages } from './guests.ts'
 import type { Growth, Prepared } from './measure.ts'
 
-/** A measurement on an mm of a host of its own. */
-function onMm(
+/** A measurement on a host of its own. */
+function onHost(
   name: string,
   of: string,
-  prepare: (mm: Mm, n: number) => (() => unknown) | Promise<() => unknown>,
+  prepare: (host: Host, n: number) => () => unknown,
+  make: (n: number) => Promise<Host> = hostOf,
 ): Growth {
   return {
     name,
     of,
     async prepare(n): Promise<Prepared> {
-      const host = await hostOf(n)
-      const run = await prepare(host.createMm(), n)
-      return { run, done: () => host.close() }
+      const host = await make(n)
+      return { run: prepare(host, n), done: () => host.close() }
     },
   }
+}
+
+/** The same, on an mm of it. */
+function onMm(name: string, of: string, prepare: (mm: Mm, n: number) => () => unknown): Growth {
+  return onHost(name, of, (host, n) => prepare(host.createMm(), n))
 }
 
 const each = (n: number, act: (i: number) => unknown): void => {
@@ -127,20 +132,19 @@ const PAGES: readonly Growth[] = [
     each(n, (i) => mm.write(base + 2 * i * PAGE_SIZE, Uint8Array.of(1)))
     return () => mm.fork().exit()
   }),
-  {
-    name: 'fork of one parent, and their exits',
-    of: 'children',
-    async prepare(n) {
-      const host = await hostOf(n, { mappings: 200 * n })
+  onHost(
+    'fork of one parent, and their exits',
+    'children',
+    (host, n) => {
       const mm = host.createMm()
       mm.write(mm.mmap(PAGE_SIZE), Uint8Array.of(1))
-      const run = (): void => {
+      return () => {
         const children = Array.from({ length: n }, () => mm.fork())
         for (const child of children) child.exit()
       }
-      return { run, done: () => host.close() }
     },
-  },
+    (n) => hostOf(n, { mappings: 200 * n }),
+  ),
   onMm('pin and release', 'pins', (mm, n) => {
     const at = mm.mmap(n * PAGE_SIZE)
     writePages(mm, at, n, (page) => page)
@@ -184,141 +188,103 @@ const WATCHERS: readonly Growth[] = [
     each(n, (i) => mmu.translate(at + i * PAGE_SIZE))
     return () => each(n, (i) => mm.madvise(at + i * PAGE_SIZE, PAGE_SIZE, 'MADV_DONTNEED'))
   }),
-  {
-    name: 'listeners at a tracepoint come and go',
-    of: 'listeners',
-    async prepare(n) {
-      const host = await hostOf(16)
+  onHost(
+    'listeners at a tracepoint come and go',
+    'listeners',
+    (host, n) => {
       const listeners = Array.from({ length: n }, () => () => {})
-      const run = (): void => {
+      return () => {
         for (const listener of listeners) host.on('ksm_enter', listener)
         for (const listener of listeners.reverse()) host.off('ksm_enter', listener)
       }
-      return { run, done: () => host.close() }
     },
-  },
+    () => hostOf(16),
+  ),
 ]
 
 const RECLAIM: readonly Growth[] = [
-  {
-    name: 'reclaim, swap in, swap off',
-    of: 'pages',
-    async prepare(n) {
-      const host = await hostOf(n)
+  onHost('reclaim, swap in, swap off', 'pages', (host, n) => {
+    const { mm, at } = guestOf(host, n, (page) => page)
+    const store = memorySwapStore(n)
+    host.swapOn(store)
+    return () => {
+      each(n, (i) => host.reclaim(mm.pfn(at + i * PAGE_SIZE)!))
+      each(n >>> 1, (i) => mm.read(at + i * PAGE_SIZE, 1))
+      host.swapOff(store)
+    }
+  }),
+  onHost('reclaim into a swap that is nearly full', 'slots', (host, n) => {
+    const { mm, at } = guestOf(host, n, (page) => page)
+    host.swapOn(memorySwapStore(n))
+    mm.madvise(at, n * PAGE_SIZE, 'MADV_PAGEOUT')
+    const order = shuffled(n)
+    return () =>
+      each(n >>> 1, (i) => {
+        const page = at + order[i]! * PAGE_SIZE
+        mm.write(page, Uint8Array.of(1))
+        mm.madvise(page, PAGE_SIZE, 'MADV_PAGEOUT')
+      })
+  }),
+  onHost(
+    'migrate',
+    'pages',
+    (host, n) => {
       const { mm, at } = guestOf(host, n, (page) => page)
-      const store = memorySwapStore(n)
-      host.swapOn(store)
-      const run = (): void => {
-        each(n, (i) => host.reclaim(mm.pfn(at + i * PAGE_SIZE)!))
-        each(n >>> 1, (i) => mm.read(at + i * PAGE_SIZE, 1))
-        host.swapOff(store)
-      }
-      return { run, done: () => host.close() }
+      return () => each(n, (i) => host.migrate(mm.pfn(at + i * PAGE_SIZE)!, { node: 1 }))
     },
-  },
-  {
-    name: 'reclaim into a swap that is nearly full',
-    of: 'slots',
-    async prepare(n) {
-      const host = await hostOf(n)
-      const { mm, at } = guestOf(host, n, (page) => page)
-      host.swapOn(memorySwapStore(n))
-      mm.madvise(at, n * PAGE_SIZE, 'MADV_PAGEOUT')
-      const order = shuffled(n)
-      const run = (): void =>
-        each(n >>> 1, (i) => {
-          const page = at + order[i]! * PAGE_SIZE
-          mm.write(page, Uint8Array.of(1))
-          mm.madvise(page, PAGE_SIZE, 'MADV_PAGEOUT')
-        })
-      return { run, done: () => host.close() }
-    },
-  },
-  {
-    name: 'migrate',
-    of: 'pages',
-    async prepare(n) {
-      const host = await hostOf(2 * n, { numaNodes: 2 })
-      const { mm, at } = guestOf(host, n, (page) => page)
-      const run = (): void => each(n, (i) => host.migrate(mm.pfn(at + i * PAGE_SIZE)!, { node: 1 }))
-      return { run, done: () => host.close() }
-    },
-  },
-  {
-    name: 'memoryFailure',
-    of: 'frames',
-    async prepare(n) {
-      const host = await hostOf(2 * n)
+    (n) => hostOf(2 * n, { numaNodes: 2 }),
+  ),
+  onHost(
+    'memoryFailure',
+    'frames',
+    (host, n) => {
       const other = guestOf(host, n, (page) => page)
       const { mm, at } = guestOf(host, n, (page) => page)
       other.mm.exit()
-      const run = (): void => each(n, (i) => host.memoryFailure(mm.pfn(at + i * PAGE_SIZE)!))
-      return { run, done: () => host.close() }
+      return () => each(n, (i) => host.memoryFailure(mm.pfn(at + i * PAGE_SIZE)!))
     },
-  },
-  {
-    name: 'memoryFailure of shared pages',
-    of: 'frames',
-    async prepare(n) {
-      const host = await hostOf(n)
-      const mm = host.createMm()
-      const at = mm.mmap(n * PAGE_SIZE, { shared: true })
-      writePages(mm, at, n, (page) => page)
-      const run = (): void => each(n, (i) => host.memoryFailure(mm.pfn(at + i * PAGE_SIZE)!))
-      return { run, done: () => host.close() }
-    },
-  },
-  {
-    name: 'offline and online',
-    of: 'frames',
-    async prepare(n) {
-      const host = await hostOf(n)
-      const { mm, at } = guestOf(host, n, (page) => page)
-      const first = Math.min(...Array.from({ length: n }, (_, i) => mm.pfn(at + i * PAGE_SIZE)!))
-      const run = (): void => {
-        host.offline(first, first + n)
-        host.online(first, first + n)
-      }
-      return { run, done: () => host.close() }
-    },
-  },
+    (n) => hostOf(2 * n),
+  ),
+  onHost('memoryFailure of shared pages', 'frames', (host, n) => {
+    const mm = host.createMm()
+    const at = mm.mmap(n * PAGE_SIZE, { shared: true })
+    writePages(mm, at, n, (page) => page)
+    return () => each(n, (i) => host.memoryFailure(mm.pfn(at + i * PAGE_SIZE)!))
+  }),
+  onHost('offline and online', 'frames', (host, n) => {
+    const { mm, at } = guestOf(host, n, (page) => page)
+    const first = Math.min(...Array.from({ length: n }, (_, i) => mm.pfn(at + i * PAGE_SIZE)!))
+    return () => {
+      host.offline(first, first + n)
+      host.online(first, first + n)
+    }
+  }),
 ]
 
 const HOSTS: readonly Growth[] = [
-  {
-    name: 'createMm and exit',
-    of: 'mms',
-    async prepare(n) {
-      const host = await hostOf(n, { mappings: 200 * n })
-      const run = (): void => {
+  onHost(
+    'createMm and exit',
+    'mms',
+    (host, n) => {
+      return () => {
         const mms = Array.from({ length: n }, () => host.createMm())
         for (const mm of mms) mm.exit()
       }
-      return { run, done: () => host.close() }
     },
-  },
-  {
-    name: 'audit',
-    of: 'pages',
-    async prepare(n) {
-      const host = await hostOf(n)
-      guestOf(host, n, (page) => page >>> 1)
-      host.ksm.set('run', 1)
-      host.ksm.scan(2)
-      return { run: () => host.audit(), done: () => host.close() }
-    },
-  },
-  {
-    name: 'close',
-    of: 'pages',
-    async prepare(n) {
-      const host = await hostOf(n)
-      guestOf(host, n, (page) => page >>> 1)
-      host.ksm.set('run', 1)
-      host.ksm.scan(2)
-      return { run: () => host.close() }
-    },
-  },
+    (n) => hostOf(n, { mappings: 200 * n }),
+  ),
+  onHost('audit', 'pages', (host, n) => {
+    guestOf(host, n, (page) => page >>> 1)
+    host.ksm.set('run', 1)
+    host.ksm.scan(2)
+    return () => host.audit()
+  }),
+  onHost('close', 'pages', (host, n) => {
+    guestOf(host, n, (page) => page >>> 1)
+    host.ksm.set('run', 1)
+    host.ksm.scan(2)
+    return () => host.close()
+  }),
 ]
 
 export const CALLS: readonly Growth[] = [...MAPPINGS, ...PAGES, ...WATCHERS, ...RECLAIM, ...HOSTS]

@@ -102,24 +102,25 @@ const STATES: readonly Growth[] = [
   states('what became of one content, max_page_sharing=2', () => 1, {}, 2),
 ]
 
+async function mergeAndReport(images: readonly Image[]): Promise<void> {
+  let pages: ReturnType<typeof pageStates> | undefined
+  const result = await mergeImages({
+    images,
+    scans: 2,
+    inspect: (host, ranges) => {
+      pages = pageStates(host, ranges)
+    },
+  })
+  renderReport(mergeReport(images, result, pages!))
+}
+
 const WHOLE: readonly Growth[] = [
   {
     name: 'mergeImages, and its report',
     of: 'pages',
     prepare(n) {
       const images = [numbered(n, (page) => page % (n >>> 1))]
-      const run = async (): Promise<void> => {
-        let pages: ReturnType<typeof pageStates> | undefined
-        const result = await mergeImages({
-          images,
-          scans: 2,
-          inspect: (host, ranges) => {
-            pages = pageStates(host, ranges)
-          },
-        })
-        renderReport(mergeReport(images, result, pages!))
-      }
-      return { run }
+      return { run: () => mergeAndReport(images) }
     },
   },
   {
@@ -128,18 +129,7 @@ const WHOLE: readonly Growth[] = [
     sizes: [64, 256, 1024],
     prepare(n) {
       const images = Array.from({ length: n }, () => numbered(16, (page) => page))
-      const run = async (): Promise<void> => {
-        let pages: ReturnType<typeof pageStates> | undefined
-        const result = await mergeImages({
-          images,
-          scans: 2,
-          inspect: (host, ranges) => {
-            pages = pageStates(host, ranges)
-          },
-        })
-        renderReport(mergeReport(images, result, pages!))
-      }
-      return { run }
+      return { run: () => mergeAndReport(images) }
     },
   },
   {

@@ -62,7 +62,7 @@ export async function hashCosts(options: HashCostOptions): Promise<HashCosts> {
     }
     const [hot, cold] = [timings('hot'), timings('cold')]
     const nativeCost = (checksum: string): Pick<HashCost, 'native'> => {
-      if (typeof native === 'string' || !native.has(checksum)) return {}
+      if (typeof native === 'string' || !Libxxhash.has(checksum)) return {}
       const of = (temperature: Temperature) => timeOf(laps.get(nativeName(checksum, temperature))!)
       return { native: { hot: of('hot'), cold: of('cold') } }
     }
@@ -135,7 +135,7 @@ async function nativeCandidates(
 ): Promise<Candidate<Batch>[]> {
   const candidates: Candidate<Batch>[] = []
   const names = checksums.map((checksum) => checksumName({ checksum }))
-  for (const checksum of names.filter((name) => library.has(name))) {
+  for (const checksum of names.filter(Libxxhash.has)) {
     for (const temperature of TEMPERATURES) {
       const batch = async (calls: number): Promise<Batch> => {
         const lap = await library.hash(checksum, temperature === 'cold', calls)

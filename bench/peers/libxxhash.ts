@@ -1,14 +1,14 @@
 // The machine's own libxxhash, in C, beside the checksums that it has too: a process that hashes pages of its own memory when it is
 // told to, so that it takes its turns among the others.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ChecksumName } from '../../src/index.ts'
-import { buildC, LIBXXHASH } from './native.ts'
+import { buildC, compilerUnavailable, LIBXXHASH } from './native.ts'
 
 /** Its checksums by our names: what hash.c is told. */
 const KINDS: Partial<Record<ChecksumName, number>> = { xxh32: 32, xxh64: 64, xxh3: 3 }
@@ -31,7 +31,8 @@ export class Libxxhash {
 
   /** Starts it on `pages` pages of its own; or returns why it cannot be had here. */
   static async start(pages: number): Promise<Libxxhash | string> {
-    if (spawnSync('cc', ['--version']).status !== 0) return 'no C compiler (cc) on this machine'
+    const why = compilerUnavailable()
+    if (why !== undefined) return why
     const dir = mkdtempSync(join(tmpdir(), 'pagefold-libxxhash-'))
     try {
       const program = buildC(dir, 'hash', [[LIBXXHASH]])
@@ -48,8 +49,8 @@ export class Libxxhash {
   }
 
   /** Has it a checksum of this name? */
-  has(checksum: string): checksum is ChecksumName {
-    return checksum in KINDS
+  static has(checksum: string): checksum is ChecksumName {
+    return Object.hasOwn(KINDS, checksum)
   }
 
   /** Hashes pages, always the same or one after another, and returns what that took. */

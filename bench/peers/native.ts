@@ -20,6 +20,11 @@ export const LINKED = [['-DXXHASH_LINKED', LIBXXHASH], []]
 export const native = nativePeer('native', LINKED)
 export const nativeInline = nativePeer('native-inline', [['-DXXHASH_INLINE']])
 
+/** Why nothing can be built here, or undefined if it can. */
+export function compilerUnavailable(): string | undefined {
+  return spawnSync('cc', ['--version']).status === 0 ? undefined : 'no C compiler (cc) on this machine'
+}
+
 /** Builds `native.c`, in the first of several ways that works. */
 export function buildNative(dir: string, ways: readonly (readonly string[])[]): string | undefined {
   return buildC(dir, 'native', ways)
@@ -42,8 +47,9 @@ function nativePeer(name: string, ways: readonly (readonly string[])[]): Peer {
     name,
 
     unavailable() {
-      if (spawnSync('cc', ['--version']).status !== 0) return 'no C compiler (cc) on this machine'
-      return withScratch((dir) => (buildNative(dir, ways) ? undefined : 'cc does not build it: no xxhash.h?'))
+      const built = (dir: string) =>
+        buildNative(dir, ways) === undefined ? 'cc does not build it: no xxhash.h?' : undefined
+      return compilerUnavailable() ?? withScratch(built)
     },
 
     run: async (task: Task): Promise<Trial> =>

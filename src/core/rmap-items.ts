@@ -87,8 +87,13 @@ export class RmapItems {
 
   /** Marks an item as unstable since this full scan, with the checksum that stands at `key` as its own. */
   setUnstable(item: number, seqnr: number, key: number): void {
-    this.u8[item + RMAP_STATE] = RMAP_UNSTABLE | ((seqnr & RMAP_SEQNR_MASK) << RMAP_SEQNR_SHIFT)
+    this.setUnstableSince(item, seqnr)
     this.u32[(item + RMAP_CHECKSUM + 4) >>> 2] = upperHalf(this.u32, key)
+  }
+
+  /** Changes since when an unstable item is one. */
+  setUnstableSince(item: number, seqnr: number): void {
+    this.u8[item + RMAP_STATE] = RMAP_UNSTABLE | ((seqnr & RMAP_SEQNR_MASK) << RMAP_SEQNR_SHIFT)
   }
 
   /** The 32 bits of the checksum that decide whether the page has changed (Linux: oldchecksum). */

@@ -15,6 +15,7 @@ import { findMergeableVma } from './mergeable.ts'
 import { removeTrailingRmapItems } from './rmap-item.ts'
 import { nodesOf } from './stable.ts'
 import type { KsmState } from './state.ts'
+import { unstableTreeGiveUp } from './unstable.ts'
 
 /**
  * Gives an mm private copies of the merged pages, and of the zero pages placed by ksmd, in [start, end) of a vma.
@@ -53,15 +54,9 @@ export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
     const slot = cursor.slot
     const mm = slot.mm!
     const errno = mm.users === 0 ? undefined : breakAllVmas(mm)
-    if (errno !== undefined) {
-      cursor.enter(slots.head)
-      return errno
-    }
+    if (errno !== undefined) return stopHalfWay(ksm, errno)
     removeTrailingRmapItems(ksm, slot, 0)
-    if (slot.rmapList !== 0) {
-      cursor.enter(slots.head)
-      return 'EAGAIN'
-    }
+    if (slot.rmapList !== 0) return stopHalfWay(ksm, 'EAGAIN')
     cursor.enter(slot.next)
     if (mm.users === 0) {
       slots.remove(slot)
@@ -72,6 +67,13 @@ export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
   removeAllStableNodes(ksm)
   ksm.setSeqnr(0)
   return undefined
+}
+
+/** The next scan begins where this one did, under the same number. */
+function stopHalfWay(ksm: KsmState, errno: Errno): Errno {
+  ksm.cursor.enter(ksm.slots.head)
+  unstableTreeGiveUp(ksm)
+  return errno
 }
 
 /**

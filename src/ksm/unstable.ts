@@ -67,6 +67,20 @@ export function unstableTreeReset(ksm: KsmState): void {
   }
 }
 
+/**
+ * Gives up the tree of a scan that begins anew before it has come to its end, without a number of its own: its items are
+ * marked as from the scan before, whose tree is forgotten too.
+ */
+export function unstableTreeGiveUp(ksm: KsmState): void {
+  const { items, seqnr } = ksm
+  for (const { rmapList } of ksm.slots) {
+    for (let item = rmapList; item !== 0; item = items.next(item)) {
+      if (items.state(item) === RMAP_UNSTABLE && items.scansSince(item, seqnr) === 0)
+        items.setUnstableSince(item, seqnr - 1)
+    }
+  }
+}
+
 /** An item's present page with a reference; 0 if it can no longer be merged. Linux: get_mergeable_page() */
 function getMergeablePage(ksm: KsmState, item: number): number {
   const mm = ksm.memory.mm(ksm.items.mm(item))

@@ -44,6 +44,8 @@ export const notIn = (min: number, max: number): readonly unknown[] => [
 
 export const NO_ADDRESS: readonly unknown[] = [...notIn(0, 2 ** 44 - 1), undefined]
 export const NO_LENGTH: readonly unknown[] = [...notIn(0, 2 ** 44), undefined]
+export const NO_SIZE: readonly unknown[] = [...NO_LENGTH, 0]
+export const NO_NAME: readonly unknown[] = [7, null, {}, Symbol('a'), 1n]
 export const NO_BYTES: readonly unknown[] = [
   undefined,
   null,

@@ -52,6 +52,29 @@ export function drawRange(draw: Random, guest: Guest): Range {
   return { address, length, start, end: start + Math.ceil(length / PAGE), unaligned }
 }
 
+/** A part of a row of bytes, within one page: the page's number, where it lies in that, where in the row, and how long it is. */
+export interface PagePart {
+  readonly page: number
+  readonly at: number
+  readonly from: number
+  readonly count: number
+}
+
+/** Bytes from `start` on, page by page. */
+export function partsOf(start: number, length: number): PagePart[] {
+  const parts: PagePart[] = []
+  for (let from = 0; from < length; from += parts.at(-1)!.count) {
+    const at = (start + from) % PAGE
+    parts.push({
+      page: Math.floor((start + from) / PAGE),
+      at,
+      from,
+      count: Math.min(PAGE - at, length - from),
+    })
+  }
+  return parts
+}
+
 /** Room for a new mapping: within a region. */
 export function drawRoom(draw: Random): { readonly start: number; readonly pages: number } {
   const start = drawVpn(draw)

@@ -5,14 +5,13 @@ import { TRACE_NAMES } from '../../src/mm/watch/tracepoints.ts'
 import { memoryOf } from '../support/inside.ts'
 import type { Random } from '../support/random.ts'
 import { PAGE } from '../support/world.ts'
-import { type Attempt, NO_BOOLEAN, NO_OBJECT, noOptions, notIn } from './attempt.ts'
+import { type Attempt, NO_BOOLEAN, NO_NAME, NO_OBJECT, noOptions, notIn } from './attempt.ts'
 import { contentOf, drawPfn } from './draws.ts'
 import type { Draw } from './generators.ts'
 import { freshPage, NOTHING_SHOWN } from './shadow.ts'
 import { FuzzStore, fuzzImage } from './sources.ts'
 import { SLOTS, type World } from './world.ts'
 
-const NO_NAME: readonly unknown[] = [7, null, {}, Symbol('a'), 1n]
 const NO_MM_OPTIONS = noOptions({ name: NO_NAME, domain: NO_NAME })
 const DOMAINS = [undefined, undefined, undefined, '', 'red', 'blue']
 

@@ -17,7 +17,9 @@ import {
   NO_BOOLEAN,
   NO_BYTES,
   NO_LENGTH,
+  NO_NAME,
   NO_OBJECT,
+  NO_SIZE,
   noOptions,
   notIn,
 } from './attempt.ts'
@@ -31,6 +33,7 @@ import {
   drawVpn,
   isOver,
   orGone,
+  partsOf,
   VPN_LIMIT,
 } from './draws.ts'
 import type { Draw } from './generators.ts'
@@ -50,7 +53,6 @@ import {
 import type { FuzzFile } from './sources.ts'
 import { type Part, SLOTS, type World } from './world.ts'
 
-const NO_NAME: readonly unknown[] = [7, null, {}, Symbol('a')]
 const NO_SUCCESSOR = noOptions({ name: NO_NAME, domain: [...NO_NAME, 'another'] })
 
 const onGuest =
@@ -127,7 +129,6 @@ function mmap(world: World, draw: Random, guest: Guest): Attempt {
 
 const NO_REMAP = noOptions({ mayMove: NO_BOOLEAN, address: [...NO_ADDRESS, 1] })
 const NO_FORCE = noOptions({ force: NO_BOOLEAN })
-const NO_SIZE: readonly unknown[] = [...NO_LENGTH, 0]
 const REMAP_ERRNOS: readonly Errno[] = ['EFAULT', 'EINVAL', 'ENOMEM', 'EAGAIN', 'EIO', 'EHWPOISON']
 
 function mremap(_: World, draw: Random, guest: Guest): Attempt {
@@ -234,15 +235,14 @@ function prctl(world: World, draw: Random, guest: Guest): Attempt {
   const on = draw.below(2)
   const zeros = new Array<number>(draw.below(3)).fill(0)
   const spare = draw.below(12) === 0
-  const args = [...(get ? [] : [on]), ...zeros, ...(spare ? [1] : [])]
   // For GET the first argument is a spare one too.
-  const bad = spare
+  const args = [...(get ? [] : [on]), ...zeros, ...(spare ? [1] : [])]
   return {
     call: (...given) => guest.mm.prctl(...(given as ['PR_GET_MEMORY_MERGE', number])),
     args: [get ? 'PR_GET_MEMORY_MERGE' : 'PR_SET_MEMORY_MERGE', ...args],
     hostile: [['PR_SET', '', 67, null, undefined, {}], ...(get ? [] : [notIn(0, Number.MAX_SAFE_INTEGER)])],
-    errnos: orGone(guest, bad ? ['EINVAL'] : get ? [] : ['ENOMEM', 'EAGAIN', 'EIO', 'EHWPOISON']),
-    impossible: bad || guest.gone,
+    errnos: orGone(guest, spare ? ['EINVAL'] : get ? [] : ['ENOMEM', 'EAGAIN', 'EIO', 'EHWPOISON']),
+    impossible: spare || guest.gone,
     done: (answer) => {
       if (get && answer !== 0 && answer !== 1) world.fail(`PR_GET_MEMORY_MERGE: ${answer}`)
       if (!get && guest.mm.prctl('PR_GET_MEMORY_MERGE') !== on) world.fail('PR_SET_MEMORY_MERGE did nothing')
@@ -260,18 +260,10 @@ function write(world: World, draw: Random, guest: Guest): Attempt {
   const bytes = new Uint8Array(length)
   const content = contentOf(draw)
   for (let at = 0; at < length; at += PAGE) bytes.set(content.subarray(0, Math.min(PAGE, length - at)), at)
-  const parts: Part[] = []
-  for (let at = 0; at < length; ) {
-    const within = (offset + at) % PAGE
-    const part = Math.min(PAGE - within, length - at)
-    const whole = part === PAGE && !odd
-    parts.push({
-      vpn: start + Math.floor((offset + at) / PAGE),
-      offset: within,
-      bytes: whole ? content : bytes.subarray(at, at + part),
-    })
-    at += part
-  }
+  const parts = partsOf(offset, length).map(({ page, at, from, count }): Part => {
+    const whole = count === PAGE && !odd
+    return { vpn: start + page, offset: at, bytes: whole ? content : bytes.subarray(from, from + count) }
+  })
   const end = start + Math.ceil((offset + length) / PAGE)
   return {
     call: (...args) => {

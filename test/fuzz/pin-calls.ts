@@ -9,12 +9,21 @@ import {
   NO_ADDRESS,
   NO_BOOLEAN,
   NO_BYTES,
-  NO_LENGTH,
   NO_OBJECT,
+  NO_SIZE,
   noOptions,
   notIn,
 } from './attempt.ts'
-import { accessErrnos, anyGuest, contentOf, drawOwner, drawPlace, drawVpn, VPN_LIMIT } from './draws.ts'
+import {
+  accessErrnos,
+  anyGuest,
+  contentOf,
+  drawOwner,
+  drawPlace,
+  drawVpn,
+  partsOf,
+  VPN_LIMIT,
+} from './draws.ts'
 import type { Draw } from './generators.ts'
 import { type Cell, type Guest, isSame, patch } from './shadow.ts'
 import type { Held, World } from './world.ts'
@@ -22,7 +31,6 @@ import type { Held, World } from './world.ts'
 const MAX_PINS = 6
 const NO_GET = noOptions({ write: NO_BOOLEAN })
 const NO_PIN = noOptions({ write: NO_BOOLEAN, longterm: NO_BOOLEAN })
-const NO_SIZE: readonly unknown[] = [...NO_LENGTH, 0]
 
 /** `mm.pin`, or with `plain` `mm.get`. */
 function hold(plain: boolean): Draw[1] {
@@ -101,23 +109,6 @@ function afterRelease(world: World, draw: Random): Attempt | undefined {
   if (world.released.length === 0) return undefined
   const pin = draw.pick(world.released)
   return { call: () => pin.read(0, 1), args: [], errnos: [], mistake: true }
-}
-
-function* partsOf(
-  start: number,
-  length: number,
-): IterableIterator<{
-  readonly page: number
-  readonly at: number
-  readonly from: number
-  readonly count: number
-}> {
-  for (let from = 0; from < length; ) {
-    const at = (start + from) % PAGE
-    const count = Math.min(PAGE - at, length - from)
-    yield { page: Math.floor((start + from) / PAGE), at, from, count }
-    from += count
-  }
 }
 
 function writePin(world: World, draw: Random): Attempt | undefined {

@@ -77,8 +77,7 @@ export class FuzzFailure extends Error {
 
 /** Runs a program from an empty host to an empty host, everything being checked after every so many steps. Throws FuzzFailure. */
 export async function runProgram(program: FuzzProgram, tally: Tally = newTally(), every = 1): Promise<void> {
-  const settings = { ...program.settings }
-  const world = await World.create(settings, tally)
+  const world = await World.create(program.settings, tally)
   const uncaught = takeUncaught((error) => world.expectOwn('a callback', error))
   let at = 0
   try {

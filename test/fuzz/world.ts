@@ -96,6 +96,8 @@ export class World {
   acts = 0
   /** The steps of daemons that sleep. */
   readonly sleepers: (() => void)[] = []
+  /** Callbacks do nothing: at the end anyway. */
+  private quiet: boolean
   private named = 0
   private readonly writing: Writing[] = []
   /** What callbacks do. */
@@ -133,6 +135,7 @@ export class World {
     this.host = host
     this.other = other
     this.settings = settings
+    this.quiet = settings.quiet
     this.tally = tally
     this.files = [1, 3, 6].map((pages, i) => new FuzzFile(this, pages, i === 1))
     tally.hosts++
@@ -181,7 +184,7 @@ export class World {
   /** Something of ours is called in the middle of something. */
   callback(kind: Callback): void {
     count(this.tally.callbacks, kind)
-    if (this.inside || this.settings.quiet || this.whim.below(6) > 0) return
+    if (this.inside || this.quiet || this.whim.below(6) > 0) return
     this.inside = true
     try {
       this.ask(kind, this.whim)
@@ -205,7 +208,7 @@ export class World {
         if (!(error instanceof PagefoldError) || error.code === 'EUCLEAN') this.fail(`userfault: ${error}`)
       }
     }
-    if (this.settings.quiet || this.depth === MAX_DEPTH) {
+    if (this.quiet || this.depth === MAX_DEPTH) {
       letGo()
       return
     }
@@ -219,7 +222,7 @@ export class World {
   /** Between two batches of ksmd anything may be done too. */
   awake(): void {
     count(this.tally.callbacks, 'sleep')
-    if (!this.settings.quiet && this.depth === 0 && this.whim.below(3) === 0) this.actWithin(1)
+    if (!this.quiet && this.depth === 0 && this.whim.below(3) === 0) this.actWithin(1)
   }
 
   private actWithin(calls: number): void {
@@ -407,7 +410,7 @@ export class World {
   /** Milliseconds that a clock tells: odd ones too. */
   private clockTime = 0
   time(): number {
-    if (this.settings.quiet) return this.clockTime
+    if (this.quiet) return this.clockTime
     const roll = this.whim.below(20)
     if (roll === 0)
       return this.whim.pick([Number.NaN, -1, Number.POSITIVE_INFINITY, 0, undefined as never, '7' as never])
@@ -417,7 +420,7 @@ export class World {
 
   /** A decision of a callback's: one time in so many. */
   whimOf(times: number): boolean {
-    return !this.settings.quiet && this.whim.below(times) === 0
+    return !this.quiet && this.whim.below(times) === 0
   }
 
   /** A guest's write, of which each page is known to have been done or not. */
@@ -551,9 +554,9 @@ export class World {
   /** Ends everything: every frame must come back, and every record go. */
   async finish(): Promise<void> {
     const { host } = this
-    ;(this.settings as { quiet: boolean }).quiet = true
+    this.quiet = true
     for (const store of this.stores) store.failing = false
-    await Promise.all([host.ksm.stop().catch((error) => this.expectOwn('stop', error))])
+    await host.ksm.stop().catch((error) => this.expectOwn('stop', error))
     for (const { pin } of this.pins.splice(0)) pin.release()
     if (!this.closed) {
       for (const guest of this.living) guest.mmu?.close()

@@ -28,6 +28,7 @@ const WITHOUT = [
   'test/unit/image-host.test.ts',
   'test/unit/image.test.ts',
   'test/unit/kdump.test.ts',
+  'test/unit/ksmd-alone.test.ts',
   'test/unit/mutants.test.ts',
   'test/unit/packed.test.ts',
   'test/unit/page.test.ts',

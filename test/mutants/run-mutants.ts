@@ -81,11 +81,6 @@ export async function main(args: readonly string[], root: string, folder: string
     const chosen = task.sample === undefined ? mutants : sampleOf(mutants, task.sample, task.seed)
     console.log(`${mutants.length} mutants in ${task.mutate.join(', ')}; tried: ${chosen.length}`)
     const suite = await runClean(program, root)
-    if (process.env.DUMP)
-      writeFileSync(
-        process.env.DUMP,
-        JSON.stringify({ ...suite, reaching: [...suite.reaching].map(([m, t]) => [m, t.length]) }),
-      )
     const started = performance.now()
     const results = await tryMutants(chosen, suite, program, root, task)
     if (task.json !== undefined) writeFileSync(task.json, `${JSON.stringify(results, null, 1)}\n`)

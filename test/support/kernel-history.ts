@@ -17,6 +17,7 @@ import {
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NotAlone, type Places, sysfsUnavailable, withKsmd } from '../../bench/peers/ksmd.ts'
+import { compilerUnavailable } from '../../bench/peers/native.ts'
 import { KNOBS, type Program, type Row, TRACED, tracedEvents } from './history.ts'
 
 const HISTORY_TIMEOUT_MS = 60_000
@@ -33,10 +34,7 @@ const MOUNTED = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing']
 
 /** Why no history can be run here, or undefined if one can. */
 export function kernelUnavailable(): string | undefined {
-  const why = sysfsUnavailable()
-  if (why !== undefined) return why
-  if (spawnSync('cc', ['--version']).status !== 0) return 'no C compiler (cc) on this machine'
-  return undefined
+  return sysfsUnavailable() ?? compilerUnavailable()
 }
 
 /** As recordings name it. */

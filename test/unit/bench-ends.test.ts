@@ -1,14 +1,13 @@
 // A bench in which something goes wrong: a peer that fails or merges otherwise, a signal while ksmd's knobs are changed.
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { existsSync } from 'node:fs'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { bench, NothingToCompare } from '../../bench/macro/bench.ts'
 import { type RunTrial, TrialFailed } from '../../bench/macro/children.ts'
 import { withKsmd } from '../../bench/peers/ksmd.ts'
 import { openSource } from '../../src/images/index.ts'
 import { hasTimes, type PeerResult } from '../../src/report/index.ts'
+import { FakeKsmd } from '../support/fake-ksmd.ts'
 
 const COUNTERS = { pages_shared: 1, pages_sharing: 2, pages_unshared: 3, pages_volatile: 0 }
 const TRIAL = {
@@ -135,26 +134,12 @@ describe('trials', () => {
 })
 
 describe("ksmd's knobs", () => {
-  const KNOBS = {
-    run: '1',
-    pages_to_scan: '100',
-    sleep_millisecs: '20',
-    smart_scan: '1',
-    use_zero_pages: '0',
-    max_page_sharing: '256',
-  }
-
   function machine() {
-    const dir = mkdtempSync(join(tmpdir(), 'pagefold-knobs-'))
-    const sysfs = join(dir, 'ksm')
-    mkdirSync(sysfs)
-    for (const [name, value] of Object.entries(KNOBS)) writeFileSync(join(sysfs, name), value)
+    const fake = new FakeKsmd()
+    onTestFinished(() => fake.stop())
     const codes: number[] = []
-    const lock = join(dir, 'lock')
-    const places = { sysfs, lock, proc: dir, cpu: () => 0, exit: (code: number) => void codes.push(code) }
-    const knobs = (): Record<string, string> =>
-      Object.fromEntries(readdirSync(sysfs).map((name) => [name, readFileSync(join(sysfs, name), 'utf8')]))
-    return { dir, lock, places, knobs, codes }
+    const places = { ...fake.places, exit: (code: number) => void codes.push(code) }
+    return { fake, before: fake.files(), lock: places.lock, places, codes }
   }
 
   it.each([
@@ -162,7 +147,7 @@ describe("ksmd's knobs", () => {
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const)('are given back when %s comes, and the lock is', async (signal, code) => {
-    const { dir, lock, places, knobs, codes } = machine()
+    const { fake, before, lock, places, codes } = machine()
     const heardBefore = process.listenerCount(signal)
     const begun = new Promise<void>((begin) => {
       void withKsmd(
@@ -175,28 +160,26 @@ describe("ksmd's knobs", () => {
       )
     })
     await begun
-    expect(knobs()).toMatchObject({ run: '0', max_page_sharing: '2', sleep_millisecs: '600000' })
+    expect(fake.files()).toMatchObject({ run: '0', max_page_sharing: '2', sleep_millisecs: '600000' })
     expect(existsSync(lock)).toBe(true)
     process.listeners(signal).at(-1)!(signal)
-    expect(knobs()).toEqual(KNOBS)
+    expect(fake.files()).toEqual(before)
     expect(existsSync(lock)).toBe(false)
     expect(codes).toEqual([code])
     for (const other of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       if (process.listenerCount(other) > heardBefore)
         process.removeListener(other, process.listeners(other).at(-1)!)
     }
-    rmSync(dir, { recursive: true })
   })
 
   it('are given back when the work is done, and when it throws', async () => {
     for (const work of [() => 7, () => Promise.reject(new Error('no'))]) {
-      const { dir, lock, places, knobs } = machine()
+      const { fake, before, lock, places } = machine()
       const heardBefore = process.listenerCount('SIGINT')
       await withKsmd({ max_page_sharing: 2 }, work as () => number, places).catch(() => {})
-      expect(knobs()).toEqual(KNOBS)
+      expect(fake.files()).toEqual(before)
       expect(existsSync(lock)).toBe(false)
       expect(process.listenerCount('SIGINT')).toBe(heardBefore)
-      rmSync(dir, { recursive: true })
     }
   })
 })

@@ -1,6 +1,7 @@
 // The laboratory of checksums: its pages are what they are said to be, and its figures those one can work out by hand.
 
 import { describe, expect, it } from 'vitest'
+import { Libxxhash } from '../../bench/peers/libxxhash.ts'
 import { openSource } from '../../src/images/index.ts'
 import { type Convergence, converge, mergeOnce } from '../../src/lab/hash/converge.ts'
 import { FAMILIES, familyPages, PREPARED, preparedPage } from '../../src/lab/hash/families.ts'
@@ -243,4 +244,14 @@ describe('malice', () => {
       expect(harm.comparisons).toBeLessThanOrEqual(pages * 2 * Math.log2(pages + 1))
     },
   )
+})
+
+describe('libxxhash', () => {
+  it('has some of the built-in checksums, and none of a name that every object knows', () => {
+    expect(['xxh32', 'xxh64', 'xxh3', 'crc32c', 'constructor', 'toString'].filter(Libxxhash.has)).toEqual([
+      'xxh32',
+      'xxh64',
+      'xxh3',
+    ])
+  })
 })

@@ -1,11 +1,12 @@
 // Somebody else uses the machine's ksmd at the same time: it is said, in words that tell what to do, and not found as a wrong
 // number. On a directory that only looks like ksmd's.
 
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Ksmd, NotAlone, withKsmd } from '../../bench/peers/ksmd.ts'
+import { compilerUnavailable } from '../../bench/peers/native.ts'
 import { FakeKsmd } from '../support/fake-ksmd.ts'
 import { KNOBS } from '../support/history.ts'
 import { runOnKernel, withWorker } from '../support/kernel-history.ts'
@@ -112,7 +113,7 @@ describe('ksmd', () => {
   })
 })
 
-const canBuild = process.platform === 'linux' && spawnSync('cc', ['--version']).status === 0
+const canBuild = process.platform === 'linux' && compilerUnavailable() === undefined
 
 describe.skipIf(!canBuild)('a history', () => {
   const SOURCE = resolve(import.meta.dirname, '../conformance/kernel-worker.c')

@@ -155,22 +155,25 @@ export const written = ({ settings, steps }: FuzzProgram): string =>
  * that fails.
  */
 export async function fuzz(firstSeed: number, operations: number, tally: Tally): Promise<number> {
-  // Most of what is refused is refused on purpose: nobody reads those stacks.
-  Error.stackTraceLimit = 0
   let seed = firstSeed
   for (; sumOf(tally.operations) < operations; seed++) {
     const program = programOf(seed)
+    const { stackTraceLimit } = Error
     try {
+      // Most of what is refused is refused on purpose: nobody reads those stacks.
+      Error.stackTraceLimit = 0
       await runProgram(program, tally, EVERY)
     } catch (error) {
       if (!(error instanceof FuzzFailure)) throw error
-      Error.stackTraceLimit = 10
+      Error.stackTraceLimit = stackTraceLimit
       console.log(`seed ${seed}: ${error.message}; looking for a shorter program`)
       const shortest = await shrinkProgram(program, error)
       const again = (await failureOf(shortest, 1)) ?? error
       throw new Error(`seed ${seed}: ${again.message}\nshortest program:\n${written(shortest)}`, {
         cause: again,
       })
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit
     }
   }
   return seed

@@ -65,6 +65,7 @@ describe('pagefold diff', () => {
       inputs: [],
     })
     expect(diff.same).toBeGreaterThan(10)
+    expect(diff.figures.length).toBeGreaterThan(0)
     expect(diff.figures.every(({ verdict }) => verdict !== 'same')).toBe(true)
   })
 

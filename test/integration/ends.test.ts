@@ -316,14 +316,21 @@ describe('a signal', () => {
     const dir = folder(`work-${command}`)
     const csv = join(dir, 'out.csv')
     const child = spawn(NODE, [MAIN, command, source, '--csv', csv], { stdio: ['ignore', 'pipe', 'pipe'] })
-    await until(() =>
-      spawnSync('cat', [`/proc/${child.pid}/maps`], { encoding: 'utf8' }).stdout.includes('node'),
-    )
+    await until(() => residentBytes(child.pid!) > AT_WORK)
     child.kill('SIGINT')
     expect(await endedAs(child)).toBe(130)
     expect(readdirSync(dir)).toEqual([])
   })
 })
+
+/** Node alone takes some 60 MB: with so much it has read or made pages. */
+const AT_WORK = 120e6
+
+/** What a process has of memory; 0 if it is gone. */
+function residentBytes(pid: number): number {
+  if (!existsSync(`/proc/${pid}/status`)) return 0
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+}
 
 /** Has a process put away a stream, in a file without a name? */
 function spooled(pid: number): boolean {

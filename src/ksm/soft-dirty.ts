@@ -27,7 +27,7 @@ export function testAndClearSoftDirty(
   return true
 }
 
-/** Marks an item's page again: its checksum does not come to stand in the item. */
+/** Marks an item's page again: its checksum does not stand in the item. */
 export function markAgain({ items, memory }: KsmState, item: number): void {
   markSoftDirty(memory.mm(items.mm(item)), items.vpn(item))
 }

@@ -122,18 +122,19 @@ export function expectBytes(name: string, value: unknown): Uint8Array {
   throw mistake(new TypeError(`Expected \`${name}\` to be a Uint8Array, got ${describe(value)}`))
 }
 
-/** Throws TypeError naming `name` unless `value` is an object that has all these methods. */
+/** Throws TypeError naming `name` unless `value` is an object that has all these methods; or what a getter of it throws. */
 export function expectObject(name: string, value: unknown, methods: readonly string[] = []): void {
   const has = (method: string): boolean =>
-    typeof (value as Readonly<Record<string, unknown>>)[method] === 'function'
+    outside(() => typeof (value as Readonly<Record<string, unknown>>)[method]) === 'function'
   if (typeof value === 'object' && value !== null && methods.every(has)) return
   const what = methods.length === 0 ? 'an object' : `an object with ${methods.join(', ')}`
   throw mistake(new TypeError(`Expected \`${name}\` to be ${what}, got ${describe(value)}`))
 }
 
 /**
- * Returns `options` if it is an object with no other names in it than those of `known`, a name each, which the compiler holds to be all
- * of the type's. Throws TypeError otherwise, with the name it does not know, which may be misspelt, and the nearest one of `known`.
+ * Returns a copy of `options`, each read once, if it is an object with no other names in it than those of `known`, a name each, which the
+ * compiler holds to be all of the type's. Throws TypeError otherwise, with the name it does not know, which may be misspelt, and the nearest
+ * one of `known`; or what a getter throws.
  */
 export function expectOptions<Options extends object>(
   call: string,
@@ -144,14 +145,17 @@ export function expectOptions<Options extends object>(
     throw mistake(new TypeError(`${call}: expected \`options\` to be an object, got ${describe(options)}`))
   }
   const names = Object.keys(known)
-  for (const name of Object.keys(options)) {
+  for (const name of outside(() => Object.keys(options))) {
     if (!Object.hasOwn(known, name)) {
       const near = nearest(name, names)
       const hint = near === undefined ? `it takes ${names.join(', ')}` : `did you mean \`${near}\`?`
       throw mistake(new TypeError(`${call}: no option \`${name}\`: ${hint}`))
     }
   }
-  return options
+  const given = outside(() => {
+    return names.filter((name) => name in options).map((name) => [name, options[name as keyof Options]])
+  })
+  return Object.fromEntries(given) as Options
 }
 
 /** The name that fewest changes of a letter turn `wrong` into; undefined if none is like it. */

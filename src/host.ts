@@ -12,6 +12,7 @@ import {
   expectObject,
   expectOptions,
   mistake,
+  outside,
   PagefoldError,
 } from './errors.ts'
 import { expectHostOptions, type HostOptions, type HostPolicy } from './host-options.ts'
@@ -131,19 +132,20 @@ export class Host {
   loadImage(image: Image, options: LoadOptions = {}): { mm: Mm; address: number } {
     return this.enter(() => {
       expectObject('image', image, ['read'])
-      expectInteger('pages', image.pages, 1, Number.MAX_SAFE_INTEGER)
+      const { pages, source } = outside(() => ({ pages: image.pages, source: image.source }))
+      expectInteger('pages', pages, 1, Number.MAX_SAFE_INTEGER)
       const { onProgress, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
       if (onProgress !== undefined && typeof onProgress !== 'function')
         throw mistake(new TypeError('Expected `onProgress` to be a function'))
       const { free } = this.memory.frames
-      if (image.pages > free) {
-        const room = `${image.pages} pages, but only ${free} frames are free`
-        throw new PagefoldError('ENOMEM', `${image.source}: ${room}`)
+      if (pages > free) {
+        const room = `${pages} pages, but only ${free} frames are free`
+        throw new PagefoldError('ENOMEM', `${source}: ${room}`)
       }
-      const mm = this.createMm({ name: image.source, ...mmOptions })
+      const mm = this.createMm({ name: source, ...mmOptions })
       try {
-        const address = mm.mmap(image.pages * PAGE_SIZE)
-        populate(mm, vpnOf(address), image.pages, (bytes, first, count) => {
+        const address = mm.mmap(pages * PAGE_SIZE)
+        populate(mm, vpnOf(address), pages, (bytes, first, count) => {
           const { gate } = this.memory
           gate.call('image', () => image.read(first, count, bytes))
           gate.call('progress', () => onProgress?.(first + count))

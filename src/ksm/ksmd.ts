@@ -28,12 +28,12 @@ import { StableNodes } from '../core/stable-nodes.ts'
 import { expectInteger, expectOneOf, PagefoldError } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
 import type { Memory } from '../mm/model/memory.ts'
-import { markSoftDirty } from '../mm/page/ptes.ts'
 import { Batch } from './batch.ts'
 import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
 import { visitWindow } from './merge.ts'
 import { fillWindow, HANDFUL } from './scan.ts'
+import { markAgain } from './soft-dirty.ts'
 import { noteDup } from './stable-node.ts'
 import { type KsmOptions, KsmState } from './state.ts'
 import { type Counters, readCounters } from './stats.ts'
@@ -275,12 +275,12 @@ export class Ksm {
  */
 function abandonWindow({ window, ksm }: Batch): void {
   if (window.length === 0) return
+  ksm.core.takeBack(window.position(0), window.length)
   for (let i = 0; i < window.length; i++) {
     const item = window.item(window.position(i))
-    markSoftDirty(ksm.memory.mm(ksm.items.mm(item)), ksm.items.vpn(item))
+    markAgain(ksm, item)
+    unstableTreeForget(ksm, item)
   }
-  ksm.core.takeBack(window.position(0), window.length)
-  for (let i = 0; i < window.length; i++) unstableTreeForget(ksm, window.item(window.position(i)))
   window.drop(window.length)
 }
 

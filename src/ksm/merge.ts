@@ -14,7 +14,7 @@ import { BUSY } from './keyhole.ts'
 import { findMergeableVma, presentPage, presentPageOf } from './mergeable.ts'
 import { replacePage, writeProtectPage } from './replace.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
-import { testAndClearSoftDirty } from './soft-dirty.ts'
+import { markAgain, testAndClearSoftDirty } from './soft-dirty.ts'
 import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
 import { canCount, hasNode, stableTreeAppend } from './stable-node.ts'
 import type { KsmState, Trees } from './state.ts'
@@ -96,7 +96,7 @@ function isCandidate(ksm: KsmState, at: number, item: number, pfn: number): bool
     return true
   }
   if (!removeRmapItemFromTree(ksm, item)) {
-    markSoftDirty(ksm.memory.mm(ksm.items.mm(item)), ksm.items.vpn(item))
+    markAgain(ksm, item)
     return false
   }
   const changed = ksm.core.checksumChanged(at) !== 0

@@ -4,6 +4,7 @@
 import { COUNTER_RMAP_ITEMS, RMAP_STABLE, RMAP_UNSTABLE } from '../../assembly/abi.ts'
 import { BUSY, getKsmPage } from './keyhole.ts'
 import type { MmSlot } from './mm-slot.ts'
+import { markAgain } from './soft-dirty.ts'
 import { takeItem } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeRemove } from './unstable.ts'
@@ -51,6 +52,8 @@ export function getNextRmapItem(ksm: KsmState, slot: MmSlot, before: number, vpn
   slot.mm!.ksm.rmapItems++
   items.setNext(item, next)
   setNext(ksm, slot, before, item)
+  // The page may have had an item before, and been read for that.
+  markAgain(ksm, item)
   return item
 }
 

@@ -9,7 +9,7 @@ import type { ChecksumFrom } from '../core/window.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { ptePfn } from '../mm/page/pte.ts'
-import { getPte, markSoftDirty, nextNormalPte } from '../mm/page/ptes.ts'
+import { getPte, nextNormalPte } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
 import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
@@ -136,8 +136,6 @@ function pagesOfMm(batch: Batch, wanted: number): boolean {
       const here = next !== 0 && items.vpn(next) === vpn
       const item = here ? next : getNextRmapItem(ksm, slot, cursor.item, vpn)
       if (item === 0) return false
-      // It may have had an item before, and been read for that.
-      if (!here) markSoftDirty(mm, vpn)
       cursor.vpn = vpn + 1
       cursor.item = item
       if (smartScan.shouldSkip(item, merged)) continue

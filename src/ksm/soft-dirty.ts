@@ -7,7 +7,7 @@
 import { FRAME_PINNED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { pteWritable } from '../mm/page/pte.ts'
-import { clearSoftDirty, getPte, isSoftDirty } from '../mm/page/ptes.ts'
+import { clearSoftDirty, getPte, isSoftDirty, markSoftDirty } from '../mm/page/ptes.ts'
 import type { KsmState } from './state.ts'
 
 /**
@@ -25,6 +25,11 @@ export function testAndClearSoftDirty(
   if (!isSoftDirty(mm, vpn)) return false
   if (!mayBeWrittenUnasked(ksm, pfn, held)) endWriting(mm, vpn)
   return true
+}
+
+/** Marks an item's page again: its checksum does not stand in the item. */
+export function markAgain({ items, memory }: KsmState, item: number): void {
+  markSoftDirty(memory.mm(items.mm(item)), items.vpn(item))
 }
 
 /** Whoever holds a page beyond its mappings may write at any time, as a device does. */

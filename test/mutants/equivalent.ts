@@ -44,7 +44,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: `${MM}/model/mm-struct.ts`,
-    line: 'const { name, domain } = expectOptions(call, options, { name: true, domain: true })',
+    line: 'const given = expectOptions(call, options, { name: true, domain: true })',
     to: 'false',
     reason: 'only the names of options count',
   },
@@ -75,9 +75,9 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: `${MM}/reclaim/swap.ts`,
-    line: 'for (let slot = 0; slot < info.store.slots; slot++) {',
-    from: 'slot < info.store.slots',
-    to: 'slot <= info.store.slots',
+    line: 'for (let slot = 0; slot < info.slots; slot++) {',
+    from: 'slot < info.slots',
+    to: 'slot <= info.slots',
     reason: 'behind the last slot nothing is counted',
   },
   {

@@ -2,7 +2,7 @@
 // nothing.
 
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Host, Mm } from '../../src/index.ts'
+import { type Host, type Mm, SecondaryMmu } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
 import { errnoOf, guest, makeHost, PAGE } from '../support/world.ts'
 
@@ -57,6 +57,58 @@ describe('a listener that throws', () => {
     mm.write(at + PAGE, Uint8Array.of(9))
     expect(mm.read(at, 1)).toEqual(Uint8Array.of(7))
     expect(reported.length).toBeGreaterThan(4)
+    host.audit()
+    host.close()
+  })
+})
+
+describe('a getter that throws', () => {
+  const cause = new Error('of the caller')
+  const fail = (): never => {
+    throw cause
+  }
+  const withGetter = (name: string, others: object = {}): never =>
+    Object.defineProperty({ ...others }, name, { enumerable: true, get: fail }) as never
+  const methods = { read() {}, write() {} }
+
+  it.each<[string, (host: Host, mm: Mm, at: number) => unknown]>([
+    ['an option of createMm', (host) => host.createMm(withGetter('name'))],
+    ['an option of mmap', (_, mm) => mm.mmap(PAGE, withGetter('prot'))],
+    ['an option of mremap', (_, mm, at) => mm.mremap(at, PAGE, PAGE, withGetter('mayMove'))],
+    ['an option of write', (_, mm, at) => mm.write(at, Uint8Array.of(1), withGetter('force'))],
+    ['an option of pin', (_, mm, at) => mm.pin(at, PAGE, withGetter('longterm'))],
+    ['an option of fork', (_, mm) => mm.fork(withGetter('domain'))],
+    ['an option of migrate', (host, mm, at) => host.migrate(mm.pfn(at)!, withGetter('node'))],
+    ['the names of options', (_, mm) => mm.mmap(PAGE, new Proxy({}, { ownKeys: fail }))],
+    ['the pages of a file', (_, mm) => mm.mmap(PAGE, { file: withGetter('pages', methods) })],
+    ['the method of a file', (_, mm) => mm.mmap(PAGE, { file: withGetter('read') })],
+    ['the pages of an image', (host) => host.loadImage(withGetter('pages', methods))],
+    ['the slots of a swap store', (host) => host.swapOn(withGetter('slots', methods))],
+    ['the method of a handler', (_, mm, at) => mm.registerUserfault(at, PAGE, withGetter('onWriteProtect'))],
+    ['a range handed to a mirror', (_, mm) => new SecondaryMmu(mm).invalidateRangeStart(withGetter('start'))],
+  ])('as %s breaks nothing: the caller gets what it threw', async (_, call) => {
+    const { host, mm, at } = await pair()
+    expect(() => call(host, mm, at)).toThrow(cause)
+    expect(mm.read(at, 1)).toEqual(Uint8Array.of(7))
+    mm.mmap(PAGE)
+    host.audit()
+    host.close()
+  })
+
+  it('is EIO where a page of a file is wanted', async () => {
+    const { host, mm } = await pair()
+    let broken = false
+    const file = {
+      get pages() {
+        return broken ? fail() : 1
+      },
+      read() {},
+    }
+    const at = mm.mmap(PAGE, { file })
+    broken = true
+    expect(errnoOf(() => mm.read(at, 1))).toBe('EIO')
+    broken = false
+    expect(mm.read(at, 1)).toEqual(Uint8Array.of(0))
     host.audit()
     host.close()
   })

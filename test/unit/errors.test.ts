@@ -14,8 +14,16 @@ const check = (options: unknown) => (): Options => expectOptions('Host.create', 
 describe('options', () => {
   it('are taken as they are when every name is known', () => {
     const options = { frames: 1, cowPolicy: 'x' }
-    expect(check(options)()).toBe(options)
+    expect(check(options)()).toStrictEqual(options)
     expect(check({})()).toEqual({})
+  })
+
+  it('are read once each, and what is inherited counts', () => {
+    let reads = 0
+    const options = Object.create({ workers: 2 }, { frames: { enumerable: true, get: () => ++reads } })
+    const taken = check(options)()
+    expect([taken.frames, taken.frames, taken.workers, reads]).toEqual([1, 1, 2, 1])
+    expect('cowPolicy' in taken).toBe(false)
   })
 
   it.each([

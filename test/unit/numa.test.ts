@@ -1,8 +1,10 @@
 // NUMA: where pages are placed, trees for each node with merge_across_nodes=0, and stable nodes whose page has moved.
 
 import { describe, expect, it } from 'vitest'
+import { FRAME_LOCKED } from '../../assembly/abi.ts'
 import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
 import { ksmOf, memoryOf, objectsOf } from '../support/inside.ts'
+import { once } from '../support/races.ts'
 import {
   addRange,
   byteAt,
@@ -228,5 +230,26 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
       expect(mm.pfn(one.at)).toBe(mm.pfn(zero.at))
       host.audit()
     }
+  })
+})
+
+describe.each(INDEX_NAMES)('a moved page that is locked as it would join another, index %s', (index) => {
+  it('waits for the next scan and leaves no reference on the other', async () => {
+    const host = await makeHost({ index, numaNodes: 2 })
+    host.ksm.set('merge_across_nodes', 0)
+    const [a, b] = [guest(host, 'a', [7], { node: 0 }), guest(host, 'b', [7], { node: 0 })]
+    const c = guest(host, 'c', [7, 7], { node: 1 })
+    host.ksm.scan(2)
+    b.mm.exit()
+    const moved = host.migrate(a.mm.pfn(a.at)!, { node: 1 })
+    const other = c.mm.pfn(c.at)!
+    const { frames } = memoryOf(host)
+    const seen = once(host, 'keyhole: after lock', () => frames.setFlag(moved, FRAME_LOCKED))
+    host.ksm.scan(1)
+    expect(seen.passed).toBeGreaterThan(0)
+    expect(frames.hasFlag(moved, FRAME_LOCKED)).toBe(true)
+    frames.clearFlag(moved, FRAME_LOCKED)
+    expect(host.frame(other)).toMatchObject({ refcount: 2, mapcount: 2 })
+    host.audit()
   })
 })

@@ -8,6 +8,7 @@ import {
   expectOneOf,
   expectOptions,
   mistake,
+  outside,
   PagefoldError,
 } from '../../errors.ts'
 import { ADDRESS_LIMIT, addressOf, hex, pageAt, pagesOf, VPN_LIMIT } from '../model/address.ts'
@@ -58,19 +59,13 @@ const KINDS = ['ordinary', 'hugetlb', 'pfnmap'] as const
 /** Maps a range and returns where it begins, in bytes. Throws TypeError, RangeError, EEXIST, ENOMEM. */
 export function mmap(mm: MmStruct, length: number, options: MmapOptions): number {
   const pages = pagesOf(expectInteger('length', length, 1, ADDRESS_LIMIT))
-  const {
-    address,
-    node = 0,
-    shared = false,
-    kind = 'ordinary',
-    prot = VM_READ | VM_WRITE,
-    file,
-  } = expectOptions('mmap', options, OPTIONS)
+  const given = expectOptions('mmap', options, OPTIONS)
+  const { address, node = 0, shared = false, kind = 'ordinary', prot = VM_READ | VM_WRITE, file } = given
   const kindFlags = KIND_FLAGS[expectOneOf('kind', kind, KINDS)]
   const protFlags = expectProt(prot)
   const nid = expectInteger('node', node, 0, mm.memory.frames.numaNodes - 1)
   expectBoolean('shared', shared)
-  const pgoff = expectPlaceInFile(options, pages)
+  const pgoff = expectPlaceInFile(given, pages)
   const start = address === undefined ? mm.vmas.findRoom(pages) : pageAt(address)
   if (start < 0) {
     throw new PagefoldError('ENOMEM', `${mm.name}: no hole of ${pages} pages in the address space`)
@@ -108,7 +103,8 @@ function expectPlaceInFile({ file, offset = 0, shared, kind }: MmapOptions, page
     throw mistake(new TypeError('Expected a mapping with a `file` to be private and ordinary'))
   if (file instanceof Uint8Array) return pgoff
   expectObject('file', file, ['read'])
-  expectInteger('pages', file.pages, 0, VPN_LIMIT)
+  const size = outside(() => file.pages)
+  expectInteger('pages', size, 0, VPN_LIMIT)
   return pgoff
 }
 

@@ -43,7 +43,11 @@ export function pageOfFile(memory: Memory, vma: Vma, vpn: number): number | Errn
   const known = file.pages.get(index)
   if (known !== undefined) return known
   const source = file.source!
-  if (index >= source.pages) return 'EFAULT'
+  try {
+    if (index >= gate.call('file', () => source.pages)) return 'EFAULT'
+  } catch {
+    return 'EIO'
+  }
   const pfn = frames.alloc(vma.nid)
   if (pfn === 0) return 'ENOMEM'
   try {

@@ -20,10 +20,10 @@ export interface MmOptions {
 
 /** Returns the options of a call that makes an mm. Throws TypeError unless they are strings, or not given. */
 export function expectMmOptions(call: string, options: MmOptions): MmOptions {
-  const { name, domain } = expectOptions(call, options, { name: true, domain: true })
-  expectString('name', name)
-  expectString('domain', domain)
-  return options
+  const given = expectOptions(call, options, { name: true, domain: true })
+  expectString('name', given.name)
+  expectString('domain', given.domain)
+  return given
 }
 
 export class MmStruct {

@@ -5,7 +5,7 @@
 
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
-import { expectInteger, expectObject, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectObject, outside, PagefoldError } from '../../errors.ts'
 import type { Gate } from '../model/gate.ts'
 import type { FrameBytes } from '../page/bytes.ts'
 import type { Frames } from '../page/frames.ts'
@@ -14,6 +14,8 @@ import type { SwapStore } from './swap-store.ts'
 
 interface SwapDevice {
   readonly store: SwapStore
+  /** How many it had when it was put to use. */
+  readonly slots: number
   /** ptes that refer to each slot; the cache's own reference is in `cached`. */
   readonly counts: number[]
   /** The frame that holds a slot's content too, 0 if none. */
@@ -48,7 +50,8 @@ export class Swap {
   /** Puts a store to use. Throws TypeError, RangeError; EPERM if there are eight already. Linux: swapon */
   add(store: SwapStore): number {
     expectObject('store', store, ['read', 'write'])
-    expectInteger('slots', store.slots, 1, MAX_SWAP_SLOTS)
+    const slots = outside(() => store.slots)
+    expectInteger('slots', slots, 1, MAX_SWAP_SLOTS)
     const free = Array.from({ length: MAX_SWAP_DEVICES }, (_, i) => i).find(
       (i) => this.devices[i] === undefined,
     )
@@ -56,8 +59,9 @@ export class Swap {
       throw new PagefoldError('EPERM', `swapOn: there are ${MAX_SWAP_DEVICES} stores already`)
     this.devices[free] = {
       store,
-      counts: new Array<number>(store.slots).fill(0),
-      cached: new Array<number>(store.slots).fill(0),
+      slots,
+      counts: new Array<number>(slots).fill(0),
+      cached: new Array<number>(slots).fill(0),
       checksums: new Map(),
       used: 0,
       fresh: 0,
@@ -105,15 +109,15 @@ export class Swap {
     const devices = this.devices.filter((device) => device !== undefined)
     return {
       used: devices.reduce((sum, { used }) => sum + used, 0),
-      total: devices.reduce((sum, { store }) => sum + store.slots, 0),
+      total: devices.reduce((sum, { slots }) => sum + slots, 0),
     }
   }
 
   /** Gives a page a free slot and puts it in the swap cache, which holds one reference. Linux: add_to_swap() */
   addToCache(pfn: number): SwapEntry | undefined {
     for (const [device, info] of this.devices.entries()) {
-      if (info === undefined || !info.writable || info.used === info.store.slots) continue
-      const slot = info.fresh < info.store.slots ? info.fresh++ : info.freed.pop()!
+      if (info === undefined || !info.writable || info.used === info.slots) continue
+      const slot = info.fresh < info.slots ? info.fresh++ : info.freed.pop()!
       info.used++
       const entry = { device, slot }
       this.cache(entry, pfn)
@@ -239,7 +243,7 @@ export class Swap {
   *usedSlots(): IterableIterator<{ entry: SwapEntry; count: number; cached: number }> {
     for (const [device, info] of this.devices.entries()) {
       if (info === undefined) continue
-      for (let slot = 0; slot < info.store.slots; slot++) {
+      for (let slot = 0; slot < info.slots; slot++) {
         const count = info.counts[slot]!
         const cached = info.cached[slot]!
         if (count > 0 || cached > 0) yield { entry: { device, slot }, count, cached }

@@ -7,6 +7,7 @@
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { reportLater } from '../../errors.ts'
 import type { Gate } from '../model/gate.ts'
+import { Listeners } from './listeners.ts'
 
 /** What is about to happen. Linux: enum mmu_notifier_event */
 export type NotifierEvent = 'unmap' | 'clear' | 'protection' | 'protection_page' | 'soft_dirty' | 'release'
@@ -43,8 +44,7 @@ export interface OpenRange {
 
 /** The notifiers of one mm. What one of them throws is reported as an uncaught error: the change goes on. */
 export class Notifiers {
-  /** Each as often as it was registered, which is how often it is told. */
-  private readonly times = new Map<Notifier, number>()
+  private readonly listeners = new Listeners<Notifier>()
   private readonly gate: Gate
   private readonly told: (step: 'start' | 'end') => void
 
@@ -55,29 +55,25 @@ export class Notifiers {
   }
 
   add(notifier: Notifier): void {
-    this.times.set(notifier, (this.times.get(notifier) ?? 0) + 1)
+    this.listeners.add(notifier)
   }
 
   /** Forgets all and returns how many there were. */
   clear(): number {
-    const { length } = this.all()
-    this.times.clear()
+    const { length } = this.listeners.all()
+    this.listeners.clear()
     return length
   }
 
   /** False if it was not registered. */
   remove(notifier: Notifier): boolean {
-    const times = this.times.get(notifier)
-    if (times === undefined) return false
-    if (times > 1) this.times.set(notifier, times - 1)
-    else this.times.delete(notifier)
-    return true
+    return this.listeners.remove(notifier)
   }
 
   /** Announces a change of [start, end), virtual pages. Nobody may refuse; what is returned goes to `end`. */
   start(event: NotifierEvent, start: number, end: number): OpenRange | undefined {
-    if (this.times.size === 0) return undefined
-    const open = { range: rangeOf(event, start, end, true), told: this.all() }
+    if (this.listeners.isEmpty) return undefined
+    const open = { range: rangeOf(event, start, end, true), told: this.listeners.all() }
     for (const notifier of open.told) this.begin(notifier, open.range)
     this.told('start')
     return open
@@ -88,7 +84,7 @@ export class Notifiers {
    * nothing, and the answer is 'EAGAIN': the caller must not call `end`. Linux: invalidate_range_start_nonblock()
    */
   startNonblock(event: NotifierEvent, start: number, end: number): OpenRange | 'EAGAIN' {
-    const open = { range: rangeOf(event, start, end, false), told: this.all() }
+    const open = { range: rangeOf(event, start, end, false), told: this.listeners.all() }
     for (const [i, notifier] of open.told.entries()) {
       if (this.begin(notifier, open.range) !== 'EAGAIN') continue
       this.end({ range: open.range, told: open.told.slice(0, i) })
@@ -101,7 +97,7 @@ export class Notifiers {
   end(open: OpenRange | undefined): void {
     if (open === undefined) return
     for (const notifier of open.told) {
-      if (!this.times.has(notifier)) continue
+      if (!this.listeners.has(notifier)) continue
       try {
         this.gate.call('notifier', () => notifier.invalidateRangeEnd?.(open.range))
       } catch (error) {
@@ -109,10 +105,6 @@ export class Notifiers {
       }
     }
     this.told('end')
-  }
-
-  private all(): Notifier[] {
-    return [...this.times].flatMap(([notifier, times]) => new Array<Notifier>(times).fill(notifier))
   }
 
   private begin(notifier: Notifier, range: NotifierRange): 'EAGAIN' | undefined {

@@ -3,7 +3,7 @@
 //
 // Linux: the retry protocol of mmu_interval_read_begin() and of KVM's mmu_invalidate_retry()
 
-import { expectInteger, expectObject, mistake, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectObject, mistake, outside, PagefoldError } from '../../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../../inspect.ts'
 import { allows, handleMmFault } from '../fault/fault.ts'
 import type { Mm } from '../mm.ts'
@@ -77,9 +77,9 @@ export class SecondaryMmu implements Notifier {
   }
 
   /** Called by the mm: forgets the range. Throws TypeError, RangeError. */
-  invalidateRangeStart(range: NotifierRange): void {
+  invalidateRangeStart(given: NotifierRange): void {
     this.look(() => {
-      expectRange(range)
+      const range = expectRange(given)
       this.active.push(range)
       this.sequence++
       this.forget(vpnOf(range.start), vpnOf(range.end))
@@ -87,9 +87,9 @@ export class SecondaryMmu implements Notifier {
   }
 
   /** Called by the mm: from here on the range may be looked up again. Throws TypeError; RangeError if it has not begun. */
-  invalidateRangeEnd(range: NotifierRange): void {
+  invalidateRangeEnd(given: NotifierRange): void {
     this.look(() => {
-      expectRange(range)
+      const range = expectRange(given)
       const at = this.active.findIndex(({ start, end }) => start === range.start && end === range.end)
       if (at < 0)
         throw mistake(
@@ -169,8 +169,11 @@ export class SecondaryMmu implements Notifier {
   }
 }
 
-function expectRange(range: NotifierRange): void {
-  expectObject('range', range)
+/** Returns what a range says now. Throws TypeError, RangeError. */
+function expectRange(given: NotifierRange): NotifierRange {
+  expectObject('range', given)
+  const range = outside(() => ({ ...given }))
   expectInteger('start', range.start, 0, ADDRESS_LIMIT)
   expectInteger('end', range.end, range.start, ADDRESS_LIMIT)
+  return range
 }

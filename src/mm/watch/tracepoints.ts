@@ -2,6 +2,7 @@
 
 import { expectOneOf, mistake, reportLater } from '../../errors.ts'
 import type { Gate } from '../model/gate.ts'
+import { Listeners } from './listeners.ts'
 
 /** The fields of each event. An mm is given by its name, an rmap item by its address in the arena. */
 export interface TraceEvents {
@@ -77,19 +78,11 @@ export const TRACE_NAMES = [
   'ksm_advisor',
 ] as const satisfies readonly TraceName[]
 
-/** Who listens at one of them. */
-interface Listeners {
-  /** Each as often as it was put there, which is how often it is called. */
-  readonly times: Map<(event: never) => void, number>
-  /** The same in a row, made when it is wanted; never changed, so that a listener may come or go while it is gone through. */
-  list: readonly ((event: never) => void)[] | undefined
-}
-
 export class Tracepoints {
   private readonly gate: Gate
   /** False while nobody listens: then callers need not make an event at all. */
   active = false
-  private readonly listeners = new Map<TraceName, Listeners>()
+  private readonly listeners = new Map<TraceName, Listeners<(event: never) => void>>()
 
   constructor(gate: Gate) {
     this.gate = gate
@@ -98,9 +91,8 @@ export class Tracepoints {
   on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
     expectOneOf('name', name, TRACE_NAMES)
     if (typeof listener !== 'function') throw mistake(new TypeError('Expected `listener` to be a function'))
-    const listeners = this.listeners.get(name) ?? { times: new Map(), list: undefined }
-    listeners.times.set(listener, (listeners.times.get(listener) ?? 0) + 1)
-    listeners.list = undefined
+    const listeners = this.listeners.get(name) ?? new Listeners()
+    listeners.add(listener)
     this.listeners.set(name, listeners)
     this.active = true
   }
@@ -108,17 +100,15 @@ export class Tracepoints {
   off<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
     expectOneOf('name', name, TRACE_NAMES)
     const listeners = this.listeners.get(name)
-    if (!listeners?.times.delete(listener)) return
-    listeners.list = undefined
-    if (listeners.times.size === 0) this.listeners.delete(name)
+    if (!listeners?.removeAll(listener)) return
+    if (listeners.isEmpty) this.listeners.delete(name)
     this.active = this.listeners.size > 0
   }
 
   emit<Name extends TraceName>(name: Name, event: TraceEvents[Name]): void {
     const listeners = this.listeners.get(name)
     if (listeners === undefined) return
-    listeners.list ??= [...listeners.times].flatMap(([listener, times]) => new Array(times).fill(listener))
-    for (const listener of listeners.list) {
+    for (const listener of listeners.all()) {
       try {
         this.gate.call('tracepoint', () => (listener as (event: TraceEvents[Name]) => void)(event))
       } catch (error) {

@@ -38,7 +38,7 @@ const capacityFor = (pages: number, mms = 1) => ({
   mappings: pages + 1024 + MAPPINGS_FOR_TABLES * mms,
 })
 
-/** Most pages of images that one host takes, some 3.9 GiB: an arena is a WebAssembly memory, and those end at 4 GiB. */
+/** Most pages of images that one host takes, in one mm, some 3.9 GiB: an arena is a WebAssembly memory, and those end at 4 GiB. */
 export const MAX_IMAGE_PAGES: number = mostPages()
 
 function mostPages(): number {
@@ -81,10 +81,15 @@ export async function hostMadeBy(
   const { knobs = {}, mms = 1, clock = stillClock, ...given } = options
   expectInteger('mms', mms, 0, MAX_IMAGE_PAGES)
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
-  if (pages > MAX_IMAGE_PAGES) {
-    throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds, ${MAX_IMAGE_PAGES}`)
+  const capacity = capacityFor(pages, mms)
+  if (!fits(capacity)) {
+    const tables = mms > 1 ? ` and the page tables of ${mms} mms` : ''
+    throw new PagefoldError(
+      'ENOMEM',
+      `${pages} pages${tables} are more than an arena holds, ${MAX_IMAGE_PAGES}`,
+    )
   }
-  const host = await make({ ...capacityFor(pages, mms), ...given, clock })
+  const host = await make({ ...capacity, ...given, clock })
   try {
     if (given.policy === undefined) host.ksm.set('smart_scan', 0)
     for (const [name, value] of Object.entries(knobs)) host.ksm.set(name as KnobName, value)

@@ -1,4 +1,4 @@
-// examples/images.mjs: node examples/images.mjs FILE... opens dumps of memory, raw, ELF or LiME, and merges them.
+// examples/images.mjs: node examples/images.mjs FILE... opens dumps of memory, of any format there is, and merges them.
 import { Host, PAGE_SIZE } from 'pagefold'
 import { openSources } from 'pagefold/images'
 

@@ -16,11 +16,10 @@ import { firstWhere } from './search.ts'
 const KIND = { name: 'AVML', magic: 0x4c4d5641, version: 2 }
 const CHUNK_HEADER = 4
 const TRAILER_BYTES = 8
-/** A chunk says what it is in its first byte; those from 0x80 on may be skipped, this one begins a stream. */
+/** A chunk says what it is in its first byte; those from 0x80 on may be skipped, the beginning of a stream (0xff) too. */
 const PACKED = 0x00
 const PLAIN = 0x01
 const SKIPPABLE = 0x80
-const STREAM = 0xff
 /** In front of a chunk's data. */
 const CHECKSUM_BYTES = 4
 const MAX_CHUNK = 65_536
@@ -73,7 +72,7 @@ function readChunk(file: ImageFile, at: number, start: number): { chunk: Chunk |
   const next = at + CHUNK_HEADER + bytes
   if (next > file.size)
     throw refuse(file, `truncated: the chunk at byte ${at} ends at ${next}, the file has ${file.size}`)
-  if (kind === STREAM || (kind >= SKIPPABLE && kind !== STREAM)) return { chunk: undefined, next }
+  if (kind >= SKIPPABLE) return { chunk: undefined, next }
   if ((kind !== PACKED && kind !== PLAIN) || bytes <= CHECKSUM_BYTES) {
     throw refuse(file, `the chunk at byte ${at} is of an unknown kind (${kind}): damaged`)
   }

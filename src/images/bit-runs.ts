@@ -16,11 +16,9 @@ export function* bitRuns(
       continue
     }
     const first = bit
-    while (
-      bit < end &&
-      ((bit & 7) === 0 && bitmap[bit >>> 3] === 255 && bit + 8 <= end ? true : isSet(bit))
-    ) {
-      bit += (bit & 7) === 0 && bitmap[bit >>> 3] === 255 && bit + 8 <= end ? 8 : 1
+    while (bit < end && isSet(bit)) {
+      const wholeByte = (bit & 7) === 0 && bitmap[bit >>> 3] === 255 && bit + 8 <= end
+      bit += wholeByte ? 8 : 1
     }
     yield [first, bit - first]
   }

@@ -5,7 +5,7 @@ import type { Image, ImageFormat } from '../image.ts'
 import type { ImageFile } from './file.ts'
 import type { Contents } from './range.ts'
 import type { Layout } from './ranges.ts'
-import { firstWhere } from './search.ts'
+import { firstWhere, piecesWithin } from './search.ts'
 
 /** It owns `file`. */
 export class FileImage implements Image {
@@ -46,14 +46,11 @@ export class FileImage implements Image {
     const start = first * PAGE_SIZE
     const end = start + count * PAGE_SIZE
     let written = start
-    const from = firstWhere(pieces.length, (i) => pieces[i]!.at + pieces[i]!.length > start)
-    for (let i = from; i < pieces.length && pieces[i]!.at < end; i++) {
-      const piece = pieces[i]!
-      const [low, high] = [Math.max(piece.at, start), Math.min(piece.at + piece.length, end)]
+    piecesWithin(pieces, start, end, (low, high, offset) => {
       into.fill(0, written - start, low - start)
-      this.readBytes(piece.offset + (low - piece.at), into.subarray(low - start, high - start))
+      this.readBytes(offset, into.subarray(low - start, high - start))
       written = high
-    }
+    })
     into.fill(0, written - start, end - start)
   }
 

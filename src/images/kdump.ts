@@ -26,12 +26,12 @@ const MAX_BLOCK = 2 ** 16
 const BATCH = 2048
 
 /** How a page is packed, a bit each, and what unpacks it into memory of its size. */
-const PACKINGS: readonly (readonly [bit: number, unpack: (from: Uint8Array, into: Uint8Array) => void])[] = [
+const PACKINGS: ReadonlyMap<number, (from: Uint8Array, into: Uint8Array) => void> = new Map([
   [0x01, (from, into) => fill(into, inflateSync(from, { maxOutputLength: into.length }))],
   [0x02, unpackLzo],
   [0x04, unpackSnappy],
   [0x20, (from, into) => fill(into, unpackZstd(from))],
-]
+])
 const INCOMPLETE = 0x08
 const EXCLUDED_VMEMMAP = 0x10
 
@@ -101,7 +101,7 @@ class Blocks {
           const where = `page ${first + i} ends at byte ${offset + size}, the file has ${this.file.size}`
           throw refuse(this.file, `truncated: ${where}`)
         }
-        const known = packing === 0 ? size === this.blockSize : PACKINGS.some(([bit]) => bit === packing)
+        const known = packing === 0 ? size === this.blockSize : PACKINGS.has(packing)
         if (!known) throw refuse(this.file, `page ${first + i} is packed in an unknown way (${packing})`)
       }
     }
@@ -137,7 +137,7 @@ class Blocks {
     }
     const from = this.file.bytes(offset, size)
     try {
-      for (const [bit, unpack] of PACKINGS) if (bit === packing) unpack(from, into)
+      PACKINGS.get(packing)!(from, into)
     } catch (cause) {
       throw refuse(this.file, `damaged: page ${page}, at byte ${offset}, cannot be unpacked`, cause)
     }

@@ -5,6 +5,7 @@ import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { type ImageFile, refuse } from './file.ts'
 import { Overlaps, type Placed } from './overlaps.ts'
 import { type Contents, type Range, show } from './range.ts'
+import type { Piece } from './search.ts'
 
 /** The names that `absent` takes. */
 export const ABSENT_POLICIES = ['skip', 'zero'] as const
@@ -12,17 +13,11 @@ export const ABSENT_POLICIES = ['skip', 'zero'] as const
 /** What becomes of pages that belong to the guest and are not in its file: they are not counted, or they count as zeros. */
 export type AbsentPolicy = (typeof ABSENT_POLICIES)[number]
 
-/** Bytes of the file, and where in the image (its pages one after the other) they go. Ascending, never overlapping. */
-export interface Piece {
-  readonly at: number
-  readonly length: number
-  readonly offset: number
-}
-
 export interface Layout {
   readonly pages: number
   /** Pages that are the guest's and not in the file, and are not among `pages`. */
   readonly absent: number
+  /** The image is its pages one after the other. */
   readonly pieces: readonly Piece[]
   /** Runs of pages with adjacent addresses: the first page, and its address. */
   readonly extents: readonly { readonly page: number; readonly address: number }[]

@@ -5,13 +5,14 @@ import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { Image } from '../image.ts'
 import { type ImageFile, refuse } from './file.ts'
 import type { Extent } from './holes.ts'
-import { firstWhere } from './search.ts'
+import { piecesWithin } from './search.ts'
 
 /** Puts the data of `diff` over `base`; the image owns both. Throws EINVAL if they are not of one size. */
 export function withBase(diff: ImageFile, data: readonly Extent[], base: Image): Image {
   if (base.pages * PAGE_SIZE !== diff.size) {
     throw refuse(diff, `has ${diff.size / PAGE_SIZE} pages, its base ${base.source} has ${base.pages}`)
   }
+  const pieces = data.map(({ offset, length }) => ({ at: offset, length, offset }))
   return {
     source: diff.path,
     format: 'raw',
@@ -23,12 +24,9 @@ export function withBase(diff: ImageFile, data: readonly Extent[], base: Image):
       base.read(first, count, into)
       const start = first * PAGE_SIZE
       const end = start + count * PAGE_SIZE
-      const from = firstWhere(data.length, (i) => data[i]!.offset + data[i]!.length > start)
-      for (let i = from; i < data.length && data[i]!.offset < end; i++) {
-        const { offset, length } = data[i]!
-        const [low, high] = [Math.max(offset, start), Math.min(offset + length, end)]
-        diff.read(low, into.subarray(low - start, high - start))
-      }
+      piecesWithin(pieces, start, end, (low, high, offset) => {
+        diff.read(offset, into.subarray(low - start, high - start))
+      })
     },
     close() {
       diff.close()

@@ -52,13 +52,12 @@ export function* writeSynthSteps(all: WriteOptions): Generator<void, SynthTruth>
   const { fs, path } = platform
   const workshop = path.join(dir, WORKSHOP)
   let made: string | undefined
-  let truth: SynthTruth | undefined
   try {
     made = fs.mkdirSync(dir, { recursive: true })
     occupy(platform, dir, workshop)
     try {
       expectRoomFor(platform, dir, force ?? false)
-      truth = yield* writeAll(new FileSink(platform, workshop), options, onProgress)
+      const truth = yield* writeAll(new FileSink(platform, workshop), options, onProgress)
       fs.writeFileSync(path.join(workshop, TRUTH_FILE), `${JSON.stringify(truth, undefined, 1)}\n`)
       handOver(platform, workshop, dir)
       return truth
@@ -68,7 +67,17 @@ export function* writeSynthSteps(all: WriteOptions): Generator<void, SynthTruth>
   } catch (cause) {
     throw refusal(platform, dir, cause)
   } finally {
-    if (truth === undefined && made !== undefined) fs.rmdirSync(dir)
+    if (made !== undefined) removeEmpty(platform, dir, made)
+  }
+}
+
+/** Takes away `dir` and those above it, up to `top`, as far as there is nothing in them. */
+function removeEmpty({ fs, path }: Files, dir: string, top: string): void {
+  const last = path.resolve(top)
+  try {
+    for (let at = path.resolve(dir); at.length >= last.length; at = path.dirname(at)) fs.rmdirSync(at)
+  } catch {
+    // Somebody has something there: this run, or another.
   }
 }
 

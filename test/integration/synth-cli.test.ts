@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import type { MergeResult, SynthTruth } from '../../src/lab/index.ts'
+import { type MergeResult, type SynthTruth, writeSynthSteps } from '../../src/lab/index.ts'
 import { file, pages, scratch } from '../support/files.ts'
 
 const MAIN = new URL('../../dist/main.js', import.meta.url).pathname
@@ -155,5 +155,27 @@ describe('bad input', () => {
     expect(code).toBe(2)
     expect(err.trim().split('\n')).toHaveLength(1)
     expect(readdirSync(dir)).not.toContain('truth.json')
+  })
+})
+
+describe('writing that is given up', () => {
+  const start = (dir: string) => {
+    const steps = writeSynthSteps({ preset: 'demo', dir })
+    steps.next()
+    return steps
+  }
+
+  it('takes every directory with it that it made', () => {
+    const base = scratch()
+    start(join(base, 'a/b/c')).return(undefined as never)
+    expect(readdirSync(base)).toEqual([])
+  })
+
+  it('leaves what somebody else has put there meanwhile', () => {
+    const dir = join(scratch(), 'out')
+    const steps = start(dir)
+    writeFileSync(join(dir, 'notes'), '')
+    steps.return(undefined as never)
+    expect(readdirSync(dir)).toEqual(['notes'])
   })
 })

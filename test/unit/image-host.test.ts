@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest'
 import { type Image, PagefoldError } from '../../src/index.ts'
-import { hostFor, loadGuest, type MergeProgress, mergeImages } from '../../src/lab/index.ts'
+import { hostFor, loadGuest, MAX_IMAGE_PAGES, type MergeProgress, mergeImages } from '../../src/lab/index.ts'
 import { writeMoment } from '../../src/lab/merge/write-moment.ts'
 import { PAGE } from '../support/world.ts'
 
@@ -51,6 +51,9 @@ describe('a host for images', () => {
 
   it('says what is too large, and what is merely wrong', async () => {
     await expect(hostFor(2 ** 21)).rejects.toMatchObject({ code: 'ENOMEM' })
+    for (const mms of [2, 1000, MAX_IMAGE_PAGES]) {
+      await expect(hostFor(MAX_IMAGE_PAGES, { mms }), String(mms)).rejects.toMatchObject({ code: 'ENOMEM' })
+    }
     await expect(hostFor(4, { knobs: { max_page_sharing: 1 } })).rejects.toBeInstanceOf(PagefoldError)
     for (const wrong of [{ guests: 'asleep' }, { workers: -1 }, { checksum: 'md5' }, { checksumBits: 65 }]) {
       const made = hostFor(4, wrong as never)

@@ -1,8 +1,20 @@
-// What the packings of Lempel and Ziv's family share: to write again what was written before.
+// What the packings of Lempel and Ziv's family share: to write what is new, and again what was written before.
 
 /** Packed bytes that do not unpack; the message is the end of a sentence that begins with what they are. */
 export class Damaged extends Error {
   override readonly name = 'Damaged'
+}
+
+/** Writes at `end` of `into` the `count` bytes that stand at `at` of `from`. Throws Damaged. */
+export function copyLiterals(
+  from: Uint8Array,
+  at: number,
+  into: Uint8Array,
+  end: number,
+  count: number,
+): void {
+  if (at + count > from.length || end + count > into.length) throw new Damaged('runs over its end')
+  into.set(from.subarray(at, at + count), end)
 }
 
 /**

@@ -1,4 +1,4 @@
-// CRC-32C, which Snappy's frames are checked by.
+// CRC-32C, which Snappy's frames are checked by. The core's hashes pages only.
 // Source: RFC 3720, B.4
 
 /** The polynomial of Castagnoli, its bits reversed. */

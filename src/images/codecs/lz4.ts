@@ -1,7 +1,7 @@
 // LZ4's block format. Every index is checked, since what is read may be damaged.
 // Specification: https://github.com/lz4/lz4/blob/dev/doc/lz4_Block_format.md
 
-import { copyBack, Damaged } from './copy-back.ts'
+import { copyBack, copyLiterals, Damaged } from './copy-back.ts'
 
 /** A match is never shorter. */
 const MIN_MATCH = 4
@@ -29,8 +29,7 @@ export function unpackLz4(from: Uint8Array, into: Uint8Array, start: number): nu
   for (;;) {
     const token = byte()
     const literals = length(token >>> 4)
-    if (at + literals > from.length || end + literals > into.length) throw new Damaged('runs over its end')
-    into.set(from.subarray(at, at + literals), end)
+    copyLiterals(from, at, into, end, literals)
     at += literals
     end += literals
     if (at === from.length) return end

@@ -2,7 +2,7 @@
 // damaged.
 // Specification: Linux, Documentation/staging/lzo.rst, "LZO stream format as understood by Linux's LZO decompressor"
 
-import { copyBack, Damaged } from './copy-back.ts'
+import { copyBack, copyLiterals, Damaged } from './copy-back.ts'
 
 /** After four literals or more; up to three are counted themselves. */
 const MANY = 4
@@ -26,8 +26,7 @@ export function unpackLzo(from: Uint8Array, into: Uint8Array): void {
     }
   }
   const literals = (count: number): void => {
-    if (at + count > from.length || end + count > into.length) throw new Damaged('runs over its end')
-    into.set(from.subarray(at, at + count), end)
+    copyLiterals(from, at, into, end, count)
     at += count
     end += count
   }

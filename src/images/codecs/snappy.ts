@@ -2,7 +2,7 @@
 // is read may be damaged.
 // Specification: https://github.com/google/snappy/blob/main/format_description.txt
 
-import { copyBack, Damaged } from './copy-back.ts'
+import { copyBack, copyLiterals, Damaged } from './copy-back.ts'
 
 /** Unpacks a block, which must fill `into` exactly. Throws Damaged. */
 export function unpackSnappy(from: Uint8Array, into: Uint8Array): void {
@@ -24,8 +24,7 @@ export function unpackSnappy(from: Uint8Array, into: Uint8Array): void {
     if (kind === 0) {
       const short = tag >>> 2
       const length = 1 + (short < 60 ? short : number(short - 59))
-      if (at + length > from.length || end + length > into.length) throw new Damaged('runs over its end')
-      into.set(from.subarray(at, at + length), end)
+      copyLiterals(from, at, into, end, length)
       at += length
       end += length
     } else if (kind === 1) {

@@ -2,20 +2,13 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { fits } from '../../core/arena.ts'
-import { expectInteger, expectOneOf, expectOptions, PagefoldError } from '../../errors.ts'
+import { expectInteger, expectOptions, PagefoldError } from '../../errors.ts'
 import { Host } from '../../host.ts'
-import { MAX_WORKERS } from '../../host-options.ts'
 import type { Image } from '../../image.ts'
 import { type Clock, stillClock } from '../../ksm/clock.ts'
 import type { ScanPolicy } from '../../ksm/policy.ts'
-import {
-  CHANGES_POLICIES,
-  type ChangesPolicy,
-  GUESTS_POLICIES,
-  type GuestsPolicy,
-  type KnobName,
-} from '../../ksm/tunables.ts'
-import { chosenStrategy, expectTried, STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
+import type { ChangesPolicy, GuestsPolicy, KnobName } from '../../ksm/tunables.ts'
+import { STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
 import type { MergedRange } from './sharing.ts'
 
 /** How `hostFor` makes its host. */
@@ -45,7 +38,7 @@ const capacityFor = (pages: number, mms = 1) => ({
   mappings: pages + 1024 + MAPPINGS_FOR_TABLES * mms,
 })
 
-/** Most pages of images that one host takes, some 3.9 GiB: an arena is a WebAssembly memory, and those end at 4 GiB. */
+/** Most pages of images that one host takes, in one mm, some 3.9 GiB: an arena is a WebAssembly memory, and those end at 4 GiB. */
 export const MAX_IMAGE_PAGES: number = mostPages()
 
 function mostPages(): number {
@@ -84,35 +77,22 @@ export async function hostMadeBy(
   pages: number,
   options: ImageHostOptions,
 ): Promise<Host> {
-  const {
-    index,
-    checksum,
-    checksumBits,
-    seed,
-    sampleWords,
-    guests,
-    changes,
-    workers,
-    policy,
-    mms = 1,
-  } = options
+  expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
+  const { knobs = {}, mms = 1, clock = stillClock, ...given } = options
   expectInteger('mms', mms, 0, MAX_IMAGE_PAGES)
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
-  expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
-  await expectTried(checksum)
-  chosenStrategy(options)
-  expectOneOf('guests', guests ?? 'running', GUESTS_POLICIES)
-  expectOneOf('changes', changes ?? 'log', CHANGES_POLICIES)
-  expectInteger('workers', workers ?? 0, 0, MAX_WORKERS)
-  const given = { index, checksum, checksumBits, seed, sampleWords, guests, changes, workers, policy }
-  const chosen = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  if (pages > MAX_IMAGE_PAGES) {
-    throw new PagefoldError('ENOMEM', `${pages} pages are more than an arena holds, ${MAX_IMAGE_PAGES}`)
+  const capacity = capacityFor(pages, mms)
+  if (!fits(capacity)) {
+    const tables = mms > 1 ? ` and the page tables of ${mms} mms` : ''
+    throw new PagefoldError(
+      'ENOMEM',
+      `${pages} pages${tables} are more than an arena holds, ${MAX_IMAGE_PAGES}`,
+    )
   }
-  const host = await make({ ...capacityFor(pages, mms), ...chosen, clock: options.clock ?? stillClock })
+  const host = await make({ ...capacity, ...given, clock })
   try {
-    if (policy === undefined) host.ksm.set('smart_scan', 0)
-    for (const [name, value] of Object.entries(options.knobs ?? {})) host.ksm.set(name as KnobName, value)
+    if (given.policy === undefined) host.ksm.set('smart_scan', 0)
+    for (const [name, value] of Object.entries(knobs)) host.ksm.set(name as KnobName, value)
     host.ksm.set('run', 1)
     return host
   } catch (error) {

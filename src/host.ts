@@ -55,6 +55,8 @@ export interface MetadataStats extends ArenaMetadata {
 export interface LoadOptions extends MmOptions {
   /** Called now and then with how many pages have been read; only calls that look are possible there (docs/callbacks.md). */
   readonly onProgress?: (pages: number) => void
+  /** Where its mapping begins, in bytes, a multiple of 4096. Default: where `mmap` puts one. */
+  readonly address?: number
 }
 
 /**
@@ -136,7 +138,7 @@ export class Host {
       expectObject('image', image, ['read'])
       const { pages, source } = outside(() => ({ pages: image.pages, source: image.source }))
       expectInteger('pages', pages, 1, Number.MAX_SAFE_INTEGER)
-      const { onProgress, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
+      const { onProgress, address: where, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
       if (onProgress !== undefined && typeof onProgress !== 'function')
         throw mistake(new TypeError('Expected `onProgress` to be a function'))
       const { free } = this.memory.frames
@@ -146,7 +148,7 @@ export class Host {
       }
       const mm = this.createMm({ name: source, ...mmOptions })
       try {
-        const address = mm.mmap(pages * PAGE_SIZE)
+        const address = mm.mmap(pages * PAGE_SIZE, where === undefined ? {} : { address: where })
         populate(mm, vpnOf(address), pages, (bytes, first, count) => {
           const { gate } = this.memory
           gate.call('image', () => image.read(first, count, bytes))
@@ -366,7 +368,7 @@ export class Host {
   }
 }
 
-const LOAD_OPTIONS = { name: true, domain: true, onProgress: true } as const
+const LOAD_OPTIONS = { name: true, domain: true, onProgress: true, address: true } as const
 
 const CANNOT_MOVE: Partial<Record<Errno, string>> = {
   EINVAL: "it is nobody's anonymous page",

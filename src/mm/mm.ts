@@ -15,7 +15,7 @@ import {
   PagefoldError,
 } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
-import { readBytes, writeBytes } from './calls/access.ts'
+import { readBytes, viewPage, writeBytes } from './calls/access.ts'
 import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
 import { holdPages } from './calls/gup.ts'
@@ -214,6 +214,32 @@ export class Mm extends MmStruct {
       const bytes = outside(() => new Uint8Array(length))
       readBytes(this, address, bytes)
       return bytes
+    })
+  }
+
+  /** Reads as many bytes as `into` holds, into it: as `read`, without making an array. Throws what that throws; `into` may be half filled then. */
+  readInto(address: number, into: Uint8Array): void {
+    this.enter(() => {
+      this.expectRange(address, expectBytes('into', into).length, 0)
+      readBytes(this, address, into)
+    })
+  }
+
+  /**
+   * The page that `address` lies in, as it lies in the arena, after whatever faults it takes. It may be looked at, and with `write` written to, until
+   * one of the mm's notifiers hears of it (`soft_dirty` only ends writing); so there must be one. A view for reading must not be
+   * written to: others may have the page too. Throws EPERM if nobody would hear of it, and what a fault throws.
+   */
+  view(address: number, options: { readonly write?: boolean } = {}): Uint8Array {
+    return this.enter(() => {
+      expectAddress(address)
+      const { write = false } = expectOptions('view', options, { write: true })
+      const kind = expectBoolean('write', write) ? 'write' : 'read'
+      if (this.notifiers.isEmpty) {
+        const why = 'nobody would hear when it ends: registerNotifier first'
+        throw new PagefoldError('EPERM', `${this.name}: a view of ${hex(address)}: ${why}`)
+      }
+      return viewPage(this, address, kind)
     })
   }
 

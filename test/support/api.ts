@@ -97,6 +97,8 @@ export const CALLS: Record<
       prctl: { act: ({ mm }) => mm.prctl('PR_SET_MEMORY_MERGE', 1) },
       write: { act: ({ mm, at }) => mm.write(at, Uint8Array.of(1)) },
       read: { act: ({ mm, at }) => mm.read(at, 1) },
+      readInto: { act: ({ mm, at }) => mm.readInto(at, new Uint8Array(1)) },
+      view: { act: ({ mm, at }) => mm.view(at) },
       markWritten: { act: ({ mm, at }) => mm.markWritten(at, PAGE) },
       pin: { act: ({ mm, at }) => mm.pin(at, PAGE) },
       get: { act: ({ mm, at }) => mm.get(at, PAGE) },

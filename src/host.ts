@@ -2,6 +2,7 @@
 // delegates.
 
 import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, PAGE_SIZE } from '../assembly/abi.ts'
+import { EAGAIN, ESRCH } from '../assembly/hypervisor/layout.ts'
 import { audit } from './audit/audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
 import { Helpers } from './core/helpers.ts'
@@ -108,6 +109,7 @@ export class Host {
     const memory = new Memory(arena, numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
+    memory.cpus.graceTimeout = policy.graceTimeout
     const helpers = new Helpers(arena, policy.workers)
     const core = guardedCore(coreFor(arena), arena.strategy, memory.gate)
     const ksm = new Ksm(memory, { ...policy, skipping, clock }, helpers, core)
@@ -165,6 +167,19 @@ export class Host {
   /** Capacity, in frames: figures that are always of now. */
   get frames(): FrameCounts {
     return this.counts
+  }
+
+  /**
+   * Answers the faults that virtual CPUs on other threads have asked for, and returns how many; waits up to `ms` for the first (0 by default, and not on
+   * a page's main thread). They are answered without this call whenever this thread has nothing else to do, and between the pages
+   * of a scan. Throws what a userfault handler throws: that CPU is told to try again.
+   */
+  serveFaults(ms = 0): number {
+    return this.enter(() => {
+      if (typeof ms !== 'number' || !(ms >= 0))
+        throw mistake(new RangeError(`Expected \`ms\` to be a number of at least 0, got ${String(ms)}`))
+      return this.memory.cpuThreads.serveWithin(ms, EAGAIN)
+    })
   }
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
@@ -336,6 +351,7 @@ export class Host {
     if (this.memory.gate.isBroken) return
     this.look(() => {
       for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
+      this.memory.cpuThreads.refuseAll(ESRCH)
       this.memory.swap.close()
     })
   }

@@ -55,6 +55,7 @@ export const CALLS: Record<
     calls: {
       createMm: { act: ({ host }) => host.createMm() },
       loadImage: { act: ({ host }) => host.loadImage(IMAGE) },
+      serveFaults: { act: ({ host }) => host.serveFaults() },
       frames: { act: ({ host }) => host.frames.free, looks: true },
       frame: { act: (scene) => scene.host.frame(FRAME), looks: true },
       migrate: { act: ({ host }) => host.migrate(FRAME, { node: 0 }) },
@@ -143,6 +144,9 @@ export const CALLS: Record<
     of: ({ cpu }) => cpu,
     calls: {
       fault: { act: ({ cpu }) => cpu.fault(0, true) },
+      stop: { act: ({ cpu }) => cpu.stop() },
+      resume: { act: ({ cpu }) => cpu.resume() },
+      isParked: { act: ({ cpu }) => cpu.isParked, looks: true },
       detach: { act: ({ cpu }) => cpu.detach(), looks: true, inCallback: 'refused' },
     },
   },

@@ -1,6 +1,6 @@
 // A guest's loads and stores, page by page: through the pte where it allows them, else through the fault path.
 
-import type { Errno } from '../../errors.ts'
+import { type Errno, PagefoldError } from '../../errors.ts'
 import { allows, type FaultKind, handleMmFault } from '../fault/fault.ts'
 import { addressOf, eachPage, hex, vpnOf } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
@@ -24,8 +24,12 @@ export function writeBytes(mm: MmStruct, address: number, from: Uint8Array, kind
   })
 }
 
-/** The page at an address, for somebody who hears when it ends. Throws what a fault throws. */
+/** The page at an address, for somebody who hears when it ends. Throws EPERM if nobody would, and what a fault throws. */
 export function viewPage(mm: MmStruct, address: number, kind: 'read' | 'write'): Uint8Array {
+  if (mm.notifiers.isEmpty) {
+    const why = 'nobody would hear when it ends: registerNotifier first'
+    throw new PagefoldError('EPERM', `${mm.name}: a view of ${hex(address)}: ${why}`)
+  }
   return mm.memory.bytes.view(access(mm, vpnOf(address), kind))
 }
 

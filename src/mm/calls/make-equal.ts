@@ -1,14 +1,14 @@
 // Making an mm equal to one of its own past, and telling where it is not: two page tables are compared word by word, so that it costs
 // what differs. What snapshots are made of.
 
-import { FRAME_DIRTY, FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_EXCLUSIVE, FRAME_PINNED, ZERO_PFN } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import { handleMmFault } from '../fault/fault.ts'
 import { addressOf } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_LOCKED, VM_MERGEABLE, VM_PFNMAP, VM_SHARED, VM_UFFD_WP, type Vma } from '../model/vma.ts'
 import { prepareAnonVma } from '../model/vma-edit.ts'
-import { EMPTY_PTE, isZeroPte, pteNormal, ptePfn, ptePresent } from '../page/pte.ts'
+import { EMPTY_PTE, pteNormal, ptePfn, ptePresent } from '../page/pte.ts'
 import { getPte, markSoftDirty, nextDifferentPte, setPte } from '../page/ptes.ts'
 import { anonVmaOf, isPlainAnon } from '../page/rmap.ts'
 import { copyPinnedPage, copyPte, copyVma } from './fork.ts'
@@ -156,7 +156,7 @@ export function changedRanges(mm: MmStruct, snapshot: MmStruct): ChangedRange[] 
     if (vma === undefined) add(start, end)
     else if (hasOwnPages(vma)) {
       for (let vpn = nextDifferentPte(mm, snapshot, start, end); vpn < end; ) {
-        if (!isSameContent(vma, getPte(mm, vpn), getPte(snapshot, vpn))) add(vpn, vpn + 1)
+        if (!isSameContent(vma, vpn, getPte(mm, vpn), getPte(snapshot, vpn))) add(vpn, vpn + 1)
         vpn = nextDifferentPte(mm, snapshot, vpn + 1, end)
       }
     }
@@ -182,13 +182,16 @@ function showsSame(ours: Vma, theirs: Vma, vpn: number): boolean {
   )
 }
 
-function isSameContent(vma: Vma, ours: number, theirs: number): boolean {
+function isSameContent(vma: Vma, vpn: number, ours: number, theirs: number): boolean {
   const { core } = vma.mm.memory.arena
-  // What is not there is a page of zeros, unless a file lies below.
-  const isZeros = (pte: number): boolean => isZeroPte(pte) || (pte === EMPTY_PTE && vma.shared === undefined)
-  if (isZeros(ours) && isZeros(theirs)) return true
-  if (pteNormal(ours) && pteNormal(theirs)) return core.pagesIdentical(ptePfn(ours), ptePfn(theirs)) !== 0
-  if (pteNormal(ours) && isZeros(theirs)) return core.isZeroPage(ptePfn(ours)) !== 0
-  if (pteNormal(theirs) && isZeros(ours)) return core.isZeroPage(ptePfn(theirs)) !== 0
-  return false
+  const [one, other] = [pageBehind(vma, vpn, ours), pageBehind(vma, vpn, theirs)]
+  if (one === undefined || other === undefined) return false
+  return one === other || core.pagesIdentical(one, other) !== 0
+}
+
+/** The page that is read through a pte of a vma; undefined if it is in swap, lost, or of a file that has not been read there. */
+function pageBehind(vma: Vma, vpn: number, pte: number): number | undefined {
+  if (ptePresent(pte)) return ptePfn(pte)
+  if (pte !== EMPTY_PTE) return undefined
+  return vma.shared === undefined ? ZERO_PFN : vma.shared.pages.get(vma.indexOf(vpn))
 }

@@ -114,8 +114,8 @@ export const CALLS: Record<
         inCallback: 'refused',
       },
       snapshot: { act: ({ mm }) => mm.snapshot() },
-      restore: { act: ({ mm, snapshot }) => mm.restore(snapshot) },
-      changedSince: { act: ({ mm, snapshot }) => mm.changedSince(snapshot) },
+      restore: { act: ({ mm }) => mm.restore(mm.snapshot()) },
+      changedSince: { act: ({ mm }) => mm.changedSince(mm.snapshot()) },
       attachCpu: { act: ({ mm }) => mm.attachCpu() },
       pfn: { act: ({ mm, at }) => mm.pfn(at), inCallback: 'answers' },
       ksmStat: { act: ({ mm }) => mm.ksmStat(), looks: true },
@@ -177,7 +177,8 @@ export async function makeScene(options: Partial<HostOptions> = {}): Promise<Api
     pin: mm.pin(at + 2 * PAGE, PAGE, { write: true }),
     mmu: new SecondaryMmu(mm),
     cpu: mm.attachCpu(),
-    snapshot: mm.snapshot(),
+    // Of another's: pages that it shared would not be swapped out.
+    snapshot: host.createMm().snapshot(),
     notifier,
   }
   FRAME = pfnOf(scene)

@@ -1,5 +1,5 @@
-// Builds everything under dist/: the core (release and debug) and the maker of synthetic pages with asc, the page of reports
-// and the code with rolldown, which embeds all three, the types with tsc.
+// Builds everything under dist/: the core (release and debug), the maker of synthetic pages and the census's table with asc, the
+// page of reports and the code with rolldown, which embeds them all, the types with tsc.
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
@@ -29,6 +29,7 @@ if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
 run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'release')
 run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'debug')
 run('assemblyscript', 'asc', 'assembly/synth.ts', '--target', 'synth')
+run('assemblyscript', 'asc', 'assembly/census.ts', '--target', 'census')
 run('typescript', 'tsc', '-p', 'tsconfig.build.json')
 shipTypes(root)
 await page()

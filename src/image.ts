@@ -11,6 +11,16 @@ export type ImageFormat =
   | 'synth'
   | (string & Record<never, never>)
 
+/** Bytes of pages that lie in an open file as they are. */
+export interface Place {
+  /** Where they go, in bytes from the first page asked for. */
+  readonly at: number
+  readonly length: number
+  /** The file's descriptor, and where they are in it. */
+  readonly fd: number
+  readonly offset: number
+}
+
 /** A guest's memory at one moment: pages in ascending order of their addresses, holes left out. */
 export interface Image {
   /** As the user named it. */
@@ -30,6 +40,13 @@ export interface Image {
    * calls that look are possible (docs/callbacks.md).
    */
   read(first: number, count: number, into: Uint8Array): void
+  /**
+   * Where the bytes of pages [first, first + count) lie, ascending, for threads that read by themselves; what is at none of these places is
+   * zeros. undefined, or no such method: only `read` knows.
+   */
+  places?(first: number, count: number): readonly Place[] | undefined
+  /** Of memory that is read while somebody uses it: whether a page was gone when `read` was last asked for it. It read as zeros then. */
+  gone?(page: number): boolean
   /** Gives back what the image holds open. It cannot be read afterwards. */
   close(): void
 }

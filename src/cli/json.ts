@@ -1,6 +1,6 @@
 // What each command prints with --json. schemas/ is made of these types and their comments (scripts/schemas.mjs).
 
-import type { MergeResult, MomentTruth } from '../lab/index.ts'
+import type { CensusResult, MergeResult, MomentTruth } from '../lab/index.ts'
 import type {
   BenchResult,
   HashReport,
@@ -41,6 +41,9 @@ export interface BenchJson extends Omit<About, 'machine' | 'versions'>, BenchRes
   /** Only with --baseline: what changed since. */
   readonly changes?: readonly MetricChange[]
 }
+
+/** What `pagefold census --json` prints. */
+export interface CensusJson extends About, CensusResult {}
 
 /** What `pagefold synth --json` prints: truth.json's object, without the layout of images. */
 export interface SynthJson extends About {

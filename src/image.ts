@@ -29,6 +29,8 @@ export interface Image {
   readonly format: ImageFormat
   /** How many pages it has; they are numbered from 0. */
   readonly pages: number
+  /** The process whose memory it is, if it is one's. */
+  readonly pid?: number
   /** How many pages more the guest had that are not in the file: they are not among `pages`. Default: 0. */
   readonly absent?: number
   /** What the user should know about how it was read; empty if nothing. */

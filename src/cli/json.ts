@@ -1,5 +1,6 @@
 // What each command prints with --json. schemas/ is made of these types and their comments (scripts/schemas.mjs).
 
+import type { KernelKsmStat } from '../images/index.ts'
 import type { CensusResult, MergeResult, MomentTruth } from '../lab/index.ts'
 import type {
   BenchResult,
@@ -43,7 +44,18 @@ export interface BenchJson extends Omit<About, 'machine' | 'versions'>, BenchRes
 }
 
 /** What `pagefold census --json` prints. */
-export interface CensusJson extends About, CensusResult {}
+export interface CensusJson extends About, CensusResult {
+  /** Only if processes were counted: what the kernel says of itself at the end. */
+  readonly kernel?: KernelNow
+}
+
+/** What the running kernel says. */
+export interface KernelNow {
+  /** What stands under /sys/kernel/mm/ksm, as far as it is numbers; empty without KSM. */
+  readonly ksm: Readonly<Record<string, number>>
+  /** One a process that is still there and tells. */
+  readonly processes: readonly KernelKsmStat[]
+}
 
 /** What `pagefold synth --json` prints: truth.json's object, without the layout of images. */
 export interface SynthJson extends About {

@@ -1,18 +1,27 @@
 // pagefold census: whether merging would pay, on memory of any size.
 
-import { FORMAT_NAMES, openSources, PACKING_NAMES } from '../../images/index.ts'
+import {
+  FORMAT_NAMES,
+  type Image,
+  kernelKsm,
+  kernelKsmStat,
+  openSources,
+  PACKING_NAMES,
+} from '../../images/index.ts'
 import { PAGE_SIZE, prometheusText } from '../../index.ts'
 import { CENSUS_KNOBS, type CensusResult, census } from '../../lab/index.ts'
 import { censusReport } from '../../report/index.ts'
 import { about } from '../about.ts'
 import { bold, bytes, count, listed, percent, plural, prose, table } from '../format.ts'
 import { sayNotes } from '../images.ts'
+import type { KernelNow } from '../json.ts'
 import { parseKnobs } from '../knobs.ts'
 import {
   flag,
   given,
   integer,
   json,
+  mergeable,
   optionLines,
   parse,
   reading,
@@ -40,6 +49,7 @@ const OPTIONS = {
     integer(0),
   ),
   ...reading,
+  mergeable,
   knob: values(
     'NAME=VALUE',
     `as it would be under /sys/kernel/mm/ksm (repeatable): ${CENSUS_KNOBS.join(', ')}`,
@@ -69,13 +79,16 @@ keeps only a fingerprint of it, and reckons from those what ksmd would come to,
 what that saves and where, and how long ksmd would take.
 
 SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by
-content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard input, or
-synthetic memory, synth:PRESET[,key=value...]. Each is one address space.
+content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard input,
+synthetic memory, synth:PRESET[,key=value...], or processes that run: pid:N,
+comm:NAME, all. Each is one address space. Of processes only anonymous memory is
+read that KSM could have; nothing is stopped or changed, and pages that are gone
+when it is their turn are left out.
 
 Memory used does not grow with what is read, but with the different contents in
-it: at most 24 bytes for each, and some tens of MiB. How contents are spread over
-images takes 28 bytes for each different way. What is packed or a pipe is put
-away in a temporary file first (TMPDIR).
+it: at most 24 bytes for each, and some tens of MiB. Each different way in which
+contents are spread over images takes 28 bytes more. What is packed or a pipe is
+put away in a temporary file first (TMPDIR).
 
 ${optionLines(OPTIONS)}`
 
@@ -87,9 +100,10 @@ export async function run(args: string[]): Promise<number> {
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
   if (values.then && again !== undefined) throw new UsageError('--then and --again: one of them at a time')
   const knobs = parseKnobs(values.knob, CENSUS_KNOBS)
-  const read = given({ format: values.format, absent: values.absent })
-  const images = openSources(sources, read)
-  const laterImages = openSources(later, read)
+  const read = given({ format: values.format, absent: values.absent, mergeable: values.mergeable })
+  const live = { ...read, inUse: true }
+  const images = openSources(sources, live)
+  const laterImages = openSources(later, live)
   sayNotes([...images, ...laterImages])
   if (node !== undefined && node.length !== images.length) {
     throw new UsageError(`--node names ${plural(node.length, 'node')} for ${plural(images.length, 'image')}`)
@@ -110,14 +124,38 @@ export async function run(args: string[]): Promise<number> {
       }),
     ).finally(() => progress.clear())
     const result = about(counted)
-    if (values.json) printJson(result)
-    else print(describe(result))
+    const kernel = kernelNow(images)
+    if (values.json) printJson(kernel === undefined ? result : { ...result, kernel })
+    else print([describe(result), ...describeKernel(kernel)].join('\n\n'))
     await saveMetrics(values.prometheus, () => metricsOf(result))
     if (report !== undefined) await saveReport(report, censusReport(result), values.json)
     return 0
   } finally {
     for (const image of [...images, ...laterImages]) image.close()
   }
+}
+
+/** What the kernel says of the processes among the images, and of KSM as a whole. */
+function kernelNow(images: readonly Image[]): KernelNow | undefined {
+  const ids = images.flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
+  if (ids.length === 0) return undefined
+  const processes = ids.map(kernelKsmStat).filter((stat) => stat !== undefined)
+  return { ksm: kernelKsm() ?? {}, processes }
+}
+
+function describeKernel(kernel: KernelNow | undefined): string[] {
+  if (kernel === undefined) return []
+  const { ksm, processes } = kernel
+  const sum = (of: (stat: KernelNow['processes'][number]) => number): number =>
+    processes.reduce((all, stat) => all + of(stat), 0)
+  const now =
+    ksm.run === undefined
+      ? 'This kernel has no KSM.'
+      : `What the kernel says now: run=${ksm.run}, pages_shared ${count(ksm.pages_shared ?? 0)}, pages_sharing ` +
+        `${count(ksm.pages_sharing ?? 0)}, of the whole machine; of these processes ${count(sum((one) => one.ksm_merging_pages))} pages are ` +
+        `merged, ${count(sum((one) => one.ksm_zero_pages))} gave way to the zero page, and the profit of all is ` +
+        `${bytes(sum((one) => one.ksm_process_profit))}.`
+  return [prose(now)]
 }
 
 function readKey(text: string, option: string): string {

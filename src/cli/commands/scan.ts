@@ -35,6 +35,7 @@ import {
   index,
   integer,
   json,
+  mergeable,
   oneOf,
   optionLines,
   parse,
@@ -60,6 +61,7 @@ const OPTIONS = {
     'SOURCE...',
   ),
   ...reading,
+  mergeable,
   base: values(
     'FILE',
     'what the holes of sparse diff snapshots hold: of those behind --then if it is given, else of all (one for all, or each its own)',
@@ -101,9 +103,9 @@ what it counts after every full scan. Each SOURCE is one address space with one
 mergeable mapping, in the order given.
 
 SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by
-content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard input, or
-synthetic memory, synth:PRESET[,key=value...]. docs/formats.md tells how to make
-such files.
+content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard input,
+synthetic memory, synth:PRESET[,key=value...], or processes that run, copied as
+they are now: pid:N, comm:NAME, all. docs/formats.md tells how to make files.
 
 On a terminal that is too narrow columns of the table give way: those of zeros,
 chains/dups, pages_skipped, ms, pages_volatile, ksm_zero_pages, profit, in this
@@ -127,7 +129,7 @@ export async function run(args: string[]): Promise<number> {
   const strategy = await strategyOf(values)
   const own = values.policy === undefined ? undefined : await givenPolicy(values.policy)
 
-  const read = given({ format: values.format, absent: values.absent })
+  const read = given({ format: values.format, absent: values.absent, mergeable: values.mergeable })
   const images = openAll(sources, read, values.then ? [] : values.base)
   const laterImages = openAll(later, read, values.then ? values.base : [])
   sayNotes([...images, ...laterImages])

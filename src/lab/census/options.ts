@@ -66,7 +66,7 @@ export type CensusPlan = ReturnType<typeof censusPlan>
 /** Checks the options and fills in what they leave open. Throws what `census` does. */
 export function censusPlan(given: CensusOptions) {
   const options = expectOptions('census', given, OPTIONS)
-  const { images, later, nodes = images.map(() => 0), most, againAfter, within } = options
+  const { images, later = [], nodes = images.map(() => 0), most, againAfter, within } = options
   if (images.length === 0) throw new PagefoldError('EINVAL', 'no image to count')
   for (const [name, number] of Object.entries({ most, againAfter, within })) {
     if (number !== undefined) expectInteger(name, number, 0, Number.MAX_SAFE_INTEGER)
@@ -74,10 +74,10 @@ export function censusPlan(given: CensusOptions) {
   for (const name of ['verify', 'locate'] as const) {
     if (options[name] !== undefined) expectBoolean(name, options[name])
   }
-  if (later !== undefined && againAfter !== undefined) {
+  if (later.length > 0 && againAfter !== undefined) {
     throw mistake(new TypeError('census: `later` or `againAfter`, not both'))
   }
-  expectSameShape(images, later ?? [])
+  expectSameShape(images, later)
   if (nodes.length !== images.length) {
     throw new PagefoldError('EINVAL', `${nodes.length} nodes for ${images.length} images`)
   }

@@ -6,7 +6,7 @@
 // pages come to the same with a chance of at most 2^-15 each time, 2^-90 in all, whatever they hold. What they come to would tell
 // something of them, so SipHash-2-4 (Aumasson, Bernstein: 2012), of 128 bits, hides it: without the key a fingerprint says nothing.
 //
-//     0      keys: the page's SipHash, 16 bytes at 0; the fingerprint of zeros, 16 bytes at 16; the table's words, from 32
+//     0      keys: the page's SipHash, 16 bytes at 0; the fingerprint of zeros, 16 bytes at 16; the table's words, from 32; SipHash's, from 128
 //     1024   NH's secret: 128 blocks of 32 bytes, and five more for the shifts
 //     8192   fingerprints, 16 bytes each
 //     16384  pages, in a memory that makes fingerprints; slots, in one that keeps them
@@ -23,6 +23,8 @@ const BLOCK: usize = 32
 const SHIFTS: usize = 5
 const SECRET_END: usize = SECRET + PAGE_SIZE + SHIFTS * BLOCK
 
+/** What SipHash is made of: four words, and four that are 0. */
+const SIP_WORDS: usize = 128
 /** Words of the table. */
 const STRIDE: usize = 32
 const CAPACITY: usize = 36
@@ -34,6 +36,8 @@ const SLOTS: usize = PAGES
 /** In a slot, behind the fingerprint: what the caller keeps there; 0: the slot is empty. */
 const INFO: usize = 16
 const WASM_PAGE: usize = 65_536
+/** Bytes that are moved by a call. */
+const LONG_MOVE: usize = 512
 /** Bytes that a table's slots may take: all that 32 bits address, but for what growing needs. */
 const MOST: u64 = 4_294_967_296 - 4 * 65_536
 /** A table of fewer slots doubles; a larger one grows so that 20 bytes a slot are never more than 24 a fingerprint. */
@@ -60,45 +64,47 @@ export function fingerprints(count: u32): void {
   }
 }
 
-/** SipHash-2-4 of 128 bits, of the 24 bytes of three words. */
+/**
+ * SipHash-2-4 of 128 bits, of the 24 bytes of three words. Eight times the same without a branch: three words and the length, two rounds
+ * each, then four rounds to either half of the result.
+ */
 export function sipHash(low: u64, high: u64, first: u64, second: u64, third: u64, out: usize): void {
+  store<u64>(SIP_WORDS, first)
+  store<u64>(SIP_WORDS, second, 8)
+  store<u64>(SIP_WORDS, third, 16)
+  store<u64>(SIP_WORDS, (<u64>24) << 56, 24)
   let v0 = low ^ 0x736f6d6570736575
   let v1 = high ^ 0x646f72616e646f6d ^ 0xee
   let v2 = low ^ 0x6c7967656e657261
   let v3 = high ^ 0x7465646279746573
-  for (let step: u32 = 0; step < 6; step++) {
-    // Three words, the length in the last byte of a fourth, and twice the end: four rounds, and four more.
-    let word: u64 = 0
-    if (step == 0) word = first
-    else if (step == 1) word = second
-    else if (step == 2) word = third
-    else if (step == 3) word = (<u64>24) << 56
-    let rounds: u32 = 2
-    if (step == 4) {
-      v2 ^= 0xee
-      rounds = 4
-    } else if (step == 5) {
-      store<u64>(out, v0 ^ v1 ^ v2 ^ v3)
-      v1 ^= 0xdd
-      rounds = 4
-    } else {
-      v3 ^= word
-    }
-    do {
-      v0 += v1
-      v2 += v3
-      v1 = rotl<u64>(v1, 13) ^ v0
-      v3 = rotl<u64>(v3, 16) ^ v2
-      v0 = rotl<u64>(v0, 32)
-      v2 += v1
-      v0 += v3
-      v1 = rotl<u64>(v1, 17) ^ v2
-      v3 = rotl<u64>(v3, 21) ^ v0
-      v2 = rotl<u64>(v2, 32)
-    } while (--rounds != 0)
-    if (step < 4) v0 ^= word
+  for (let step: usize = 0; step < 8; step++) {
+    const word = load<u64>(SIP_WORDS + step * 8)
+    v1 ^= step == 6 ? 0xdd : 0
+    v2 ^= step == 4 ? 0xee : 0
+    v3 ^= word
+    v0 += v1
+    v2 += v3
+    v1 = rotl<u64>(v1, 13) ^ v0
+    v3 = rotl<u64>(v3, 16) ^ v2
+    v0 = rotl<u64>(v0, 32)
+    v2 += v1
+    v0 += v3
+    v1 = rotl<u64>(v1, 17) ^ v2
+    v3 = rotl<u64>(v3, 21) ^ v0
+    v2 = rotl<u64>(v2, 32)
+    v0 += v1
+    v2 += v3
+    v1 = rotl<u64>(v1, 13) ^ v0
+    v3 = rotl<u64>(v3, 16) ^ v2
+    v0 = rotl<u64>(v0, 32)
+    v2 += v1
+    v0 += v3
+    v1 = rotl<u64>(v1, 17) ^ v2
+    v3 = rotl<u64>(v3, 21) ^ v0
+    v2 = rotl<u64>(v2, 32)
+    v0 ^= word
+    store<u64>(out + (step > 5 ? 8 : 0), v0 ^ v1 ^ v2 ^ v3)
   }
-  store<u64>(out, v0 ^ v1 ^ v2 ^ v3, 8)
 }
 
 function isZero(page: usize): bool {
@@ -252,8 +258,22 @@ function makeRoom(at: usize, stride: usize): bool {
     if (!reach(end + stride)) return false
     store<u32>(END, <u32>(end + stride))
   }
-  memory.copy(at + stride, at, gap - at)
+  if (gap - at > LONG_MOVE) memory.copy(at + stride, at, gap - at)
+  else
+    while (gap != at) {
+      move(gap, gap - stride, stride)
+      gap -= stride
+    }
   return true
+}
+
+/** Copies a slot, also to where it overlaps itself: for so few bytes a call would take longer. */
+function move(to: usize, from: usize, stride: usize): void {
+  const print = v128.load(from)
+  const rest = load<u32>(from, INFO)
+  if (stride > 20) store<u32>(to, load<u32>(from, INFO + 4), INFO + 4)
+  v128.store(to, print)
+  store<u32>(to, rest, INFO)
 }
 
 function grow(stride: usize): bool {
@@ -270,7 +290,7 @@ function grow(stride: usize): bool {
   for (let at = oldEnd - stride; at >= SLOTS; at -= stride) {
     if (load<u32>(at, INFO) == 0) continue
     packed -= stride
-    memory.copy(packed, at, stride)
+    move(packed, at, stride)
   }
   let next: usize = SLOTS
   while (packed < end) {
@@ -282,8 +302,9 @@ function grow(stride: usize): bool {
       packed += WASM_PAGE
       end += WASM_PAGE
     }
-    memory.copy(at, packed, stride)
-    memory.fill(next, 0, at - next)
+    move(at, packed, stride)
+    // Of a gap nothing is read but that its slots are empty.
+    for (; next < at; next += stride) store<u32>(next, 0, INFO)
     next = at + stride
     packed += stride
   }

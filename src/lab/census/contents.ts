@@ -24,23 +24,12 @@ const MOST_CONTENTS = 2 ** 27
 /** Hears of a page that was met, and the page that had its content first. */
 export type Again = (page: number, first: number) => void
 
-/** A content, for a moment: it changes when the next is looked at. */
-export interface Content {
-  /** Its fingerprint's words. */
-  readonly print: Uint32Array
-  readonly history: number
-  /** The first page that had it, if that is known: by its number among those of all images. */
-  readonly first: number | undefined
-}
-
 export class Contents {
   readonly histories = new Histories()
   private readonly tables: Table[]
-  private readonly located: boolean
 
   /** `pages`: how many there will be at most. `located`: it is to be known where each content was first met. */
   constructor(module: WebAssembly.Module, pages: number, located: boolean, mostContents = MOST_CONTENTS) {
-    this.located = located
     const count = Math.max(1, Math.ceil(pages / mostContents))
     this.tables = Array.from(
       { length: count },
@@ -75,9 +64,9 @@ export class Contents {
     }
   }
 
-  /** All of them; in one memory by ascending fingerprints. */
-  *all(): Generator<Content> {
-    for (const table of this.tables) yield* table.all(this.located)
+  /** Goes through them; in one memory by ascending fingerprints. `print` says where in `words` the fingerprint begins, which stands until the next. */
+  each(use: (history: number, words: Uint32Array, print: number, first: number | undefined) => void): void {
+    for (const table of this.tables) table.each(use)
   }
 }
 
@@ -135,16 +124,13 @@ class Table {
     this.prints = printsOf(this.binary)
   }
 
-  *all(located: boolean): Generator<Content> {
+  each(use: Parameters<Contents['each']>[0]): void {
+    const { words, slotWords } = this
+    const located = slotWords === LOCATED_WORDS
     const end = (this.binary.slotsEnd() >>> 0) / 4
-    for (let at = SLOTS_WORD; at < end; at += this.slotWords) {
-      const history = this.words[at + PRINT_WORDS]!
-      if (history === 0) continue
-      yield {
-        print: this.words.subarray(at, at + PRINT_WORDS),
-        history,
-        first: located ? this.words[at + PRINT_WORDS + 1]! : undefined,
-      }
+    for (let at = SLOTS_WORD; at < end; at += slotWords) {
+      const history = words[at + PRINT_WORDS]!
+      if (history !== 0) use(history, words, at, located ? words[at + PRINT_WORDS + 1]! : undefined)
     }
   }
 }

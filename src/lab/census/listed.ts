@@ -2,6 +2,7 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import type { Image } from '../../image.ts'
+import { PRINT_WORDS } from './binary.ts'
 import type { Contents } from './contents.ts'
 import { printText } from './key.ts'
 import type { PayingContent } from './result.ts'
@@ -34,14 +35,14 @@ export function contentsOf(contents: Contents, zero: Uint32Array, pages: readonl
     each(use) {
       /** Most contents are spread as one before. */
       const spreads = new Map<number, { images: readonly number[]; pages: readonly number[] }>()
-      for (const { print, history } of contents.all()) {
+      contents.each((history, words, print) => {
         let spread = spreads.get(history)
         if (spread === undefined) {
           spread = contents.histories.spread(history)
           spreads.set(history, spread)
         }
-        use(word(print, 0), word(print, 2), spread.images, spread.pages)
-      }
+        use(word(words, print), word(words, print + 2), spread.images, spread.pages)
+      })
     },
   }
 }
@@ -50,21 +51,19 @@ export function contentsOf(contents: Contents, zero: Uint32Array, pages: readonl
 export function payingMost(contents: Contents, images: readonly Image[], count: number): PayingContent[] {
   const best: { pages: number; images: number; fingerprint: string; first: number | undefined }[] = []
   const totals = new Map<number, { pages: number; images: number }>()
-  for (const { print, history, first } of contents.all()) {
+  contents.each((history, words, print, first) => {
     let total = totals.get(history)
     if (total === undefined) {
       total = contents.histories.totals(history)
       totals.set(history, total)
     }
-    if (
-      total.pages < 2 ||
-      (best.length >= count && total.pages <= (best.at(-1)?.pages ?? Number.POSITIVE_INFINITY))
-    )
-      continue
-    const at = best.findIndex(({ pages }) => pages < total.pages)
-    best.splice(at < 0 ? best.length : at, 0, { ...total, fingerprint: printText(print), first })
+    const { pages } = total
+    if (pages < 2 || count === 0 || (best.length === count && pages <= best.at(-1)!.pages)) return
+    const at = best.findIndex((other) => other.pages < pages)
+    const fingerprint = printText(words.subarray(print, print + PRINT_WORDS))
+    best.splice(at < 0 ? best.length : at, 0, { ...total, fingerprint, first })
     best.length = Math.min(best.length, count)
-  }
+  })
   return best.map(({ pages, images: having, fingerprint, first }) => ({
     fingerprint,
     pages,

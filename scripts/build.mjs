@@ -12,7 +12,7 @@ import { root, runNode, toolPath } from './tool.mjs'
 import { shipTypes } from './types.mjs'
 
 /** Packages that go into the code: whoever installs pagefold installs nothing else. */
-const BUNDLED = ['fflate/browser', 'fzstd']
+const BUNDLED = /^(fflate\/browser|fzstd|hyparquet(-writer)?(\/.*)?)$/
 
 /** Files of dist beside the doors and the commands. One for the engine: what calls what should lie together. */
 const CHUNKS = [
@@ -50,7 +50,7 @@ async function bundle() {
     },
     plugins: [embed()],
     platform: 'node',
-    external: (id) => !BUNDLED.includes(id) && /^[^./]/.test(id) && !isAbsolute(id),
+    external: (id) => !BUNDLED.test(id) && /^[^./]/.test(id) && !isAbsolute(id),
     optimization: { inlineConst: true },
   })
   await bundled.write({
@@ -65,10 +65,10 @@ async function bundle() {
 
 /** Of what is bundled: their licences want to be named wherever they go. */
 function licences() {
-  const texts = ['fflate', 'fzstd', 'uplot'].map(
+  const texts = ['fflate', 'fzstd', 'hyparquet', 'hyparquet-writer', 'uplot'].map(
     (name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8').trim()}\n`,
   )
-  const head = 'pagefold has these in it, fflate and fzstd in the code and uPlot in the page of reports.\n'
+  const head = 'pagefold has these in it, uPlot in the page of reports and the others in the code.\n'
   writeFileSync(join(root, 'dist/LICENSES'), [head, ...texts].join('\n'))
 }
 

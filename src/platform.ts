@@ -33,7 +33,12 @@ export function files(who: string): Files {
  * Writes a file whole or not at all: beside its place, and there in one step when all of it is on its way to the disk. What was
  * there stays until then. Throws what the file system does.
  */
-export function writeWhole({ fs, path }: Files, name: string, bytes: Uint8Array | string): void {
+export function writeWhole(files: Files, name: string, bytes: Uint8Array | string): void {
+  writeWholeBy(files, name, (fd) => files.fs.writeFileSync(fd, bytes))
+}
+
+/** The same, written by `write` to an open file. Throws what that does. */
+export function writeWholeBy({ fs, path }: Files, name: string, write: (fd: number) => void): void {
   const existing = fs.lstatSync(name, { throwIfNoEntry: false })
   // Where a link leads to, and not the link, is replaced.
   const target = existing?.isSymbolicLink() ? fs.realpathSync(name) : name
@@ -42,7 +47,7 @@ export function writeWhole({ fs, path }: Files, name: string, bytes: Uint8Array 
   try {
     const fd = fs.openSync(beside, 'w', mode)
     try {
-      fs.writeFileSync(fd, bytes)
+      write(fd)
       fs.fsyncSync(fd)
     } finally {
       fs.closeSync(fd)

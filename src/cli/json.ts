@@ -57,6 +57,48 @@ export interface KernelNow {
   readonly processes: readonly KernelKsmStat[]
 }
 
+/** What `pagefold fleet --json` prints. */
+export interface FleetJson extends About, FleetResult {}
+
+/** What the contents of many hosts say together. */
+export interface FleetResult {
+  /** What merging saves on each host, every content once; those that save most first. */
+  readonly hosts: readonly {
+    readonly host: string
+    readonly guests: number
+    readonly pages: number
+    readonly contents: number
+    /** Pages saved. */
+    readonly saved: number
+  }[]
+  /** Of all hosts. */
+  readonly guests: number
+  readonly pages: number
+  /** Different ones, in all of the fleet. */
+  readonly contents: number
+  readonly contents_on_several_hosts: number
+  /** By merging on each host, as guests are placed now. */
+  readonly bytes_saved: number
+  /** Contents that most guests have, zeros apart. */
+  readonly everywhere: readonly {
+    readonly fingerprint: string
+    readonly hosts: number
+    readonly guests: number
+    readonly pages: number
+  }[]
+  /** What another placement would save on contents that several guests have, each host with as many guests as now. */
+  readonly placement: {
+    /** More than 1: reckoned from one content in so many, and multiplied. */
+    readonly contents_sampled_one_in: number
+    readonly bytes_shared_now: number
+    /** If guests were placed at random: the median of nine draws. */
+    readonly bytes_shared_at_random: number
+    readonly bytes_shared_if_placed: number
+    /** What to move where. */
+    readonly moves: readonly { readonly guest: string; readonly from: string; readonly to: string }[]
+  }
+}
+
 /** What `pagefold synth --json` prints: truth.json's object, without the layout of images. */
 export interface SynthJson extends About {
   /** Of the bytes that a recipe gives: rises when they change. */

@@ -32,6 +32,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'whether merging would pay, on memory of any size',
     load: () => import('./commands/census.ts'),
   },
+  fleet: {
+    summary: 'what the contents of many hosts say together: savings, placement, what is everywhere',
+    load: () => import('./commands/fleet.ts'),
+  },
   diff: {
     summary: 'what differs between two results of scan, hash or bench',
     load: () => import('./commands/diff.ts'),

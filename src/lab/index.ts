@@ -35,6 +35,21 @@ export {
   type PayingContent,
 } from './census/result.ts'
 export {
+  type Placement,
+  type PlacementTask,
+  placeAtRandom,
+  placeGuests,
+  savedBy,
+} from './fleet/placement.ts'
+export {
+  distinctIn,
+  joinSketches,
+  SKETCH_SIZE,
+  type Sketch,
+  sharedBySketches,
+  sketchOf,
+} from './fleet/sketch.ts'
+export {
   type ChecksumQuality,
   type CompareOptions,
   compareHashes,

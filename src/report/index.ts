@@ -15,6 +15,7 @@ export type {
   Versions,
 } from './bench-result.ts'
 export { hasTimes, whyMissing } from './bench-result.ts'
+export { expectContentsPath, writeContentsBy } from './census-file.ts'
 export { censusReport } from './census-report.ts'
 export { type CsvKind, csvText, expectCsvPath, writeCsv } from './csv.ts'
 export {

@@ -1,5 +1,6 @@
 // pagefold census: whether merging would pay, on memory of any size.
 
+import { hostname } from 'node:os'
 import {
   FORMAT_NAMES,
   type Image,
@@ -12,6 +13,7 @@ import { PAGE_SIZE, prometheusText } from '../../index.ts'
 import { CENSUS_KNOBS, type CensusResult, census } from '../../lab/index.ts'
 import { censusReport } from '../../report/index.ts'
 import { about } from '../about.ts'
+import { out, writeContentsFile } from '../fleet/contents-file.ts'
 import { bold, bytes, count, listed, percent, plural, prose, table } from '../format.ts'
 import { sayNotes } from '../images.ts'
 import type { KernelNow } from '../json.ts'
@@ -65,6 +67,8 @@ const OPTIONS = {
     'key of the fingerprints, 32 digits: the same where censuses are to be joined (default: a new one)',
     readKey,
   ),
+  out,
+  host: value('NAME', 'what this host is called in the file of --out (default: its name)'),
   verify: flag('compare the bytes of all pages that have one fingerprint: slow, 5 bytes more a content'),
   workers: workers('threads that read (default: one a processor, at most 8)'),
   prometheus: metrics('the counters'),
@@ -99,6 +103,11 @@ export async function run(args: string[]): Promise<number> {
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold census --help')
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
   if (values.then && again !== undefined) throw new UsageError('--then and --again: one of them at a time')
+  if (values.host !== undefined && values.out === undefined)
+    throw new UsageError('--host means nothing without --out')
+  if (values.out !== undefined && key === undefined) {
+    throw new UsageError('--out needs --key, the same for all files that are to be joined')
+  }
   const knobs = parseKnobs(values.knob, CENSUS_KNOBS)
   const read = given({ format: values.format, absent: values.absent, mergeable: values.mergeable })
   const live = { ...read, inUse: true }
@@ -117,6 +126,12 @@ export async function run(args: string[]): Promise<number> {
         knobs,
         ...given({ againAfter: again, within: within && within * 1000, nodes: node, key, verify, workers }),
         locate: report !== undefined,
+        ...(values.out === undefined
+          ? {}
+          : {
+              onContents: (contents) =>
+                writeContentsFile(values.out!, values.host ?? hostname(), sourcesOf(images), contents),
+            }),
         onProgress: (done, of) => {
           stop.throwIfAborted()
           progress.show('reading', done, of, 'pages')
@@ -156,6 +171,16 @@ function describeKernel(kernel: KernelNow | undefined): string[] {
         `merged, ${count(sum((one) => one.ksm_zero_pages))} gave way to the zero page, and the profit of all is ` +
         `${bytes(sum((one) => one.ksm_process_profit))}.`
   return [prose(now)]
+}
+
+/** What guests are called in a file: their sources, told apart. */
+function sourcesOf(images: readonly Image[]): string[] {
+  const seen = new Map<string, number>()
+  return images.map(({ source }) => {
+    const times = (seen.get(source) ?? 0) + 1
+    seen.set(source, times)
+    return times === 1 ? source : `${source} (${times})`
+  })
 }
 
 function readKey(text: string, option: string): string {

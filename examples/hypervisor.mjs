@@ -2,8 +2,7 @@
 import { Host } from 'pagefold'
 import { GuestMemory } from 'pagefold/hypervisor'
 
-const PAGE = 4096
-const RAM = 0x1000_0000
+const [PAGE, RAM] = [4096, 0x1000_0000]
 const host = await Host.create({ frames: 1024 })
 host.ksm.set('run', 1)
 const frames = (when) => console.log(`${when}: ${host.frames.total - host.frames.free} frames`)

@@ -358,7 +358,8 @@ describe('faults from another thread', () => {
   it('are answered between the pages of a scan', async () => {
     const { host, mm, cpu } = await scene({ graceTimeout: 5000 })
     start(cpu, ['fault', 2 * PAGE, 1], ['until over'])
-    while (mm.pfn(RAM + 2 * PAGE) === undefined) host.ksm.scan(1)
+    for (let scans = 0; scans < 20_000 && mm.pfn(RAM + 2 * PAGE) === undefined; scans++) host.ksm.scan(1)
+    expect(mm.pfn(RAM + 2 * PAGE)).toBeDefined()
     host.audit()
   })
 

@@ -1,5 +1,5 @@
-// Builds everything under dist/: the core (release and debug) and the maker of synthetic pages with asc, the page of reports
-// and the code with rolldown, which embeds all three, the types with tsc.
+// Builds everything under dist/: the core (release and debug), the maker of synthetic pages and the store's part of the core with
+// asc, the page of reports and the code with rolldown, which embeds all of them, the types with tsc.
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
@@ -16,6 +16,7 @@ const BUNDLED = ['fflate/browser', 'fzstd']
 
 /** Files of dist beside the doors and the commands. One for the engine: what calls what should lie together. */
 const CHUNKS = [
+  { name: 'snapshots', test: /[\\/](src[\\/](store[\\/]|core[\\/]stage\.ts)|dist[\\/]store\.wasm)/ },
   {
     name: 'engine',
     test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/]|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,
@@ -29,6 +30,7 @@ if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
 run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'release')
 run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'debug')
 run('assemblyscript', 'asc', 'assembly/synth.ts', '--target', 'synth')
+run('assemblyscript', 'asc', 'assembly/store.ts', '--target', 'store')
 run('typescript', 'tsc', '-p', 'tsconfig.build.json')
 shipTypes(root)
 await page()
@@ -43,6 +45,7 @@ async function bundle() {
       images: join(root, 'src/images/index.ts'),
       lab: join(root, 'src/lab/index.ts'),
       report: join(root, 'src/report/index.ts'),
+      store: join(root, 'src/store/index.ts'),
       main: join(root, 'src/cli/main.ts'),
       bench: join(root, 'bench/index.ts'),
       trial: join(root, 'bench/macro/trial.ts'),

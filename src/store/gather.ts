@@ -25,10 +25,12 @@ export async function gather(
 ): Promise<void> {
   const { pages } = state
   const sparse = [...pages.all()].filter(moves)
+  // The last one is never full: by itself it need not move.
+  if (sparse.length === 1 && sparse[0]!.isOpen && sparse[0]!.live === sparse[0]!.used) sparse.pop()
   const moved = new Moved(pages.backing.slots)
   const mark = pages.mark()
   try {
-    pages.closeSegment()
+    if (sparse.some(({ isOpen }) => isOpen)) pages.closeSegment()
     const of = sparse.reduce((sum, { live }) => sum + live, 0)
     let done = 0
     for (const { number } of sparse) {

@@ -1,7 +1,6 @@
 // A store of snapshots: what is in this folder, as its users see it. Calls are done one after the other, in the order in which they
 // were made; what only looks answers at once.
 
-import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { Stage } from '../core/stage.ts'
 import { expectObject, expectOptions, expectString, mistake, PagefoldError } from '../errors.ts'
 import type { Host } from '../host.ts'

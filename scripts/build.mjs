@@ -16,11 +16,11 @@ const BUNDLED = ['fflate/browser', 'fzstd']
 
 /** Files of dist beside the doors and the commands. One for the engine: what calls what should lie together. */
 const CHUNKS = [
-  { name: 'snapshots', test: /[\\/](src[\\/](store[\\/]|core[\\/]stage\.ts)|dist[\\/]store\.wasm)/ },
   {
     name: 'engine',
-    test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/]|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,
+    test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/](?!stage\.ts)|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,
   },
+  { name: 'snapshots', test: /[\\/](src[\\/](store[\\/]|core[\\/]stage\.ts)|dist[\\/]store\.wasm)/ },
   { name: 'synthetic', test: /[\\/](src[\\/]synth[\\/]|dist[\\/]synth\.wasm)/ },
 ]
 

@@ -3,7 +3,7 @@
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { PagefoldError } from '../errors.ts'
-import { type Files, readAt, writeAt } from '../platform.ts'
+import { type Files, readAt, writeAt, writeRefused } from '../platform.ts'
 import type { Backing } from './backing.ts'
 
 /** Pages a segment: 64 MiB. */
@@ -50,7 +50,7 @@ export class DiskBacking implements Backing {
   create(segment: number): void {
     this.flush()
     const { fs } = this.files
-    this.keep(segment, fs.openSync(this.pathOf(segment), 'w+'))
+    this.orRefused(() => this.keep(segment, fs.openSync(this.pathOf(segment), 'w+')))
     this.entriesChanged = true
   }
 
@@ -84,7 +84,7 @@ export class DiskBacking implements Backing {
     if (count === 0) return
     this.dirty.add(segment)
     const bytes = this.buffer.subarray(0, count * PAGE_SIZE)
-    writeAt(this.files, this.fdOf(segment), bytes, start * PAGE_SIZE)
+    this.orRefused(() => writeAt(this.files, this.fdOf(segment), bytes, start * PAGE_SIZE))
     this.buffered = { segment: -1, start: 0, count: 0 }
   }
 
@@ -109,6 +109,14 @@ export class DiskBacking implements Backing {
 
   close(): void {
     for (const segment of [...this.fds.keys()]) this.closeFile(segment)
+  }
+
+  private orRefused(write: () => void): void {
+    try {
+      write()
+    } catch (cause) {
+      throw writeRefused(this.files, this.dir, cause)
+    }
   }
 
   /** What is waiting for the file from `slot` on is not to be written. */

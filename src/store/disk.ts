@@ -132,7 +132,6 @@ export class Disk {
   }
 
   close(): void {
-    this.state.pages.backing.close()
     this.index?.close()
     this.unlock()
   }

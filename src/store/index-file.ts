@@ -12,6 +12,8 @@ import {
   encodeHeader,
   encodeRecord,
   type Found,
+  type LeavesRecord,
+  type PagesRecord,
   type StoreRecord,
 } from './records.ts'
 import type { Snapshot, SnapshotInfo, StoreState } from './state.ts'
@@ -154,18 +156,14 @@ export function replay(records: readonly StoreRecord[], state: StoreState): void
   }
 }
 
-function restorePages(record: Extract<StoreRecord, { kind: 'pages' }>, state: StoreState): void {
+function restorePages(record: PagesRecord, state: StoreState): void {
   const { first, hashes } = record
   const domain = state.domainNumber(record.domain)
   for (let i = 0; 2 * i < hashes.length; i++)
     state.pages.restore(first + i, hashes[2 * i]!, hashes[2 * i + 1]!, domain)
 }
 
-function restoreLeaves(
-  { first, pages }: Extract<StoreRecord, { kind: 'leaves' }>,
-  leaves: Leaves,
-  gaps: [number, number][],
-): void {
+function restoreLeaves({ first, pages }: LeavesRecord, leaves: Leaves, gaps: [number, number][]): void {
   if (first < leaves.count || first > leaves.count + MAX_GAP) return
   if (first > leaves.count) gaps.push([leaves.count, first])
   leaves.skipTo(first)

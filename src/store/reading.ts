@@ -73,7 +73,10 @@ export class SnapshotImage implements Image {
     expectBytes('into', into)
     const { snapshot } = this
     if (this.state.snapshots.get(snapshot.name) !== snapshot)
-      throw new PagefoldError('ENOENT', `snapshot ${JSON.stringify(this.source)} was dropped`)
+      throw new PagefoldError(
+        'ENOENT',
+        `snapshot ${JSON.stringify(this.source)} is gone: dropped, or its store closed`,
+      )
     eachRun(this.state, snapshot, [first, first + count], (page, at, run) => {
       const start = (at - first) * PAGE_SIZE
       readRun(this.state, snapshot, [page, at, run], into.subarray(start, start + run * PAGE_SIZE))

@@ -29,13 +29,35 @@ export interface Header {
   readonly nextSegment: number
 }
 
-export type StoreRecord =
-  /** Pages that were appended one behind the other: the number of the first, and two words of hash each. */
-  | { kind: 'pages'; first: number; domain: string; hashes: Uint32Array }
-  /** Leaves, with the number of the first: LEAF_PAGES numbers of pages each. */
-  | { kind: 'leaves'; first: number; pages: Uint32Array }
-  | { kind: 'snapshot'; info: Omit<SnapshotInfo, 'pages'>; leaves: Uint32Array }
-  | { kind: 'drop'; name: string }
+/** Pages that were appended one behind the other: the number of the first, and two words of hash each. */
+export interface PagesRecord {
+  readonly kind: 'pages'
+  readonly first: number
+  readonly domain: string
+  readonly hashes: Uint32Array
+}
+
+/** Leaves, with the number of the first: LEAF_PAGES numbers of pages each. */
+export interface LeavesRecord {
+  readonly kind: 'leaves'
+  readonly first: number
+  readonly pages: Uint32Array
+}
+
+/** A snapshot, and the numbers of its leaves. */
+export interface SnapshotRecord {
+  readonly kind: 'snapshot'
+  readonly info: Omit<SnapshotInfo, 'pages'>
+  readonly leaves: Uint32Array
+}
+
+/** A snapshot that is no more. */
+export interface DropRecord {
+  readonly kind: 'drop'
+  readonly name: string
+}
+
+export type StoreRecord = PagesRecord | LeavesRecord | SnapshotRecord | DropRecord
 
 const KINDS = { pages: PAGES, leaves: LEAVES, snapshot: SNAPSHOT, drop: DROP }
 
@@ -86,7 +108,7 @@ export function encodeRecord(record: StoreRecord): Uint8Array {
 /** What was found in an index. */
 export interface Found {
   readonly records: StoreRecord[]
-  /** Where the last sound record ends: behind it is what somebody did not come to write. */
+  /** Where the last change ends that came to its end: behind it is what somebody did not come to write. */
   readonly end: number
   /** Places where there was a record once. */
   readonly damaged: number[]
@@ -97,6 +119,7 @@ export function decodeRecords(bytes: Uint8Array): Found {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const found: Found & { end: number } = { records: [], end: HEADER_BYTES, damaged: [] }
   let damagedAt: number | undefined
+  let committed = 0
   for (let at = HEADER_BYTES; at + RECORD_HEADER <= bytes.length; ) {
     const length = headerAt(bytes, view, at)
     const payload = length === undefined ? undefined : soundPayload(bytes, view, at, length)
@@ -111,8 +134,11 @@ export function decodeRecords(bytes: Uint8Array): Found {
     damagedAt = undefined
     found.records.push(record)
     at += RECORD_HEADER + aligned(length!)
+    if (record.kind !== 'snapshot' && record.kind !== 'drop') continue
     found.end = at
+    committed = found.records.length
   }
+  found.records.length = committed
   return found
 }
 

@@ -237,8 +237,9 @@ export class SnapshotStore {
     await this.turn(async () => {
       this.isClosed = true
       this.loader.drop()
+      this.state.snapshots.clear()
+      this.state.pages.backing.close()
       this.disk?.close()
-      if (this.disk === undefined) this.state.pages.backing.close()
     })
   }
 

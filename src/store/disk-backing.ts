@@ -104,7 +104,11 @@ export class DiskBacking implements Backing {
     this.forget(segment, 0)
     this.dirty.delete(segment)
     this.closeFile(segment)
-    this.files.fs.rmSync(this.pathOf(segment), { force: true })
+    try {
+      this.files.fs.rmSync(this.pathOf(segment), { force: true })
+    } catch {
+      // Nobody needs it: it goes when the store is opened next.
+    }
   }
 
   close(): void {
@@ -157,8 +161,12 @@ export class DiskBacking implements Backing {
 
   private closeFile(segment: number): void {
     const fd = this.fds.get(segment)
-    if (fd !== undefined) this.files.fs.closeSync(fd)
     this.fds.delete(segment)
+    try {
+      if (fd !== undefined) this.files.fs.closeSync(fd)
+    } catch {
+      // What was written has been synced, or is not needed.
+    }
   }
 
   private pathOf(segment: number): string {

@@ -4,7 +4,7 @@
 import { Stage } from '../core/stage.ts'
 import { PagefoldError } from '../errors.ts'
 import { type Files, files, randomSeed, writeRefused } from '../platform.ts'
-import { DiskBacking, segmentNumbers } from './disk-backing.ts'
+import { DiskBacking, segmentNumbers, syncDirectory } from './disk-backing.ts'
 import { INDEX, IndexFile, readIndex, replay, writeIndex } from './index-file.ts'
 import { isLock, takeLock } from './lock.ts'
 import { Pages } from './pages.ts'
@@ -48,8 +48,7 @@ export class Disk {
     const platform = files('SnapshotStore.open')
     const unlock = await occupy(platform, dir)
     try {
-      if (!platform.fs.existsSync(platform.path.join(dir, INDEX)))
-        writeIndex(platform, dir, { seed: randomSeed(), nextSegment: 0 }, [])
+      if (!platform.fs.existsSync(platform.path.join(dir, INDEX))) makeIndex(platform, dir)
       const found = readIndex(platform, dir)
       expectSound(dir, found.damaged)
       const state = await stateOf(platform, dir, found, true)
@@ -83,7 +82,7 @@ export class Disk {
 
   /** Throws EIO if it is broken. */
   expectSound(): void {
-    if (!this.isBroken) return
+    if (!this.isBroken && this.index?.isBroken !== true) return
     throw new PagefoldError(
       'EIO',
       `${this.dir}: the disk has failed in the middle of a change: open it again`,
@@ -99,23 +98,23 @@ export class Disk {
       await this.orBroken(() => backing.sync())
       const { bytes } = index
       index.append([...records])
-      await index.sync().catch((error) => {
-        this.isBroken = true
-        index.takeBack(bytes)
-        throw error
-      })
+      await index.sync(bytes)
     } catch (cause) {
       throw writeRefused(this.files, this.dir, cause)
     }
   }
 
-  /** Makes a change last that leaves nothing as it was. Throws what `commit` does. */
-  async rewrite(records: Iterable<StoreRecord>): Promise<void> {
+  /**
+   * Makes a change last that leaves nothing as it was. Throws what `commit` does. What was needed before may go if it says so: else
+   * it is not certain that the change is on the disk, and the store is broken.
+   */
+  async rewrite(records: Iterable<StoreRecord>): Promise<boolean> {
     const { backing, nextNumber } = this.state.pages
     try {
       backing.flush()
       await this.orBroken(() => backing.sync())
       this.index!.rewrite(records, nextNumber)
+      return !this.index!.isBroken
     } catch (cause) {
       throw writeRefused(this.files, this.dir, cause)
     }
@@ -167,6 +166,11 @@ async function occupy(platform: Files, dir: string): Promise<() => void> {
 /** What may lie about where a store is just being made. */
 function isOurs(name: string): boolean {
   return isLock(name) || name.startsWith(`.${INDEX}.`)
+}
+
+function makeIndex(platform: Files, dir: string): void {
+  writeIndex(platform, dir, { seed: randomSeed(), nextSegment: 0 }, [])
+  syncDirectory(platform, dir)
 }
 
 async function stateOf(

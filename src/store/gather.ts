@@ -29,6 +29,7 @@ export async function gather(
   if (sparse.length === 1 && sparse[0]!.isOpen && sparse[0]!.live === sparse[0]!.used) sparse.pop()
   const moved = new Moved(pages.backing.slots)
   const mark = pages.mark()
+  let mayGo = true
   try {
     if (sparse.some(({ isOpen }) => isOpen)) pages.closeSegment()
     const of = sparse.reduce((sum, { live }) => sum + live, 0)
@@ -43,7 +44,9 @@ export async function gather(
     const fresh = regrown(state, moved)
     if (disk !== undefined) {
       const gone = new Set(sparse.map(({ number }) => number))
-      await disk.rewrite(recordsOfAll(state, runsLeft(state, gone, moved), fresh.leaves, fresh.snapshots))
+      mayGo = await disk.rewrite(
+        recordsOfAll(state, runsLeft(state, gone, moved), fresh.leaves, fresh.snapshots),
+      )
     }
     for (const [from, to] of moved.all()) pages.moved(from, to)
     state.leaves = fresh.leaves
@@ -54,7 +57,7 @@ export async function gather(
     else disk.undo(() => pages.rollback(mark))
     throw error
   }
-  for (const { number } of sparse) pages.remove(number)
+  if (mayGo) for (const { number } of sparse) pages.remove(number)
 }
 
 /** Where pages have gone: by segment, so that it costs four bytes a page. */

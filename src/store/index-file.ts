@@ -28,6 +28,8 @@ export class IndexFile {
   private readonly seed: bigint
   private fd: number
   private size: number
+  /** Something failed after which nobody can tell what stands there. */
+  isBroken = false
 
   /** Opens an index that has been read, to append to it: what is behind its last record goes. */
   constructor(files: Files, dir: string, seed: bigint, end: number) {
@@ -58,22 +60,37 @@ export class IndexFile {
     }
   }
 
-  /** Takes away what was appended since the file had this size. */
-  takeBack(size: number): void {
-    this.files.fs.ftruncateSync(this.fd, size)
-    this.size = size
+  /** Waits until what was appended since it had this size is on the disk. If that fails it is taken away, and the index is broken. */
+  async sync(size: number): Promise<void> {
+    try {
+      await synced(this.files, this.fd)
+    } catch (error) {
+      this.isBroken = true
+      this.takeBack(size)
+      throw error
+    }
   }
 
-  /** Waits until what was appended is on the disk. */
-  sync(): Promise<void> {
-    return synced(this.files, this.fd)
-  }
-
-  /** Writes it anew, whole or not at all. Throws what the file system refuses. */
+  /** Writes it anew, whole or not at all. Throws what the file system refuses. What fails once it is there breaks it, and is not thrown. */
   rewrite(records: Iterable<StoreRecord>, nextSegment: number): void {
     this.size = writeIndex(this.files, this.dir, { seed: this.seed, nextSegment }, records)
-    this.files.fs.closeSync(this.fd)
-    this.fd = this.files.fs.openSync(pathOf(this.files, this.dir), 'r+')
+    try {
+      syncDirectory(this.files, this.dir)
+      const { fd } = this
+      this.fd = this.files.fs.openSync(pathOf(this.files, this.dir), 'r+')
+      this.files.fs.closeSync(fd)
+    } catch {
+      this.isBroken = true
+    }
+  }
+
+  private takeBack(size: number): void {
+    try {
+      this.files.fs.ftruncateSync(this.fd, size)
+      this.size = size
+    } catch {
+      this.isBroken = true
+    }
   }
 
   close(): void {
@@ -96,7 +113,6 @@ export function writeIndex(
     at += part.length
   }
   writeWhole(files, pathOf(files, dir), bytes)
-  syncDirectory(files, dir)
   return bytes.length
 }
 

@@ -58,15 +58,18 @@ const REPORT_LEAVES = 64
 /** How long nobody else has his turn. */
 const TURN_MS = 50
 
-/** Saves bytes, which are read before it returns, or an image, which is read bit by bit. Throws what SnapshotStore.save does. */
+/**
+ * Saves bytes, which are read before it returns, or an image, which is read bit by bit; `bytes`: how many count, if the last page of an
+ * image is not full. Throws what SnapshotStore.save does.
+ */
 export async function saveSnapshot(
   state: StoreState,
   disk: Disk | undefined,
   name: string,
-  source: Uint8Array | (Image & { readonly bytes?: number }),
+  source: Uint8Array | Image,
   plan: SavePlan,
+  bytes = source instanceof Uint8Array ? source.length : source.pages * PAGE_SIZE,
 ): Promise<SavedSnapshot> {
-  const bytes = source instanceof Uint8Array ? source.length : (source.bytes ?? source.pages * PAGE_SIZE)
   const pages = Math.ceil(bytes / PAGE_SIZE)
   const { domain, note, like } = plan
   const saving = new Saving(state, pages, state.domainNumber(domain), expectLike(state, domain, like))

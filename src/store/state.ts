@@ -39,22 +39,31 @@ export class StoreState {
   leaves = new Leaves()
   /** Domains have numbers here, in the order in which they came. */
   private readonly domains = new Map<string, number>()
+  private readonly domainNames: string[] = []
 
   constructor(stage: Stage, pages: Pages) {
     this.stage = stage
     this.pages = pages
   }
 
-  /** The number of a domain. */
+  /** The number of a domain, which is given one if it has none. */
   domainNumber(name: string): number {
-    const number = this.domains.get(name) ?? this.domains.size
-    this.domains.set(name, number)
-    return number
+    const known = this.domains.get(name)
+    if (known !== undefined) return known
+    this.domainNames.push(name)
+    this.domains.set(name, this.domains.size)
+    return this.domains.size - 1
+  }
+
+  /** How many pages of a domain are kept. */
+  distinctPagesOf(domain: string): number {
+    const number = this.domains.get(domain)
+    return number === undefined ? 0 : this.pages.liveOf(number)
   }
 
   /** The name of a domain. */
   domainName(number: number): string {
-    return [...this.domains.keys()][number]!
+    return this.domainNames[number]!
   }
 
   /** The snapshot of this name. Throws ENOENT if there is none, EIO if it is lost. */

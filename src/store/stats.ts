@@ -33,7 +33,7 @@ export function statsOf(state: StoreState, disk: Disk | undefined, domain: strin
     zero_pages: sum(snapshots.map((one) => one.zero_pages)),
   }
   if (domain !== undefined) {
-    const distinct_pages = pages.liveOf(state.domainNumber(domain))
+    const distinct_pages = state.distinctPagesOf(domain)
     return { ...counted, distinct_pages, bytes_held: distinct_pages * PAGE_SIZE, bytes_free: 0 }
   }
   const held = sum([...pages.all()].map(({ used }) => pages.backing.heldBy(used)))

@@ -2,7 +2,14 @@
 // were made; what only looks answers at once.
 
 import { Stage } from '../core/stage.ts'
-import { expectObject, expectOptions, expectString, mistake, PagefoldError } from '../errors.ts'
+import {
+  expectInteger,
+  expectObject,
+  expectOptions,
+  expectString,
+  mistake,
+  PagefoldError,
+} from '../errors.ts'
 import type { Host } from '../host.ts'
 import type { Image } from '../image.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
@@ -36,6 +43,8 @@ export interface WorkOptions {
 /** Letters in a name, a domain, and a note. */
 const MAX_NAME = 1024
 const MAX_NOTE = 2 ** 20
+/** Pages in a snapshot: 4 TiB. */
+const MAX_PAGES = 2 ** 30
 
 const SAVE_OPTIONS = { like: true, domain: true, note: true, onProgress: true, signal: true } as const
 const WORK_OPTIONS = { onProgress: true } as const
@@ -96,7 +105,7 @@ export class SnapshotStore {
   async save(name: string, source: Uint8Array | Image, options: SaveOptions = {}): Promise<SavedSnapshot> {
     const plan = expectPlan('save', options)
     expectName('name', name)
-    if (!(source instanceof Uint8Array)) expectObject('source', source, ['read'])
+    if (!(source instanceof Uint8Array)) expectImage(source)
     else if (source.length === 0) throw mistake(new RangeError('Expected `source` to have bytes, got none'))
     return this.change(() => {
       this.expectFree(name)
@@ -111,13 +120,13 @@ export class SnapshotStore {
   async import(name: string, source: string | Image, options: SaveOptions = {}): Promise<SavedSnapshot> {
     const plan = expectPlan('import', options)
     expectName('name', name)
-    if (typeof source !== 'string') expectObject('source', source, ['read'])
+    if (typeof source !== 'string') expectImage(source)
     return this.change(async () => {
       this.expectFree(name)
       if (typeof source !== 'string') return saveSnapshot(this.state, this.disk, name, source, plan)
       const file = openRaw(source)
       try {
-        return await saveSnapshot(this.state, this.disk, name, file, plan)
+        return await saveSnapshot(this.state, this.disk, name, file, plan, file.bytes)
       } finally {
         file.close()
       }
@@ -299,6 +308,11 @@ function expectPlan(call: string, options: SaveOptions): SavePlan {
   if (note.length > MAX_NOTE)
     throw mistake(new RangeError(`Expected \`note\` to have at most ${MAX_NOTE} letters, got ${note.length}`))
   return { ...rest, domain, note }
+}
+
+function expectImage(source: Image): void {
+  expectObject('source', source, ['read'])
+  expectInteger('source.pages', source.pages, 1, MAX_PAGES)
 }
 
 function expectName(what: string, name: string): void {

@@ -153,6 +153,25 @@ for (;;) {
 }
 `
 
+describe('a writer that is at work', () => {
+  it('is alone: another is refused, and readers are not', WAIT, async () => {
+    const dir = join(scratch(), 'store')
+    const child = spawn(process.execPath, ['--input-type=module', '-e', WRITER, dir])
+    const ended = new Promise((resolve) => child.on('close', resolve))
+    await new Promise((resolve) => child.stdout.once('data', resolve))
+    expect(run('.', 'drop', dir, '0')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining(
+        `EBUSY: ${dir}: open for writing already: wait until process ${child.pid} `,
+      ),
+    })
+    expect(run('.', 'list', dir)).toMatchObject({ code: 0, err: '' })
+    child.kill('SIGKILL')
+    await ended
+    expect(run('.', 'compact', dir).code).toBe(0)
+  })
+})
+
 describe('a writer that is killed', () => {
   const KILLS = IS_LONG ? 200 : 12
 

@@ -1,9 +1,10 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`, `npm run bench:store`. Merge throughput beside its peers is `pagefold bench`.
+// `npm run bench:cold -- IMAGE...`, `npm run bench:guests`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`, `npm run bench:store`. Merge throughput beside its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
 import { growth } from './growth/index.ts'
 import type { Grown } from './growth/measure.ts'
+import { guestFigures } from './guests/index.ts'
 import { censusCosts } from './macro/census.ts'
 import { coldStart } from './macro/cold.ts'
 import { memorySpeed } from './macro/memory.ts'
@@ -55,6 +56,8 @@ try {
       const each = (table_bytes / distinct).toFixed(1)
       console.log(`${pages} pages, ${distinct} contents: ${each} bytes a content, ${mib} MiB in all`)
     }
+  } else if (what === 'guests') {
+    for await (const line of guestFigures(smoke)) console.log(line)
   } else if (what === 'growth') {
     console.log(GROWTH_HEAD)
     const names = args.filter((arg) => arg !== '--smoke')
@@ -66,7 +69,7 @@ try {
     await storeFigures(smoke, ({ what, figure }) => console.log(`${what}: ${figure}`))
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...] | census [--smoke] | store [--smoke]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...] | census [--smoke] | guests [--smoke] | store [--smoke]',
     )
     process.exitCode = 2
   }

@@ -13,8 +13,8 @@ import { type Packed, type Project, project, ROOT } from '../support/package.ts'
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 const DOORS = ['pagefold', 'pagefold/images', 'pagefold/lab', 'pagefold/report']
 /** More would be a surprise: what is there now, and a tenth. */
-const MOST_PACKED = 400_000
-const MOST_UNPACKED = 1_280_000
+const MOST_PACKED = 510_000
+const MOST_UNPACKED = 1_700_000
 
 let folder: string
 let packed: Packed

@@ -4,6 +4,7 @@
 // Linux: cmp_and_merge_page() and below
 
 import { FRAME_DIRTY, FRAME_LOCKED, MAPPING_KSM, RMAP_UNSTABLE, ZERO_PFN } from '../../assembly/abi.ts'
+import { EAGAIN } from '../../assembly/hypervisor/layout.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Vma } from '../mm/model/vma.ts'
@@ -38,7 +39,11 @@ export function visitWindow(batch: Batch, count: number): void {
   batch.now = Math.floor(ksm.clock.now())
   if (batch.watched) {
     core.takeBack(window.position(0), count)
-    for (let i = 0; i < count; i++) visitWatched(batch, mm, trees, window.position(i))
+    for (let i = 0; i < count; i++) {
+      visitWatched(batch, mm, trees, window.position(i))
+      // Otherwise a virtual CPU would wait for the end of the batch.
+      memory.cpuThreads.serve(EAGAIN)
+    }
     return
   }
   core.hashWindow(window.position(0), count, trees.stable[0]!, trees.unstable[0]!)
@@ -118,7 +123,7 @@ function isCandidate(batch: Batch, at: number, item: number, pfn: number): boole
     if (!nodes.isMigrating(pageNode)) {
       if (ksm.treeNid(nodes.pfn(pageNode)) !== nodes.nid(pageNode)) setAside(ksm, pageNode)
       else if (ksm.items.head(item) === pageNode) {
-        settleStable(ksm, ksm.memory.mm(ksm.items.mm(item)), item)
+        settleStable(ksm, item)
         return false
       }
     }
@@ -181,7 +186,7 @@ function joinKsmPage(
     return true
   }
   const err = tryToMergeWithKsmPage(ksm, item, pfn, ksmPfn)
-  if (err === OK) stableTreeAppend(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
+  if (err === OK) appendAndSettle(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
   ksm.frames.put(ksmPfn)
   return err === DIFFERENT && byChecksum ? joinKsmPage(batch, trees, item, pfn, key, false) : true
 }
@@ -207,8 +212,14 @@ function mergeTwoItems(
     breakCow(ksm, item)
     return
   }
-  stableTreeAppend(ksm, treeItem, node)
+  appendAndSettle(ksm, treeItem, node)
+  appendAndSettle(ksm, item, node)
+}
+
+/** Its pte maps the node's page by now. */
+function appendAndSettle(ksm: KsmState, item: number, node: number): void {
   stableTreeAppend(ksm, item, node)
+  settleStable(ksm, item)
 }
 
 /**

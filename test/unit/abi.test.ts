@@ -18,6 +18,7 @@ const DIGESTS: Readonly<Record<number, string>> = {
   5: '95ee1873b64b5b58',
   6: '3dbe52e03d827fad',
   7: 'bba3caf58dbb22f2',
+  8: 'f42062ec6f015f49',
 }
 
 const ASSEMBLY = resolve(import.meta.dirname, '../../assembly')

@@ -1,5 +1,6 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`, `npm run bench:guests`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`, `npm run bench:store`. Merge throughput beside its peers is `pagefold bench`.
+// `npm run bench:cold -- IMAGE...`, `npm run bench:guests`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`,
+// `npm run bench:fleet -- [HOSTS]`, `npm run bench:store`. Merge throughput beside its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
 import { growth } from './growth/index.ts'
@@ -7,6 +8,7 @@ import type { Grown } from './growth/measure.ts'
 import { guestFigures } from './guests/index.ts'
 import { censusCosts } from './macro/census.ts'
 import { coldStart } from './macro/cold.ts'
+import { fleetCost } from './macro/fleet.ts'
 import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
 import { type MicroResult, runGroup } from './micro/suite.ts'
@@ -14,6 +16,8 @@ import { storeFigures } from './store/index.ts'
 
 const MICRO_HEAD = `${''.padEnd(44)} ${'ns'.padStart(8)}  ${'from..to'.padEnd(17)}  ${'GB/s'.padStart(5)}  Benchmark.js`
 const GROWTH_HEAD = `${'what'.padEnd(52)} ${'n'.padEnd(13)} ${'at'.padStart(6)}        ms   ms of 4 n  ms of 16 n  exponent`
+
+const DEFAULT_HOSTS = 1000
 
 const [what, ...args] = process.argv.slice(2)
 const smoke = args.includes('--smoke')
@@ -56,6 +60,15 @@ try {
       const each = (table_bytes / distinct).toFixed(1)
       console.log(`${pages} pages, ${distinct} contents: ${each} bytes a content, ${mib} MiB in all`)
     }
+  } else if (what === 'fleet') {
+    const { hosts, guests, bytes_shared, ...seconds } = await fleetCost(
+      smoke ? 4 : Number(args[0] ?? DEFAULT_HOSTS),
+    )
+    const { now, random, placed } = bytes_shared
+    console.log(
+      `${hosts} hosts, ${guests} guests: written in ${seconds.seconds_to_write.toFixed(1)} s, asked in ${seconds.seconds_to_ask.toFixed(1)} s; ` +
+        `placed by contents guests share ${(placed / now).toFixed(2)} times what they do now, ${(placed / random).toFixed(2)} times what chance does`,
+    )
   } else if (what === 'guests') {
     for await (const line of guestFigures(smoke)) console.log(line)
   } else if (what === 'growth') {
@@ -69,7 +82,7 @@ try {
     await storeFigures(smoke, ({ what, figure }) => console.log(`${what}: ${figure}`))
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...] | census [--smoke] | guests [--smoke] | store [--smoke]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...] | census [--smoke] | fleet [HOSTS] | guests [--smoke] | store [--smoke]',
     )
     process.exitCode = 2
   }

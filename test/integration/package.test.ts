@@ -13,8 +13,8 @@ import { type Packed, type Project, project, ROOT } from '../support/package.ts'
 const TSC = join(ROOT, 'node_modules/typescript/bin/tsc')
 const DOORS = ['pagefold', 'pagefold/images', 'pagefold/lab', 'pagefold/report', 'pagefold/store']
 /** More would be a surprise: what is there now, and a tenth. */
-const MOST_PACKED = 467_000
-const MOST_UNPACKED = 1_510_000
+const MOST_PACKED = 560_000
+const MOST_UNPACKED = 1_900_000
 
 let folder: string
 let packed: Packed

@@ -18,17 +18,24 @@ export interface StoreFigure {
 
 const MIB = 2 ** 20
 
-/** Measures all of it; `smoke`: with so little that the figures mean nothing. */
-export async function storeFigures(smoke: boolean, report: (figure: StoreFigure) => void): Promise<void> {
+/** Measures what is named, or all of it; `smoke`: with so little that the figures mean nothing. */
+export async function storeFigures(
+  names: readonly string[],
+  smoke: boolean,
+  report: (figure: StoreFigure) => void,
+): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'pagefold-bench-store-'))
   try {
-    // What is resident first, while nothing else is.
-    for (const measure of [dropped, moments, warmSaves, commits, generations, forks])
-      for await (const figure of measure(dir, smoke)) report(figure)
+    for (const measure of MEASURES)
+      if (names.length === 0 || names.includes(measure.name))
+        for await (const figure of measure(dir, smoke)) report(figure)
   } finally {
     rmSync(dir, { recursive: true })
   }
 }
+
+/** What is resident first, while nothing else is. */
+const MEASURES = [dropped, moments, warmSaves, commits, generations, forks]
 
 /** Bytes held for twenty moments, over the bytes of their distinct pages. */
 async function* moments(dir: string, smoke: boolean): AsyncGenerator<StoreFigure> {

@@ -70,7 +70,7 @@ function sqlite(): Peer | string {
   return async (dir) => {
     mkdirSync(dir)
     const database = new Database(join(dir, 'pages'))
-    database.exec('PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    database.exec('PRAGMA page_size = 65536; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
     database.exec('CREATE TABLE pages (number INTEGER PRIMARY KEY, key BLOB UNIQUE, bytes BLOB)')
     const insert = database.prepare('INSERT OR IGNORE INTO pages (key, bytes) VALUES (?, ?)')
     return {

@@ -2,6 +2,7 @@
 // delegates.
 
 import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, PAGE_SIZE } from '../assembly/abi.ts'
+import { EAGAIN, ESRCH } from '../assembly/hypervisor/layout.ts'
 import { audit } from './audit/audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
 import { Helpers } from './core/helpers.ts'
@@ -32,6 +33,7 @@ import { type MemoryFailure, memoryFailure } from './mm/reclaim/memory-failure.t
 import { migratePage } from './mm/reclaim/migrate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/reclaim/swap-out.ts'
 import type { SwapStore } from './mm/reclaim/swap-store.ts'
+import { detach } from './mm/vcpu/attach.ts'
 import type { TraceEvents, TraceName } from './mm/watch/tracepoints.ts'
 import { expectTried, type IndexName } from './options.ts'
 
@@ -45,6 +47,8 @@ export interface FrameCounts {
 
 /** Metadata in use, in bytes: everything pagefold keeps beside the frames themselves. */
 export interface MetadataStats extends ArenaMetadata {
+  /** Records and scratch memory of virtual CPUs, and the arrays of leaves they look translations up in. */
+  readonly virtualCpus: number
   /** The sum of the others. */
   readonly total: number
 }
@@ -53,6 +57,8 @@ export interface MetadataStats extends ArenaMetadata {
 export interface LoadOptions extends MmOptions {
   /** Called now and then with how many pages have been read; only calls that look are possible there (docs/callbacks.md). */
   readonly onProgress?: (pages: number) => void
+  /** Where its mapping begins, in bytes, a multiple of 4096. Default: where `mmap` puts one. */
+  readonly address?: number
 }
 
 /**
@@ -104,6 +110,7 @@ export class Host {
     const memory = new Memory(arena, numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
+    memory.cpus.graceTimeout = policy.graceTimeout
     const helpers = new Helpers(arena, policy.workers)
     const core = guardedCore(coreFor(arena), arena.strategy, memory.gate)
     const ksm = new Ksm(memory, { ...policy, skipping, clock }, helpers, core)
@@ -134,7 +141,7 @@ export class Host {
       expectObject('image', image, ['read'])
       const { pages, source } = outside(() => ({ pages: image.pages, source: image.source }))
       expectInteger('pages', pages, 1, Number.MAX_SAFE_INTEGER)
-      const { onProgress, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
+      const { onProgress, address: where, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
       if (onProgress !== undefined && typeof onProgress !== 'function')
         throw mistake(new TypeError('Expected `onProgress` to be a function'))
       const { free } = this.memory.frames
@@ -144,7 +151,7 @@ export class Host {
       }
       const mm = this.createMm({ name: source, ...mmOptions })
       try {
-        const address = mm.mmap(pages * PAGE_SIZE)
+        const address = mm.mmap(pages * PAGE_SIZE, where === undefined ? {} : { address: where })
         populate(mm, vpnOf(address), pages, (bytes, first, count) => {
           const { gate } = this.memory
           gate.call('image', () => image.read(first, count, bytes))
@@ -161,6 +168,19 @@ export class Host {
   /** Capacity, in frames: figures that are always of now. */
   get frames(): FrameCounts {
     return this.counts
+  }
+
+  /**
+   * Answers the faults that virtual CPUs on other threads have asked for, and returns how many; waits up to `ms` for the first (0 by default, and not on
+   * a page's main thread). They are answered without this call whenever this thread has nothing else to do, and between the pages
+   * of a scan. Throws what a userfault handler throws: that CPU is told to try again.
+   */
+  serveFaults(ms = 0): number {
+    return this.enter(() => {
+      if (typeof ms !== 'number' || !(ms >= 0))
+        throw mistake(new RangeError(`Expected \`ms\` to be a number of at least 0, got ${String(ms)}`))
+      return this.memory.cpuThreads.serveWithin(ms, EAGAIN)
+    })
   }
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
@@ -286,7 +306,7 @@ export class Host {
   /** Metadata in use, by kind. */
   metadata(): MetadataStats {
     return this.look(() => {
-      const parts = this.memory.arena.metadata()
+      const parts = { ...this.memory.arena.metadata(), virtualCpus: this.memory.cpus.bytes }
       return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) }
     })
   }
@@ -319,7 +339,7 @@ export class Host {
   }
 
   /**
-   * Stops ksmd, ends every mm and closes the swap stores. Every call but those that only look (counters, knobs, frames, the
+   * Stops ksmd, ends every mm, lets go of virtual CPUs (their threads are to have ended, or to have parked for good), and closes the swap stores. Every call but those that only look (counters, knobs, frames, the
    * audit, listeners) is refused from then on, with EINVAL, by an mm with ESRCH; a pin can be released, and whatever is closed may be closed
    * again. The arena goes when nothing refers to the host any more.
    */
@@ -332,6 +352,8 @@ export class Host {
     if (this.memory.gate.isBroken) return
     this.look(() => {
       for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
+      this.memory.cpuThreads.refuseAll(ESRCH)
+      for (const mm of [...this.memory.mms()]) for (const record of [...mm.cpus.records]) detach(mm, record)
       this.memory.swap.close()
     })
   }
@@ -364,7 +386,7 @@ export class Host {
   }
 }
 
-const LOAD_OPTIONS = { name: true, domain: true, onProgress: true } as const
+const LOAD_OPTIONS = { name: true, domain: true, onProgress: true, address: true } as const
 
 const CANNOT_MOVE: Partial<Record<Errno, string>> = {
   EINVAL: "it is nobody's anonymous page",

@@ -16,6 +16,8 @@ import {
   pteMkclean,
   ptePfn,
   ptePresent,
+  pteRead,
+  pteSetRead,
   pteWrite,
   pteWrprotect,
 } from '../mm/page/pte.ts'
@@ -53,7 +55,11 @@ function protect(mm: MmStruct, pfn: number, vpn: number): number {
   frames.setFlags(pfn, (flags & ~FRAME_EXCLUSIVE) | (pteDirty(pte) ? FRAME_DIRTY : 0))
   const clean = pteMkclean(pteWrprotect(pte))
   setPte(mm, vpn, clean)
-  return clean
+  if (mm.cpus.synchronize()) return clean
+  // Somebody may still be writing to it.
+  frames.setFlags(pfn, flags)
+  setPte(mm, vpn, pte)
+  return 0
 }
 
 /**
@@ -74,18 +80,22 @@ export function replacePage(
   if (same) {
     // Empty before the new one is installed: no two ptes of a page are ever valid at once.
     setPte(mm, vpn, EMPTY_PTE)
-    // Writes that are to be reported still are.
     if (ksmPfn === ZERO_PFN) {
-      setPte(mm, vpn, pteKeepUffdWp(KSM_ZERO_PTE, expected))
+      setPte(mm, vpn, sameAccess(KSM_ZERO_PTE, expected))
       memory.addKsmZeroPages(mm, 1)
     } else {
       memory.frames.get(ksmPfn)
       addRmap(memory, ksmPfn)
       memory.frames.keep(ksmPfn)
-      setPte(mm, vpn, pteKeepUffdWp(mkPte(ksmPfn), expected))
+      setPte(mm, vpn, sameAccess(mkPte(ksmPfn, true), expected))
     }
-    removeRmap(memory, pfn)
+    mm.cpus.afterGrace({ ptes: [expected], drop: () => removeRmap(memory, pfn) })
   }
   mm.notifiers.end(range)
   return same
+}
+
+/** `pte`, read where the one in whose place it comes is; and writes that were to be reported still are. */
+function sameAccess(pte: number, old: number): number {
+  return pteSetRead(pteKeepUffdWp(pte, old), pteRead(old))
 }

@@ -2,7 +2,6 @@
 // bits wide; inside, everything is counted in virtual pages. Each call goes through the door (model/gate.ts), and its
 // arguments are checked before anything changes.
 
-import { PAGE_SIZE } from '../../assembly/abi.ts'
 import {
   expectBoolean,
   expectBytes,
@@ -15,11 +14,13 @@ import {
   PagefoldError,
 } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
-import { readBytes, writeBytes } from './calls/access.ts'
+import { readBytes, viewPage, writeBytes } from './calls/access.ts'
 import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
 import { holdPages } from './calls/gup.ts'
+import { type KsmStat, ksmStat } from './calls/ksm-stat.ts'
 import { ADVICES, type Advice, madvise } from './calls/madvise.ts'
+import type { ChangedRange } from './calls/make-equal.ts'
 import { markWritten } from './calls/mark-written.ts'
 import { mlock, munlock } from './calls/mlock.ts'
 import { type MmapOptions, mmap } from './calls/mmap.ts'
@@ -33,30 +34,16 @@ import { expectDone } from './calls/refused.ts'
 import { type MappingStat, smaps } from './calls/smaps.ts'
 import { unmapRange } from './calls/unmap.ts'
 import { registerUserfault, userfaultWriteProtect } from './fault/userfault.ts'
-import { ADDRESS_LIMIT, expectAddress, hex, type PageRange, pageRange, vpnOf } from './model/address.ts'
-import type { Gate } from './model/gate.ts'
+import { MmHandle } from './handle.ts'
+import { expectAddress, hex, pageRange, vpnOf } from './model/address.ts'
 import type { UserfaultHandler } from './model/hooks.ts'
-import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './model/mm-struct.ts'
-import { VM_MERGEABLE } from './model/vma.ts'
+import { expectMmOptions, type MmOptions } from './model/mm-struct.ts'
 import { ptePfn, ptePresent } from './page/pte.ts'
 import { getPte } from './page/ptes.ts'
+import { changedSince, restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts'
+import { attach, type CpuOptions } from './vcpu/attach.ts'
+import { VirtualCpu } from './vcpu/virtual-cpu.ts'
 import type { Notifier } from './watch/notifier.ts'
-
-/** What /proc/PID/ksm_stat says. */
-export interface KsmStat {
-  /** Pages of this mm that ksmd keeps in view. */
-  ksm_rmap_items: number
-  /** Pages that gave way to the zero page. */
-  ksm_zero_pages: number
-  /** Pages mapped to merged ones. Lazy: those that were written to count until ksmd comes by. */
-  ksm_merging_pages: number
-  /** Bytes saved by the two, less 64 for each rmap item, as Linux reckons. */
-  ksm_process_profit: number
-  /** Was PR_SET_MEMORY_MERGE asked for? */
-  ksm_merge_any: 'yes' | 'no'
-  /** Is any range of it mergeable? */
-  ksm_mergeable: 'yes' | 'no'
-}
 
 /** What fits into one array. */
 const MAX_READ_BYTES = 2 ** 32
@@ -66,7 +53,7 @@ const MAX_READ_BYTES = 2 ** 32
  * ended by `exit`. Addresses and lengths are in bytes, addresses 44 bits wide. Once it has exited its calls throw
  * ESRCH; only `unregisterNotifier` still answers.
  */
-export class Mm extends MmStruct {
+export class Mm extends MmHandle {
   /**
    * Maps `length` bytes (rounded up to pages) of private anonymous memory; nothing is allocated until it is touched.
    * Returns the address. Throws RangeError; EEXIST if the range given is not free; ENOMEM if there is no room for one.
@@ -215,6 +202,27 @@ export class Mm extends MmStruct {
     })
   }
 
+  /** Reads as many bytes as `into` holds, into it: as `read`, without making an array. Throws what that throws; `into` may be half filled then. */
+  readInto(address: number, into: Uint8Array): void {
+    this.enter(() => {
+      this.expectRange(address, expectBytes('into', into).length, 0)
+      readBytes(this, address, into)
+    })
+  }
+
+  /**
+   * The page that `address` lies in, as it lies in the arena, after whatever faults it takes. It may be looked at, and with `write` written to, until
+   * one of the mm's notifiers hears of it (`soft_dirty` only ends writing); so there must be one. A view for reading must not be
+   * written to: others may have the page too. Throws EPERM if nobody would hear of it, and what a fault throws.
+   */
+  view(address: number, options: { readonly write?: boolean } = {}): Uint8Array {
+    return this.enter(() => {
+      expectAddress(address)
+      const { write = false } = expectOptions('view', options, { write: true })
+      return viewPage(this, address, expectBoolean('write', write) ? 'write' : 'read')
+    })
+  }
+
   /**
    * Tells of writes that went past this mm and its pins, through a translation kept or into memory that a device shares: their
    * pages are read again in the next scan, even under `changes: 'log'`. `written`: a length in bytes, rounded up to pages, or
@@ -294,6 +302,46 @@ export class Mm extends MmStruct {
     this.memory.gate.look(() => this.removeNotifier(notifier))
   }
 
+  /**
+   * A virtual CPU that sees a window of this mm and translates by itself (docs/hypervisor.md), until it is detached; the struct of the
+   * mm lasts as long. Throws RangeError, EEXIST if CPUs of this mm see another window, ENOMEM, ESRCH.
+   */
+  attachCpu(options: CpuOptions = {}): VirtualCpu {
+    return this.enter(() => {
+      const { record, address, length } = attach(this, options)
+      return new VirtualCpu(this, record, address, length)
+    })
+  }
+
+  /**
+   * This mm as it is now, to go back to; with an `earlier` snapshot of it, that one, which costs what has changed since. What a fork's child would not get is in
+   * it, shared memory is not. Throws ENOMEM; EAGAIN if a virtual CPU does not come to a safe point (`earlier` is of no use then until it is taken again); EINVAL
+   * for another mm's.
+   */
+  snapshot(earlier?: Snapshot): Snapshot {
+    return this.enter(() => {
+      return takeSnapshot(this, earlier, () => this.successor('snapshot', {}, `snapshot of ${this.name}`))
+    })
+  }
+
+  /**
+   * Makes this mm what it was: mappings, and pages that have changed since; its notifiers and virtual CPUs stay. Pinned pages stay where they are and get their
+   * bytes back. Throws EBUSY while a virtual CPU runs: stop it first; EINVAL for another mm's snapshot; ENOMEM: what lies before has been restored.
+   */
+  restore(snapshot: Snapshot): void {
+    this.enter(() => {
+      restoreSnapshot(this, snapshot)
+    })
+  }
+
+  /**
+   * Where this mm differs from a snapshot of it, in order of address: pages whose bytes do (merged ones are compared), mappings that have come, gone or
+   * show another file. Pages in swap are not looked at and count as different. Throws EINVAL for another mm's.
+   */
+  changedSince(snapshot: Snapshot): ChangedRange[] {
+    return this.enter(() => changedSince(this, snapshot))
+  }
+
   /** The frame behind an address, or undefined when none is present. Linux: /proc/PID/pagemap */
   pfn(address: number): number | undefined {
     const gate = this.expectAlive()
@@ -309,15 +357,7 @@ export class Mm extends MmStruct {
   ksmStat(): KsmStat {
     return this.memory.gate.look(() => {
       this.expectUsers()
-      const { rmapItems, mergingPages, zeroPages } = this.ksm
-      return {
-        ksm_rmap_items: rmapItems,
-        ksm_zero_pages: zeroPages,
-        ksm_merging_pages: mergingPages,
-        ksm_process_profit: (mergingPages + zeroPages) * PAGE_SIZE - rmapItems * LINUX_RMAP_ITEM_BYTES,
-        ksm_merge_any: this.mergeAny ? 'yes' : 'no',
-        ksm_mergeable: [...this.vmas].some((vma) => vma.has(VM_MERGEABLE)) ? 'yes' : 'no',
-      }
+      return ksmStat(this)
     })
   }
 
@@ -352,35 +392,5 @@ export class Mm extends MmStruct {
   private hold(address: number, length: number, write: boolean, longterm: boolean, pin: boolean): Pin {
     this.expectRange(address, length, 1)
     return holdPages(this, address, length, { write, longterm, pin })
-  }
-
-  private expectRange(address: number, length: number, min: number): void {
-    expectAddress(address)
-    expectInteger('length', length, min, ADDRESS_LIMIT - address)
-  }
-
-  /** A range for the calls that Linux refuses an empty one; the others do nothing then. */
-  private someRange(address: number, length: number, call: string): PageRange {
-    const range = pageRange(address, length)
-    if (range.start < range.end) return range
-    throw new PagefoldError('EINVAL', `${this.name}: ${call} of no bytes at ${hex(address)}`)
-  }
-
-  /** What every call goes through that only a living mm can answer. */
-  private enter<Result>(work: () => Result): Result {
-    const gate = this.expectAlive()
-    gate.expectOutside()
-    return gate.look(work)
-  }
-
-  private expectAlive(): Gate {
-    const { gate } = this.memory
-    gate.expectSound()
-    this.expectUsers()
-    return gate
-  }
-
-  private expectUsers(): void {
-    if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
   }
 }

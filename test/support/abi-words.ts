@@ -19,8 +19,8 @@ export const WORDS: readonly Drawing[] = [
       present: [
         ...flags('PTE_PRESENT', 'PTE_WRITE', 'PTE_DIRTY', 'PTE_SPECIAL', 'PTE_UFFD_WP'),
         gap(4, 'what only ptes that are not present say'),
-        ...flags('PTE_SOFT_DIRTY'),
-        gap(2, 'room'),
+        ...flags('PTE_SOFT_DIRTY', 'PTE_READ'),
+        gap(1, 'room'),
         unnamed('pfn', 20),
       ],
       'swapped out': [
@@ -40,8 +40,8 @@ export const WORDS: readonly Drawing[] = [
         gap(1, 'not swapped out'),
         ...flags('PTE_MIGRATION'),
         gap(1, 'not broken'),
-        ...flags('PTE_SOFT_DIRTY'),
-        gap(2, 'room'),
+        ...flags('PTE_SOFT_DIRTY', 'PTE_READ'),
+        gap(1, 'room'),
         unnamed('pfn', 20),
       ],
       broken: [
@@ -85,7 +85,8 @@ export const WORDS: readonly Drawing[] = [
   ),
   word('state of an rmap item', 8, true, [
     bits('state', 2, { mask: 'RMAP_STATE_MASK' }),
-    bits('seqnr', 6, { shift: 'RMAP_SEQNR_SHIFT', mask: 'RMAP_SEQNR_MASK' }),
+    ...flags('RMAP_SETTLED'),
+    bits('seqnr', 5, { shift: 'RMAP_SEQNR_SHIFT', mask: 'RMAP_SEQNR_MASK' }),
   ]),
   word('length and kind of a node', 32, true, [
     bits('length', 24, { mask: 'NODE_LENGTH_MASK' }),

@@ -1,5 +1,6 @@
 // Every public method of every class, called once with arguments that are in order, and a scene for them to be called in.
 
+import type { VirtualCpu } from '../../src/hypervisor/index.ts'
 import {
   type Host,
   type HostOptions,
@@ -7,6 +8,7 @@ import {
   memorySwapStore,
   type Notifier,
   SecondaryMmu,
+  type Snapshot,
 } from '../../src/index.ts'
 import type { Ksm } from '../../src/ksm/ksmd.ts'
 import type { Pin } from '../../src/mm/calls/pin.ts'
@@ -21,6 +23,8 @@ export interface ApiScene {
   readonly pin: Pin
   readonly mmu: SecondaryMmu
   readonly notifier: Notifier
+  readonly cpu: VirtualCpu
+  readonly snapshot: Snapshot
 }
 
 export interface Call {
@@ -53,6 +57,7 @@ export const CALLS: Record<
     calls: {
       createMm: { act: ({ host }) => host.createMm() },
       loadImage: { act: ({ host }) => host.loadImage(IMAGE) },
+      serveFaults: { act: ({ host }) => host.serveFaults() },
       frames: { act: ({ host }) => host.frames.free, looks: true },
       frame: { act: (scene) => scene.host.frame(FRAME), looks: true },
       migrate: { act: ({ host }) => host.migrate(FRAME, { node: 0 }) },
@@ -95,6 +100,8 @@ export const CALLS: Record<
       prctl: { act: ({ mm }) => mm.prctl('PR_SET_MEMORY_MERGE', 1) },
       write: { act: ({ mm, at }) => mm.write(at, Uint8Array.of(1)) },
       read: { act: ({ mm, at }) => mm.read(at, 1) },
+      readInto: { act: ({ mm, at }) => mm.readInto(at, new Uint8Array(1)) },
+      view: { act: ({ mm, at }) => mm.view(at) },
       markWritten: { act: ({ mm, at }) => mm.markWritten(at, PAGE) },
       pin: { act: ({ mm, at }) => mm.pin(at, PAGE) },
       get: { act: ({ mm, at }) => mm.get(at, PAGE) },
@@ -106,6 +113,10 @@ export const CALLS: Record<
         looks: true,
         inCallback: 'refused',
       },
+      snapshot: { act: ({ mm }) => mm.snapshot() },
+      restore: { act: ({ mm }) => mm.restore(mm.snapshot()) },
+      changedSince: { act: ({ mm }) => mm.changedSince(mm.snapshot()) },
+      attachCpu: { act: ({ mm }) => mm.attachCpu() },
       pfn: { act: ({ mm, at }) => mm.pfn(at), inCallback: 'answers' },
       ksmStat: { act: ({ mm }) => mm.ksmStat(), looks: true },
       mlock: { act: ({ mm, at }) => mm.mlock(at, PAGE) },
@@ -134,6 +145,20 @@ export const CALLS: Record<
       close: { act: ({ mmu }) => mmu.close(), looks: true, inCallback: 'refused' },
     },
   },
+  Snapshot: {
+    of: ({ snapshot }) => snapshot,
+    calls: { release: { act: ({ snapshot }) => snapshot.release(), looks: true, inCallback: 'refused' } },
+  },
+  VirtualCpu: {
+    of: ({ cpu }) => cpu,
+    calls: {
+      fault: { act: ({ cpu }) => cpu.fault(0, true) },
+      stop: { act: ({ cpu }) => cpu.stop() },
+      resume: { act: ({ cpu }) => cpu.resume() },
+      isParked: { act: ({ cpu }) => cpu.isParked, looks: true },
+      detach: { act: ({ cpu }) => cpu.detach(), looks: true, inCallback: 'refused' },
+    },
+  },
 }
 
 /** A frame that is there, whatever the scene. */
@@ -151,6 +176,9 @@ export async function makeScene(options: Partial<HostOptions> = {}): Promise<Api
     at,
     pin: mm.pin(at + 2 * PAGE, PAGE, { write: true }),
     mmu: new SecondaryMmu(mm),
+    cpu: mm.attachCpu(),
+    // Of another's: pages that it shared would not be swapped out.
+    snapshot: host.createMm().snapshot(),
     notifier,
   }
   FRAME = pfnOf(scene)

@@ -128,7 +128,8 @@ describe('a page becomes soft-dirty', () => {
   })
 
   it('by a merge, and of its twin in a fork too, because the items lose what they know', async () => {
-    const host = await makeHost()
+    // Otherwise they would be settled, and need not be looked at again.
+    const host = await makeHost({ index: 'content' })
     const first = guest(host, 'first', [9])
     const a = guest(host, 'a', [7])
     const child = { mm: a.mm.fork(), at: a.at }

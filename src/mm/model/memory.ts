@@ -3,6 +3,7 @@
 
 import { COUNTER_KSM_SWPIN_COPY, COUNTER_KSM_ZERO_PAGES } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
+import { CpuRecords } from '../../core/cpu-records.ts'
 import { FrameBytes } from '../page/bytes.ts'
 import { Frames } from '../page/frames.ts'
 import { PageTables } from '../page/page-table.ts'
@@ -11,6 +12,7 @@ import { Swap } from '../reclaim/swap.ts'
 import { type RacePoint, Tracepoints } from '../watch/tracepoints.ts'
 import { AnonVmas } from './anon-vma.ts'
 import type { CowPolicy } from './cow-policy.ts'
+import { CpuThreads } from './cpus.ts'
 import { Gate } from './gate.ts'
 import { type KsmHooks, NO_KSM } from './hooks.ts'
 import type { MmStruct } from './mm-struct.ts'
@@ -28,6 +30,9 @@ export class Memory {
   readonly anonVmas: AnonVmas
   readonly swap: Swap
   readonly pins: PinCounts
+  readonly cpus: CpuRecords
+  /** Virtual CPUs on threads of their own. */
+  readonly cpuThreads: CpuThreads
   readonly trace = new Tracepoints(this.gate)
   /** What went wrong without stopping anything, each with a description of the frame. Linux: WARN_ON + dump_page() */
   readonly warnings: string[] = []
@@ -61,11 +66,13 @@ export class Memory {
     this.pageTables = new PageTables(arena)
     this.swap = new Swap(arena, this.gate, this.bytes, this.frames)
     this.pins = new PinCounts(this.frames)
+    this.cpus = new CpuRecords(arena)
+    this.cpuThreads = new CpuThreads(this.cpus)
   }
 
   /** Does anybody outside get to act while the engine is at work? */
   get callsBack(): boolean {
-    return this.notifiers > 0 || this.trace.active || this.race !== undefined
+    return this.notifiers > 0 || this.trace.active || this.race !== undefined || this.cpuThreads.count > 0
   }
 
   /** The mm of an id somebody still holds (Linux: mmgrab). */

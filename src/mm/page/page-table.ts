@@ -4,14 +4,32 @@
 import { TABLE_ENTRIES, TABLE_SHIFT } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
 import { Tables } from '../../core/tables.ts'
-import { EMPTY_PTE, pteNormal } from './pte.ts'
+import { EMPTY_PTE, pteNormal, sameContent } from './pte.ts'
 
 const LAST = TABLE_ENTRIES - 1
 /** How far a level's index lies above the pte index: pgd, pud, pmd. */
 const LEVEL_SHIFTS = [3 * TABLE_SHIFT, 2 * TABLE_SHIFT, TABLE_SHIFT] as const
 
+/** The part of an address space whose tables of ptes virtual CPUs look into: a word for each in an array of the arena. */
+export interface LeafWindow {
+  /** Where the array is. */
+  readonly array: number
+  /** The first table it has a word for, counted from address 0, and how many. */
+  readonly first: number
+  readonly count: number
+  /** What stands there where there is none: a table that is always empty. */
+  readonly empty: number
+}
+
+interface OpenWindow extends LeafWindow {
+  /** Called when tables are no longer in the array: has them freed when nobody looks into them any more. */
+  readonly retire: (free: () => void) => void
+}
+
 export class PageTables {
   private readonly tables: Tables
+  /** By pgd. */
+  private readonly windows = new Map<number, OpenWindow>()
 
   constructor(arena: Arena) {
     this.tables = new Tables(arena)
@@ -51,10 +69,43 @@ export class PageTables {
         below = this.tables.alloc()
         if (below === 0) return false
         this.tables.setEntry(table, index, below)
+        if (shift === TABLE_SHIFT) this.link(pgd, vpn >>> TABLE_SHIFT, below)
       }
       table = below
     }
     return true
+  }
+
+  /**
+   * Keeps an array of the tables of ptes there are in a part of the address space, until it is closed. `retire` is given what frees those that have
+   * been taken out of it, to be called when nobody looks into them any more.
+   */
+  openWindow(
+    pgd: number,
+    { array, first, count, empty }: LeafWindow,
+    retire: (free: () => void) => void,
+  ): void {
+    this.windows.set(pgd, { array, first, count, empty, retire })
+    for (let i = 0; i < count; i++) {
+      const table = this.walk(pgd, (first + i) * TABLE_ENTRIES)
+      this.tables.setEntry(array, i, table === 0 ? empty : table)
+    }
+  }
+
+  /** Others read the tables while they are changed, or no longer. */
+  setWatched(watched: boolean): void {
+    this.tables.watched = watched
+  }
+
+  closeWindow(pgd: number): void {
+    this.windows.delete(pgd)
+  }
+
+  /** Writes down in the window, if one sees that place, which table is there. */
+  private link(pgd: number, place: number, table: number): void {
+    const window = this.windows.size === 0 ? undefined : this.windows.get(pgd)
+    if (window === undefined || place < window.first || place >= window.first + window.count) return
+    this.tables.setEntry(window.array, place - window.first, table === 0 ? window.empty : table)
   }
 
   /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. Linux: walk_page_range_vma() */
@@ -65,6 +116,25 @@ export class PageTables {
   /** The same; only ptes that map a frame count: no zero page, nothing swapped out. */
   nextNormal(pgd: number, vpn: number, end: number): number {
     return this.find(pgd, vpn, end, true)
+  }
+
+  /** The first virtual page in [vpn, end) where two page tables do not name the same content, or `end`. */
+  nextDifferent(pgd: number, other: number, vpn: number, end: number): number {
+    while (vpn < end) {
+      const ours = this.walk(pgd, vpn)
+      const theirs = this.walk(other, vpn)
+      if (ours === 0 && theirs === 0) {
+        vpn = Math.min(this.afterHole(pgd, vpn), this.afterHole(other, vpn))
+        continue
+      }
+      do {
+        const a = ours === 0 ? EMPTY_PTE : this.tables.entry(ours, vpn & LAST)
+        const b = theirs === 0 ? EMPTY_PTE : this.tables.entry(theirs, vpn & LAST)
+        if (a !== b && !sameContent(a, b)) return vpn
+        vpn++
+      } while (vpn < end && (vpn & LAST) !== 0)
+    }
+    return end
   }
 
   private find(pgd: number, vpn: number, end: number, normal: boolean): number {
@@ -85,7 +155,15 @@ export class PageTables {
 
   /** Frees the tables of [start, end) that have become empty, all but the pgd. Linux: free_pgtables() */
   prune(pgd: number, start: number, end: number): void {
-    this.pruneLevel(pgd, 0, 0, start, end)
+    const doomed: number[] = []
+    this.pruneLevel(pgd, 0, 0, start, end, { pgd, doomed })
+    if (doomed.length === 0) return
+    const free = (): void => {
+      for (const table of doomed) this.tables.free(table)
+    }
+    const window = this.windows.get(pgd)
+    if (window === undefined) free()
+    else window.retire(free)
   }
 
   /** Frees an empty page table. */
@@ -93,7 +171,8 @@ export class PageTables {
     this.tables.free(pgd)
   }
 
-  private pteTable(pgd: number, vpn: number): number {
+  /** The table that has the pte of a virtual page, 0 if there is none. */
+  pteTable(pgd: number, vpn: number): number {
     const place = vpn >>> TABLE_SHIFT
     if (place === this.cachedPlace && pgd === this.cachedPgd) return this.cachedTable
     const table = this.walk(pgd, vpn)
@@ -126,7 +205,14 @@ export class PageTables {
     return vpn
   }
 
-  private pruneLevel(table: number, level: number, base: number, start: number, end: number): void {
+  private pruneLevel(
+    table: number,
+    level: number,
+    base: number,
+    start: number,
+    end: number,
+    tree: { readonly pgd: number; readonly doomed: number[] },
+  ): void {
     const shift = LEVEL_SHIFTS[level]
     if (shift === undefined) return
     const span = 2 ** shift
@@ -135,10 +221,11 @@ export class PageTables {
     for (let index = first; index <= last; index++) {
       const below = this.tables.entry(table, index)
       if (below === 0) continue
-      this.pruneLevel(below, level + 1, base + index * span, start, end)
+      this.pruneLevel(below, level + 1, base + index * span, start, end, tree)
       if (this.tables.isEmpty(below)) {
         this.tables.setEntry(table, index, 0)
-        this.tables.free(below)
+        if (shift === TABLE_SHIFT) this.link(tree.pgd, base / TABLE_ENTRIES + index, 0)
+        tree.doomed.push(below)
         this.cachedPgd = 0
       }
     }

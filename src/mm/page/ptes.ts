@@ -5,6 +5,7 @@
 // pte leaves it marked, and so does whoever writes through it; only ksmd clears the mark (ksm/soft-dirty.ts). Nobody
 // else needs to know of it: what is got, compared and set here comes without.
 
+import { TABLE_ENTRIES } from '../../../assembly/abi.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { EMPTY_PTE, pteClearSoftDirty, pteMksoftDirty, pteSoftDirty } from './pte.ts'
 
@@ -40,9 +41,24 @@ export function clearSoftDirty(mm: MmStruct, vpn: number): void {
   mm.memory.pageTables.set(mm.pgd, vpn, getPte(mm, vpn))
 }
 
+/** The address of the table that has the pte of a virtual page, 0 if there is none: for the core, which goes along it. */
+export function tableAt(mm: MmStruct, vpn: number): number {
+  return mm.memory.pageTables.pteTable(mm.pgd, vpn)
+}
+
+/** The first virtual page whose pte is not in the same table. */
+export function endOfTable(vpn: number): number {
+  return vpn - (vpn % TABLE_ENTRIES) + TABLE_ENTRIES
+}
+
 /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. */
 export function nextPte(mm: MmStruct, vpn: number, end: number): number {
   return mm.memory.pageTables.next(mm.pgd, vpn, end)
+}
+
+/** The first virtual page in [vpn, end) where two mms do not name the same content, or `end`. */
+export function nextDifferentPte(mm: MmStruct, other: MmStruct, vpn: number, end: number): number {
+  return mm.memory.pageTables.nextDifferent(mm.pgd, other.pgd, vpn, end)
 }
 
 /** The first virtual page in [vpn, end) that maps a frame (no zero page, nothing swapped out), or `end`. */

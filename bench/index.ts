@@ -79,10 +79,11 @@ try {
     console.log(`${all.length} measured, ${worse.length} worse than n log n`)
     if (worse.length > 0) process.exitCode = 1
   } else if (what === 'store') {
-    await storeFigures(smoke, ({ what, figure }) => console.log(`${what}: ${figure}`))
+    const names = args.filter((arg) => arg !== '--smoke')
+    await storeFigures(names, smoke, ({ what, figure }) => console.log(`${what}: ${figure}`))
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...] | census [--smoke] | fleet [HOSTS] | guests [--smoke] | store [--smoke]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...] | census [--smoke] | fleet [HOSTS] | guests [--smoke] | store [NAME...] [--smoke]',
     )
     process.exitCode = 2
   }

@@ -70,9 +70,9 @@ function sqlite(): Peer | string {
   return async (dir) => {
     mkdirSync(dir)
     const database = new Database(join(dir, 'pages'))
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA page_size = 8192')
-    database.exec('CREATE TABLE pages (key BLOB PRIMARY KEY, bytes BLOB) WITHOUT ROWID')
-    const insert = database.prepare('INSERT OR IGNORE INTO pages VALUES (?, ?)')
+    database.exec('PRAGMA page_size = 65536; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+    database.exec('CREATE TABLE pages (number INTEGER PRIMARY KEY, key BLOB UNIQUE, bytes BLOB)')
+    const insert = database.prepare('INSERT OR IGNORE INTO pages (key, bytes) VALUES (?, ?)')
     return {
       async keep(pages) {
         database.exec('BEGIN')

@@ -119,6 +119,25 @@ describe('pagefold store', () => {
   })
 })
 
+describe('npm run bench:store', () => {
+  it('measures what it says, beside databases where there are any', WAIT, () => {
+    const args = ['--expose-gc', join(ROOT, 'dist/bench.js'), 'store', '--smoke']
+    const { status, stdout } = spawnSync(process.execPath, args, { encoding: 'utf8' })
+    expect(status).toBe(0)
+    for (const what of [
+      /^every other of 32 snapshots dropped, in memory: stats says \d+ MiB less/m,
+      /^20 moments of a guest, in memory: [\d.]+ of the distinct bytes$/m,
+      /^save of a state with 20 of 512 pages changed, like another, in a directory: [\d.]+ times/m,
+      /^durable commit of 1 MiB of new pages: pagefold: \d+ MB\/s, 1\.00 times pagefold's time/m,
+      /^durable commit of 1 MiB of new pages: lmdb: /m,
+      /^durable commit of 1 MiB of new pages: node:sqlite: /m,
+      /^restore of generation 20, from a directory: [\d.]+ times/m,
+      /^5 address spaces of 2 MiB from one snapshot: .*; 1\.000 frames a distinct page$/m,
+    ])
+      expect(stdout).toMatch(what)
+  })
+})
+
 /** The memory of generation n: another twentieth of it is new in each. */
 function generation(n: number): Uint8Array {
   const words = new Uint32Array(300 * 1024)

@@ -19,7 +19,7 @@
 // metadata are byte addresses (below 2 GiB, because frames come last), 0 is null.
 
 export const ABI_MAGIC: u32 = 0x444c4f46 // "FOLD"
-export const ABI_VERSION: u32 = 6
+export const ABI_VERSION: u32 = 7
 
 export const PAGE_SHIFT: u32 = 12
 export const PAGE_SIZE: u32 = 1 << 12
@@ -183,6 +183,7 @@ export const PTE_SWAP: u32 = 64
 export const PTE_MIGRATION: u32 = 128
 export const PTE_POISON: u32 = 256
 export const PTE_SOFT_DIRTY: u32 = 512 // the page was written, or its pte changed, since ksmd last read it
+export const PTE_READ: u32 = 1024 // of a present pte, and of a migration entry: the mapping may be read
 export const PTE_DEVICE_SHIFT: u32 = 1 // of a swap entry: which device, in the bits that only present ptes use
 export const PTE_DEVICE_MASK: u32 = 7
 

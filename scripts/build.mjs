@@ -40,6 +40,7 @@ async function bundle() {
   const bundled = await rolldown({
     input: {
       index: join(root, 'src/index.ts'),
+      hypervisor: join(root, 'src/hypervisor/index.ts'),
       images: join(root, 'src/images/index.ts'),
       lab: join(root, 'src/lab/index.ts'),
       report: join(root, 'src/report/index.ts'),

@@ -45,6 +45,8 @@ export interface FrameCounts {
 
 /** Metadata in use, in bytes: everything pagefold keeps beside the frames themselves. */
 export interface MetadataStats extends ArenaMetadata {
+  /** Records and scratch memory of virtual CPUs, and the arrays of leaves they look translations up in. */
+  readonly virtualCpus: number
   /** The sum of the others. */
   readonly total: number
 }
@@ -286,7 +288,7 @@ export class Host {
   /** Metadata in use, by kind. */
   metadata(): MetadataStats {
     return this.look(() => {
-      const parts = this.memory.arena.metadata()
+      const parts = { ...this.memory.arena.metadata(), virtualCpus: this.memory.cpus.bytes }
       return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) }
     })
   }

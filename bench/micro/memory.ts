@@ -70,7 +70,7 @@ function breakAndRestore(mm: Mm, vpn: number): number {
   frames.get(merged) // or it would be free the moment its last mapping goes
   handleMmFault(mm, vpn, 'write')
   const copy = mm.pfn(vpn * PAGE_SIZE)!
-  setPte(mm, vpn, mkPte(merged))
+  setPte(mm, vpn, mkPte(merged, true))
   addRmap(mm.memory, merged)
   removeRmap(mm.memory, copy)
   return copy

@@ -7,9 +7,10 @@ import type { Complaints } from './complaints.ts'
 import type { ItemCount } from './items.ts'
 
 /** The header is as it was written, and the page of zeros one. */
-export function auditGround({ arena, frames, pins }: Memory, complaints: Complaints): void {
+export function auditGround({ arena, cpus, frames, pins }: Memory, complaints: Complaints): void {
   for (const at of arena.changedHeaderWords())
     complaints.unless(false, () => `the arena's header was written over at byte ${at}`)
+  complaints.unless(cpus.isEmptyTableEmpty(), () => 'the table that is always empty was written to')
   complaints.unless(arena.core.isZeroPage(ZERO_PFN) !== 0, () => 'the zero page was written to')
   complaints.equal('the zero page: refcount', frames.refcount(ZERO_PFN), 1 + pins.of(ZERO_PFN))
   complaints.equal('the zero page: mapcount', frames.mapcount(ZERO_PFN), 0)

@@ -12,7 +12,7 @@ import {
 import { VPN_LIMIT } from '../mm/model/address.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
-import { VM_SHARED, VM_WRITE, type Vma } from '../mm/model/vma.ts'
+import { VM_READ, VM_SHARED, VM_WRITE, type Vma } from '../mm/model/vma.ts'
 import {
   isKsmZeroPte,
   isMigrationPte,
@@ -20,6 +20,8 @@ import {
   isZeroPte,
   pteNormal,
   ptePfn,
+  ptePresent,
+  pteRead,
   pteWrite,
   type SwapEntry,
   swapEntryOf,
@@ -63,6 +65,11 @@ function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number 
     else if (pteNormal(pte)) auditPte(mm, vma, vpn, pte, complaints, where)
     complaints.unless(!isMigrationPte(pte), () => `${where()}: left in the middle of a migration`)
     complaints.unless(!isZeroPte(pte) || !pteWrite(pte), () => `${where()}: the zero page is writable`)
+    if (ptePresent(pte) && vma !== undefined)
+      complaints.unless(
+        pteRead(pte) === vma.has(VM_READ),
+        () => `${where()}: may be read in one of pte and range, and not in the other`,
+      )
     if (isKsmZeroPte(pte)) zeroPages++
     if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
     else if (pteNormal(pte)) {

@@ -16,6 +16,8 @@ import {
   pteMkclean,
   ptePfn,
   ptePresent,
+  pteRead,
+  pteSetRead,
   pteWrite,
   pteWrprotect,
 } from '../mm/page/pte.ts'
@@ -74,18 +76,22 @@ export function replacePage(
   if (same) {
     // Empty before the new one is installed: no two ptes of a page are ever valid at once.
     setPte(mm, vpn, EMPTY_PTE)
-    // Writes that are to be reported still are.
     if (ksmPfn === ZERO_PFN) {
-      setPte(mm, vpn, pteKeepUffdWp(KSM_ZERO_PTE, expected))
+      setPte(mm, vpn, sameAccess(KSM_ZERO_PTE, expected))
       memory.addKsmZeroPages(mm, 1)
     } else {
       memory.frames.get(ksmPfn)
       addRmap(memory, ksmPfn)
       memory.frames.keep(ksmPfn)
-      setPte(mm, vpn, pteKeepUffdWp(mkPte(ksmPfn), expected))
+      setPte(mm, vpn, sameAccess(mkPte(ksmPfn, true), expected))
     }
     removeRmap(memory, pfn)
   }
   mm.notifiers.end(range)
   return same
+}
+
+/** `pte`, read where the one in whose place it comes is; and writes that were to be reported still are. */
+function sameAccess(pte: number, old: number): number {
+  return pteSetRead(pteKeepUffdWp(pte, old), pteRead(old))
 }

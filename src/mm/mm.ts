@@ -40,6 +40,8 @@ import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from
 import { VM_MERGEABLE } from './model/vma.ts'
 import { ptePfn, ptePresent } from './page/pte.ts'
 import { getPte } from './page/ptes.ts'
+import { attach, type CpuOptions } from './vcpu/attach.ts'
+import { VirtualCpu } from './vcpu/virtual-cpu.ts'
 import type { Notifier } from './watch/notifier.ts'
 
 /** What /proc/PID/ksm_stat says. */
@@ -292,6 +294,17 @@ export class Mm extends MmStruct {
   unregisterNotifier(notifier: Notifier): void {
     this.memory.gate.expectOutside()
     this.memory.gate.look(() => this.removeNotifier(notifier))
+  }
+
+  /**
+   * A virtual CPU that sees a window of this mm and translates by itself (docs/hypervisor.md), until it is detached; the struct of the
+   * mm lasts as long. Throws RangeError, EEXIST if CPUs of this mm see another window, ENOMEM, ESRCH.
+   */
+  attachCpu(options: CpuOptions = {}): VirtualCpu {
+    return this.enter(() => {
+      const { record, address, length } = attach(this, options)
+      return new VirtualCpu(this, record, address, length)
+    })
   }
 
   /** The frame behind an address, or undefined when none is present. Linux: /proc/PID/pagemap */

@@ -19,8 +19,8 @@ export const WORDS: readonly Drawing[] = [
       present: [
         ...flags('PTE_PRESENT', 'PTE_WRITE', 'PTE_DIRTY', 'PTE_SPECIAL', 'PTE_UFFD_WP'),
         gap(4, 'what only ptes that are not present say'),
-        ...flags('PTE_SOFT_DIRTY'),
-        gap(2, 'room'),
+        ...flags('PTE_SOFT_DIRTY', 'PTE_READ'),
+        gap(1, 'room'),
         unnamed('pfn', 20),
       ],
       'swapped out': [
@@ -40,8 +40,8 @@ export const WORDS: readonly Drawing[] = [
         gap(1, 'not swapped out'),
         ...flags('PTE_MIGRATION'),
         gap(1, 'not broken'),
-        ...flags('PTE_SOFT_DIRTY'),
-        gap(2, 'room'),
+        ...flags('PTE_SOFT_DIRTY', 'PTE_READ'),
+        gap(1, 'room'),
         unnamed('pfn', 20),
       ],
       broken: [

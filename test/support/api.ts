@@ -1,5 +1,6 @@
 // Every public method of every class, called once with arguments that are in order, and a scene for them to be called in.
 
+import type { VirtualCpu } from '../../src/hypervisor/index.ts'
 import {
   type Host,
   type HostOptions,
@@ -21,6 +22,7 @@ export interface ApiScene {
   readonly pin: Pin
   readonly mmu: SecondaryMmu
   readonly notifier: Notifier
+  readonly cpu: VirtualCpu
 }
 
 export interface Call {
@@ -106,6 +108,7 @@ export const CALLS: Record<
         looks: true,
         inCallback: 'refused',
       },
+      attachCpu: { act: ({ mm }) => mm.attachCpu() },
       pfn: { act: ({ mm, at }) => mm.pfn(at), inCallback: 'answers' },
       ksmStat: { act: ({ mm }) => mm.ksmStat(), looks: true },
       mlock: { act: ({ mm, at }) => mm.mlock(at, PAGE) },
@@ -134,6 +137,13 @@ export const CALLS: Record<
       close: { act: ({ mmu }) => mmu.close(), looks: true, inCallback: 'refused' },
     },
   },
+  VirtualCpu: {
+    of: ({ cpu }) => cpu,
+    calls: {
+      fault: { act: ({ cpu }) => cpu.fault(0, true) },
+      detach: { act: ({ cpu }) => cpu.detach(), looks: true, inCallback: 'refused' },
+    },
+  },
 }
 
 /** A frame that is there, whatever the scene. */
@@ -151,6 +161,7 @@ export async function makeScene(options: Partial<HostOptions> = {}): Promise<Api
     at,
     pin: mm.pin(at + 2 * PAGE, PAGE, { write: true }),
     mmu: new SecondaryMmu(mm),
+    cpu: mm.attachCpu(),
     notifier,
   }
   FRAME = pfnOf(scene)

@@ -6,8 +6,9 @@ import { Host, SecondaryMmu } from '../../src/index.ts'
 import { Ksm } from '../../src/ksm/ksmd.ts'
 import { Pin } from '../../src/mm/calls/pin.ts'
 import { Mm } from '../../src/mm/mm.ts'
+import { VirtualCpu } from '../../src/mm/vcpu/virtual-cpu.ts'
 
-const CLASSES = { Host, Ksm, Mm, Pin, SecondaryMmu }
+const CLASSES = { Host, Ksm, Mm, Pin, SecondaryMmu, VirtualCpu }
 export type ClassName = keyof typeof CLASSES
 export const CLASS_NAMES = Object.keys(CLASSES) as ClassName[]
 
@@ -17,6 +18,7 @@ const SOURCES: Record<ClassName, string> = {
   Mm: 'mm/mm.ts',
   Pin: 'mm/calls/pin.ts',
   SecondaryMmu: 'mm/watch/secondary-mmu.ts',
+  VirtualCpu: 'mm/vcpu/virtual-cpu.ts',
 }
 
 /** What a class has on its prototype and does not keep to itself. */

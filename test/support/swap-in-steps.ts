@@ -63,7 +63,7 @@ export class Faulter {
     const memory = memoryOf(this.mm)
     const vpn = vpnOf(this.at)
     addAnonRmap(memory, this.pfn, vmas.at(vpn)!, vpn, this.shares)
-    memory.pageTables.set(pgd, vpn, mkPte(this.pfn) | (this.shares ? PTE_WRITE | PTE_DIRTY : 0))
+    memory.pageTables.set(pgd, vpn, mkPte(this.pfn, true) | (this.shares ? PTE_WRITE | PTE_DIRTY : 0))
   }
 }
 

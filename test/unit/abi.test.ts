@@ -17,6 +17,7 @@ const DIGESTS: Readonly<Record<number, string>> = {
   4: '083b10bc870838d1',
   5: '95ee1873b64b5b58',
   6: '3dbe52e03d827fad',
+  7: '3e3f966cdaeb2653',
 }
 
 const ASSEMBLY = resolve(import.meta.dirname, '../../assembly')

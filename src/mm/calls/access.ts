@@ -1,5 +1,6 @@
 // A guest's loads and stores, page by page: through the pte where it allows them, else through the fault path.
 
+import type { Errno } from '../../errors.ts'
 import { allows, type FaultKind, handleMmFault } from '../fault/fault.ts'
 import { addressOf, eachPage, hex } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
@@ -26,8 +27,17 @@ export function writeBytes(mm: MmStruct, address: number, from: Uint8Array, kind
 /** How often a page that somebody takes away again at once is asked for. */
 const MAX_TRIES = 3
 
-/** The frame behind a virtual page, after whatever faults it takes. What it maps is looked at after them, never before. */
 function access(mm: MmStruct, vpn: number, kind: FaultKind): number {
+  const pfn = resolve(mm, vpn, kind)
+  if (typeof pfn === 'number') return pfn
+  throw refused(mm, pfn, `${kind} at ${hex(addressOf(vpn))}`)
+}
+
+/**
+ * The frame behind a virtual page, after whatever faults it takes, or why it cannot be had. What it maps is looked at after them,
+ * never before. Who is to write to it finds it marked.
+ */
+export function resolve(mm: MmStruct, vpn: number, kind: FaultKind): number | Errno {
   for (let tries = 0; tries <= MAX_TRIES; tries++) {
     const vma = mm.vmas.at(vpn)
     const pte = getPte(mm, vpn)
@@ -36,7 +46,7 @@ function access(mm: MmStruct, vpn: number, kind: FaultKind): number {
       return ptePfn(pte)
     }
     const errno = handleMmFault(mm, vpn, kind)
-    if (errno !== undefined) throw refused(mm, errno, `${kind} at ${hex(addressOf(vpn))}`)
+    if (errno !== undefined) return errno
   }
-  throw refused(mm, 'EAGAIN', `${kind} at ${hex(addressOf(vpn))}`)
+  return 'EAGAIN'
 }

@@ -8,7 +8,7 @@ import { FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { show } from '../model/shared-object.ts'
-import { VM_DONTCOPY, VM_LOCKED, VM_UFFD_WP, VM_WIPEONFORK, VM_WRITE, Vma } from '../model/vma.ts'
+import { VM_DONTCOPY, VM_LOCKED, VM_READ, VM_UFFD_WP, VM_WIPEONFORK, VM_WRITE, Vma } from '../model/vma.ts'
 import {
   entryClearExclusive,
   entryExclusive,
@@ -109,7 +109,7 @@ function copyPinnedPage(child: MmStruct, copy: Vma, vpn: number, pfn: number): E
   if (fresh === 0) return 'ENOMEM'
   memory.bytes.copy(fresh, pfn)
   addNewAnonRmap(memory, fresh, copy, vpn)
-  const pte = pteMkdirty(mkPte(fresh))
+  const pte = pteMkdirty(mkPte(fresh, copy.has(VM_READ)))
   setPte(child, vpn, copy.has(VM_WRITE) ? pteMkwrite(pte) : pte)
   return undefined
 }

@@ -4,7 +4,7 @@ import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_READ, VM_WRITE } from '../model/vma.ts'
 import { modifyFlags } from '../model/vma-edit.ts'
-import { isMigrationPte, ptePresent, pteWrprotect } from '../page/pte.ts'
+import { isMigrationPte, ptePresent, pteSetRead, pteWrprotect } from '../page/pte.ts'
 import { setPteProt, walkPageRange } from '../page/ptes.ts'
 
 /**
@@ -22,7 +22,7 @@ export function mprotect(mm: MmStruct, start: number, end: number, prot: number)
       modifyFlags(mm, from, to, flags)
       // Pages that become writable are made so by their next fault: it knows which are shared.
       const range = mm.notifiers.start('protection', from, to)
-      if ((prot & VM_WRITE) === 0) takeWriteAway(mm, from, to)
+      changeProtection(mm, from, to, prot)
       mm.notifiers.end(range)
     }
     at = to
@@ -30,9 +30,12 @@ export function mprotect(mm: MmStruct, start: number, end: number, prot: number)
   return at < end ? 'ENOMEM' : undefined
 }
 
-function takeWriteAway(mm: MmStruct, start: number, end: number): void {
+function changeProtection(mm: MmStruct, start: number, end: number, prot: number): void {
   walkPageRange(mm, start, end, (vpn, pte) => {
     // In a swap pte that bit is part of the device's number.
-    if (ptePresent(pte) || isMigrationPte(pte)) setPteProt(mm, vpn, pteWrprotect(pte))
+    if (!ptePresent(pte) && !isMigrationPte(pte)) return
+    const readable = pteSetRead(pte, (prot & VM_READ) !== 0)
+    const changed = (prot & VM_WRITE) === 0 ? pteWrprotect(readable) : readable
+    if (changed !== pte) setPteProt(mm, vpn, changed)
   })
 }

@@ -2,6 +2,7 @@
 
 import { PagefoldError } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
+import { VM_READ } from '../model/vma.ts'
 import { prepareAnonVma } from '../model/vma-edit.ts'
 import { mkPte, pteMkdirty, pteMkwrite } from '../page/pte.ts'
 import { setPte } from '../page/ptes.ts'
@@ -32,7 +33,7 @@ export function populate(
         throw new PagefoldError('ENOMEM', `${mm.name}: no metadata left for page tables`)
       }
       addNewAnonRmap(mm.memory, pfn + i, vma, vpn)
-      setPte(mm, vpn, pteMkdirty(pteMkwrite(mkPte(pfn + i))))
+      setPte(mm, vpn, pteMkdirty(pteMkwrite(mkPte(pfn + i, vma.has(VM_READ)))))
     }
     const first = page
     bytes.fill(pfn, count, (view) => fill(view, first, count))

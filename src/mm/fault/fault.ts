@@ -100,7 +100,7 @@ function doMissingPage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Er
   if (pfn === 0) return 'ENOMEM'
   prepareAnonVma(mm, vma)
   addNewAnonRmap(mm.memory, pfn, vma, vpn)
-  setPte(mm, vpn, withAccess(mkPte(pfn), vma, kind))
+  setPte(mm, vpn, withAccess(mkPte(pfn, vma.has(VM_READ)), vma, kind))
   return undefined
 }
 
@@ -123,7 +123,7 @@ function doFilePage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Errno
   memory.bytes.copy(pfn, page)
   prepareAnonVma(mm, vma)
   addNewAnonRmap(memory, pfn, vma, vpn)
-  setPte(mm, vpn, withAccess(mkPte(pfn), vma, kind))
+  setPte(mm, vpn, withAccess(mkPte(pfn, vma.has(VM_READ)), vma, kind))
   return undefined
 }
 
@@ -169,7 +169,7 @@ function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: Faul
     memory.addKsmZeroPages(mm, -1)
   }
   addNewAnonRmap(memory, fresh, vma, vpn)
-  const copy = mkPte(fresh)
+  const copy = mkPte(fresh, vma.has(VM_READ))
   setPte(mm, vpn, kind === 'unshare' ? pteKeepUffdWp(copy, pte) : withAccess(copy, vma, kind))
   // Only now: while the old page is still counted as mapped nobody may take it for unused.
   if (own) removeRmap(memory, old)

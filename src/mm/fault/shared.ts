@@ -6,7 +6,7 @@ import { FRAME_POISONED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { VM_WRITE, type Vma } from '../model/vma.ts'
+import { VM_READ, VM_WRITE, type Vma } from '../model/vma.ts'
 import { mkPte, pteMkdirty, pteMkwrite } from '../page/pte.ts'
 import { setPte } from '../page/ptes.ts'
 import { addRmap } from '../page/rmap.ts'
@@ -27,7 +27,7 @@ export function faultShared(mm: MmStruct, vma: Vma, vpn: number): Errno | undefi
   if (!frames.mayMap(pfn)) return 'ENOMEM'
   frames.get(pfn)
   addRmap(mm.memory, pfn)
-  const pte = mkPte(pfn)
+  const pte = mkPte(pfn, vma.has(VM_READ))
   setPte(mm, vpn, vma.has(VM_WRITE) ? pteMkdirty(pteMkwrite(pte)) : pte)
   return undefined
 }
@@ -68,7 +68,7 @@ export function mapFilePage(mm: MmStruct, vpn: number, pfn: number): Errno | und
   if (!frames.mayMap(pfn)) return 'ENOMEM'
   frames.get(pfn)
   addRmap(mm.memory, pfn)
-  setPte(mm, vpn, mkPte(pfn))
+  setPte(mm, vpn, mkPte(pfn, true))
   return undefined
 }
 

@@ -8,7 +8,7 @@ import { FRAME_LOCKED, FRAME_NOT_UPTODATE, FRAME_POISONED, FRAME_SWAPCACHE } fro
 import type { Errno } from '../../errors.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { VM_WRITE, type Vma } from '../model/vma.ts'
+import { VM_READ, VM_WRITE, type Vma } from '../model/vma.ts'
 import { prepareAnonVma } from '../model/vma-edit.ts'
 import {
   entryExclusive,
@@ -73,7 +73,7 @@ function mapLocked(
   if (copied) addNewAnonRmap(memory, pfn, vma, vpn)
   else mapCached(memory, pfn, vma, vpn, exclusive)
   // Writable, but clean until it is written to: swap has the same content.
-  const clean = pteKeepUffdWp(mkPte(pfn), pte)
+  const clean = pteKeepUffdWp(mkPte(pfn, vma.has(VM_READ)), pte)
   setPte(mm, vpn, writable ? pteMkwrite(clean) : clean)
   memory.race?.('swap-in: after add_rmap', mm)
   swap.free(entry)

@@ -3,6 +3,7 @@
 
 import { COUNTER_KSM_SWPIN_COPY, COUNTER_KSM_ZERO_PAGES } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
+import { CpuRecords } from '../../core/cpu-records.ts'
 import { FrameBytes } from '../page/bytes.ts'
 import { Frames } from '../page/frames.ts'
 import { PageTables } from '../page/page-table.ts'
@@ -28,6 +29,7 @@ export class Memory {
   readonly anonVmas: AnonVmas
   readonly swap: Swap
   readonly pins: PinCounts
+  readonly cpus: CpuRecords
   readonly trace = new Tracepoints(this.gate)
   /** What went wrong without stopping anything, each with a description of the frame. Linux: WARN_ON + dump_page() */
   readonly warnings: string[] = []
@@ -61,6 +63,7 @@ export class Memory {
     this.pageTables = new PageTables(arena)
     this.swap = new Swap(arena, this.gate, this.bytes, this.frames)
     this.pins = new PinCounts(this.frames)
+    this.cpus = new CpuRecords(arena)
   }
 
   /** Does anybody outside get to act while the engine is at work? */

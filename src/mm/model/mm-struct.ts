@@ -3,6 +3,7 @@
 
 import { expectOptions, expectString, PagefoldError } from '../../errors.ts'
 import { type Notifier, Notifiers } from '../watch/notifier.ts'
+import { Cpus } from './cpus.ts'
 import type { UserfaultHandler } from './hooks.ts'
 import type { Memory } from './memory.ts'
 import { VmaList } from './vma-list.ts'
@@ -47,6 +48,8 @@ export class MmStruct {
   readonly ksm = { rmapItems: 0, mergingPages: 0, zeroPages: 0 }
   /** @internal */
   readonly notifiers: Notifiers
+  /** @internal */
+  readonly cpus = new Cpus()
   /** Who is told of writes to protected pages. @internal */
   userfault: UserfaultHandler | undefined
   /** Whose pages may be merged with this mm's: those of the same domain. @internal */

@@ -10,8 +10,26 @@ const LAST = TABLE_ENTRIES - 1
 /** How far a level's index lies above the pte index: pgd, pud, pmd. */
 const LEVEL_SHIFTS = [3 * TABLE_SHIFT, 2 * TABLE_SHIFT, TABLE_SHIFT] as const
 
+/** The part of an address space whose tables of ptes virtual CPUs look into: a word for each in an array of the arena. */
+export interface LeafWindow {
+  /** Where the array is. */
+  readonly array: number
+  /** The first table it has a word for, counted from address 0, and how many. */
+  readonly first: number
+  readonly count: number
+  /** What stands there where there is none: a table that is always empty. */
+  readonly empty: number
+}
+
+interface OpenWindow extends LeafWindow {
+  /** Called when tables are no longer in the array, before they are anybody else's. */
+  readonly unlinked: () => void
+}
+
 export class PageTables {
   private readonly tables: Tables
+  /** By pgd. */
+  private readonly windows = new Map<number, OpenWindow>()
 
   constructor(arena: Arena) {
     this.tables = new Tables(arena)
@@ -51,10 +69,34 @@ export class PageTables {
         below = this.tables.alloc()
         if (below === 0) return false
         this.tables.setEntry(table, index, below)
+        if (shift === TABLE_SHIFT) this.link(pgd, vpn >>> TABLE_SHIFT, below)
       }
       table = below
     }
     return true
+  }
+
+  /**
+   * Keeps an array of the tables of ptes there are in a part of the address space, until it is closed. `unlinked` is called when some have been
+   * taken out of it, before they are anybody else's.
+   */
+  openWindow(pgd: number, { array, first, count, empty }: LeafWindow, unlinked: () => void): void {
+    this.windows.set(pgd, { array, first, count, empty, unlinked })
+    for (let i = 0; i < count; i++) {
+      const table = this.walk(pgd, (first + i) * TABLE_ENTRIES)
+      this.tables.setEntry(array, i, table === 0 ? empty : table)
+    }
+  }
+
+  closeWindow(pgd: number): void {
+    this.windows.delete(pgd)
+  }
+
+  /** Writes down in the window, if one sees that place, which table is there. */
+  private link(pgd: number, place: number, table: number): void {
+    const window = this.windows.size === 0 ? undefined : this.windows.get(pgd)
+    if (window === undefined || place < window.first || place >= window.first + window.count) return
+    this.tables.setEntry(window.array, place - window.first, table === 0 ? window.empty : table)
   }
 
   /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. Linux: walk_page_range_vma() */
@@ -85,7 +127,11 @@ export class PageTables {
 
   /** Frees the tables of [start, end) that have become empty, all but the pgd. Linux: free_pgtables() */
   prune(pgd: number, start: number, end: number): void {
-    this.pruneLevel(pgd, 0, 0, start, end)
+    const doomed: number[] = []
+    this.pruneLevel(pgd, 0, 0, start, end, { pgd, doomed })
+    if (doomed.length === 0) return
+    this.windows.get(pgd)?.unlinked()
+    for (const table of doomed) this.tables.free(table)
   }
 
   /** Frees an empty page table. */
@@ -126,7 +172,14 @@ export class PageTables {
     return vpn
   }
 
-  private pruneLevel(table: number, level: number, base: number, start: number, end: number): void {
+  private pruneLevel(
+    table: number,
+    level: number,
+    base: number,
+    start: number,
+    end: number,
+    tree: { readonly pgd: number; readonly doomed: number[] },
+  ): void {
     const shift = LEVEL_SHIFTS[level]
     if (shift === undefined) return
     const span = 2 ** shift
@@ -135,10 +188,11 @@ export class PageTables {
     for (let index = first; index <= last; index++) {
       const below = this.tables.entry(table, index)
       if (below === 0) continue
-      this.pruneLevel(below, level + 1, base + index * span, start, end)
+      this.pruneLevel(below, level + 1, base + index * span, start, end, tree)
       if (this.tables.isEmpty(below)) {
         this.tables.setEntry(table, index, 0)
-        this.tables.free(below)
+        if (shift === TABLE_SHIFT) this.link(tree.pgd, base / TABLE_ENTRIES + index, 0)
+        tree.doomed.push(below)
         this.cachedPgd = 0
       }
     }

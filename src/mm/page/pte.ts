@@ -20,6 +20,7 @@ import {
   PTE_MIGRATION,
   PTE_POISON,
   PTE_PRESENT,
+  PTE_READ,
   PTE_SOFT_DIRTY,
   PTE_SPECIAL,
   PTE_SWAP,
@@ -43,13 +44,13 @@ export const EMPTY_PTE = 0
 /** Linux: make_hwpoison_entry() */
 export const POISON_PTE = PTE_POISON
 /** What a read finds where nobody ever wrote. */
-export const ZERO_PTE = (ZERO_PFN << PAGE_SHIFT) | PTE_PRESENT | PTE_SPECIAL
+export const ZERO_PTE = (ZERO_PFN << PAGE_SHIFT) | PTE_PRESENT | PTE_SPECIAL | PTE_READ
 /** The zero page in the place of a page of zeros. Linux: pte_mkdirty(pte_mkspecial()) in replace_page() */
 export const KSM_ZERO_PTE = ZERO_PTE | PTE_DIRTY
 
-/** Maps a frame, for reading only and clean. Linux: mk_pte() */
-export function mkPte(pfn: number): number {
-  return (pfn << PAGE_SHIFT) | PTE_PRESENT
+/** Maps a frame, clean and for reading at most: `readable`, may the mapping be read? Linux: mk_pte() */
+export function mkPte(pfn: number, readable: boolean): number {
+  return (pfn << PAGE_SHIFT) | PTE_PRESENT | (readable ? PTE_READ : 0)
 }
 
 /** The same rights to another frame. */
@@ -80,6 +81,15 @@ export function isZeroPte(pte: number): boolean {
 export function isKsmZeroPte(pte: number): boolean {
   const bits = PTE_PRESENT | PTE_SPECIAL | PTE_DIRTY
   return (pte & bits) === bits
+}
+
+/** May it be read through? Linux knows such ptes as PAGE_NONE. */
+export function pteRead(pte: number): boolean {
+  return (pte & PTE_READ) !== 0
+}
+
+export function pteSetRead(pte: number, readable: boolean): number {
+  return readable ? pte | PTE_READ : pte & ~PTE_READ
 }
 
 export function pteWrite(pte: number): boolean {
@@ -176,7 +186,7 @@ export function swapEntryOf(pte: number): SwapEntry {
 }
 
 /** What a migration entry keeps of the pte whose place it takes. */
-const MIGRATION_KEEPS = PTE_WRITE | PTE_DIRTY | PTE_UFFD_WP
+const MIGRATION_KEEPS = PTE_READ | PTE_WRITE | PTE_DIRTY | PTE_UFFD_WP
 
 /** The entry that takes the place of a pte whose page moves. Linux: try_to_migrate_one() */
 export function mkMigrationPte(pte: number, exclusive: boolean): number {
@@ -186,5 +196,5 @@ export function mkMigrationPte(pte: number, exclusive: boolean): number {
 
 /** The pte that a migration entry becomes again, of the frame the page is in now. Linux: remove_migration_pte() */
 export function pteAfterMigration(entry: number, pfn: number): number {
-  return mkPte(pfn) | (entry & MIGRATION_KEEPS)
+  return mkPte(pfn, false) | (entry & MIGRATION_KEEPS)
 }

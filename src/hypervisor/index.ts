@@ -1,0 +1,50 @@
+// The door `pagefold/hypervisor`: what a virtual CPU has to know of the arena, and how it behaves, for cores in TypeScript and for whoever
+// runs one in WebAssembly. Cores in AssemblyScript import `pagefold/assembly/hypervisor/cpu` beside it. docs/hypervisor.md is the guide.
+
+export {
+  CPU_ASKED,
+  CPU_BELL,
+  CPU_BYTES,
+  CPU_EMPTY,
+  CPU_FAULT_ERRNO,
+  CPU_FAULT_KIND,
+  CPU_FAULT_OFFSET,
+  CPU_FAULT_STATE,
+  CPU_GENERATION,
+  CPU_LEAF_COUNT,
+  CPU_LEAVES,
+  CPU_NOWHERE,
+  CPU_SCRATCH,
+  CPU_SCRATCH_BYTES,
+  CPU_SEEN,
+  CPU_STOP,
+  CPU_THREAD,
+  CPU_VERSION,
+  EAGAIN,
+  EFAULT,
+  EHWPOISON,
+  EIO,
+  ENOMEM,
+  ESRCH,
+  EUCLEAN,
+  FAULT_ANSWERED,
+  FAULT_ASKED,
+  FAULT_IDLE,
+  FAULT_READ,
+  FAULT_WRITE,
+  HYPERVISOR_VERSION,
+  LEAF_ENTRIES,
+  LEAF_SHIFT,
+  PAGE_SHIFT,
+  PTE_DIRTY,
+  PTE_PRESENT,
+  PTE_READ,
+  PTE_SOFT_DIRTY,
+  PTE_WRITE,
+  READABLE,
+  WRITABLE,
+} from '../../assembly/hypervisor/layout.ts'
+export type { CpuImports, SharedCpu } from '../core/cpu-records.ts'
+export type { CpuOptions } from '../mm/vcpu/attach.ts'
+export type { VirtualCpu } from '../mm/vcpu/virtual-cpu.ts'
+export { GuestMemory } from './guest-memory.ts'

@@ -9,7 +9,7 @@
 // The context is what the walk's answer depends on beside the address: privilege, SUM, MXR; in bits 4 to 9 of the tag. Bits 0 to 2 are
 // clear, so that a misaligned access compares unequal and takes the slow way without being asked for.
 
-import { isRam, keep, toRead, toWrite } from './memory'
+import { isRam, keep, stale, toRead, toWrite } from './memory'
 import {
   FETCH_CONTEXT,
   FETCH_TLB,
@@ -72,6 +72,7 @@ export function flush(hart: usize): void {
 
 /** Notes where the pte of a page stands that has just been accessed, and may be. */
 export function remember(hart: usize, va: u64, gpa: u64, kind: i32): void {
+  if (stale()) flush(hart)
   const tlb = hart + (kind == FETCH ? FETCH_TLB : kind == LOAD ? LOAD_TLB : STORE_TLB)
   const context = u64(load<u32>(hart + (kind == FETCH ? FETCH_CONTEXT : LOAD_CONTEXT)))
   const entry = tlb + ((u32(va >> 12) & 255) << 4)
@@ -86,6 +87,7 @@ export function translate(hart: usize, va: u64, kind: i32): u64 {
   const satp = load<u64>(hart, SATP)
   if (priv == PRIV_M || satp >> 60 == 0) return va
   const gpa = walk(hart, va, kind, priv, satp)
+  if (stale()) flush(hart)
   if (gpa == NO_TABLE) return refuseAccess(hart, va, kind)
   if (gpa == REFUSED) note(hart, kind == FETCH ? FETCH_PAGE : kind == LOAD ? LOAD_PAGE : STORE_PAGE, va)
   return gpa

@@ -1,0 +1,94 @@
+// A machine whose RAM is an mm of a host: what the guest writes are pages that ksmd merges, and a fork of it is a fork of the mm.
+
+import type { Host, Mm } from 'pagefold'
+import type { VirtualCpu } from 'pagefold/hypervisor'
+import { HART_BYTES, RAM_BASE } from '../cpu/state.ts'
+import { type Board, type DeviceImports, setRam, startCpu } from './board.ts'
+import { Machine, type MachineState } from './machine.ts'
+
+export interface GuestOptions {
+  readonly name: string
+  /** A multiple of a MiB. */
+  readonly ramBytes: number
+  /** Be the guest's SBI: it starts in S mode. */
+  readonly firmware: boolean
+}
+
+const NEWLINE = 10
+
+export class Guest {
+  readonly name: string
+  readonly machine: Machine
+  readonly mm: Mm
+  /** What it has printed, in lines; the last has not ended. */
+  readonly lines: string[] = ['']
+  state: MachineState = 'running'
+  private readonly module: WebAssembly.Module
+  private readonly options: GuestOptions
+  private readonly cpu: VirtualCpu
+
+  /** `module`: cpu.wasm. */
+  static create(host: Host, module: WebAssembly.Module, options: GuestOptions): Guest {
+    const { name, ramBytes } = options
+    const mm = host.createMm({ name })
+    mm.mmap(ramBytes, { address: RAM_BASE })
+    mm.madvise(RAM_BASE, ramBytes, 'MADV_MERGEABLE')
+    return new Guest(mm, module, options)
+  }
+
+  private constructor(mm: Mm, module: WebAssembly.Module, options: GuestOptions) {
+    const { name, ramBytes, firmware } = options
+    this.name = name
+    this.mm = mm
+    this.module = module
+    this.options = options
+    this.cpu = mm.attachCpu({ address: RAM_BASE, length: ramBytes, scratch: HART_BYTES })
+    const print = (byte: number): void => this.print(byte)
+    this.machine = new Machine((devices) => this.board(devices), { print, firmware })
+  }
+
+  /** Executes about so many instructions. A guest that only waits for its timer has the time pass at once. */
+  run(budget: number): MachineState {
+    const end = this.machine.instructions + budget
+    do {
+      this.state = this.machine.run(end - this.machine.instructions)
+      if (this.state === 'asleep' && !this.machine.wake()) return this.state
+    } while (this.state === 'asleep' && this.machine.instructions < end)
+    return this.state
+  }
+
+  /** The same guest once more, with the same memory: shared until one of them writes. */
+  fork(name: string): Guest {
+    const copy = new Guest(this.mm.fork({ name }), this.module, { ...this.options, name })
+    this.machine.copyTo(copy.machine)
+    copy.lines.splice(0, 1, ...this.lines)
+    copy.state = this.state
+    return copy
+  }
+
+  /** Ends it and gives its memory back. */
+  exit(): void {
+    this.cpu.detach()
+    this.mm.exit()
+  }
+
+  private print(byte: number): void {
+    if (byte === NEWLINE) this.lines.push('')
+    else if (byte >= 32 || byte === 9) this.lines[this.lines.length - 1] += String.fromCharCode(byte)
+  }
+
+  private board(devices: DeviceImports): Board {
+    const { mm, module, cpu } = this
+    const { env, pagefold } = cpu.imports
+    const { memory, record } = cpu.shared
+    const started = startCpu(module, memory, record, { env: { ...env, ...devices }, pagefold: { ...pagefold } })
+    const { ramBytes } = this.options
+    setRam(started.hart, ramBytes)
+    return {
+      ...started,
+      ramBytes,
+      read: (address, length) => mm.read(address, length),
+      write: (address, bytes) => mm.write(address, bytes),
+    }
+  }
+}

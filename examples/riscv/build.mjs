@@ -5,6 +5,7 @@ import { mkdirSync, readFileSync, statSync, writeFileSync, existsSync, readdirSy
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'
+import { build as esbuild } from 'esbuild'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 const root = join(here, '../..')
@@ -60,4 +61,20 @@ export async function readyCpu() {
   await buildCpu({ flat: true })
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await readyCpu()
+/** Bundles the machine and the command: Node 20 runs no TypeScript. */
+async function buildMain() {
+  await esbuild({
+    entryPoints: [join(here, 'main.ts')],
+    outfile: join(here, 'build/main.js'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    external: ['pagefold', 'pagefold/*'],
+    logLevel: 'warning',
+  })
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await readyCpu()
+  await buildMain()
+}

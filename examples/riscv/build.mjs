@@ -1,7 +1,7 @@
 // Builds what the example runs: the CPU with asc (and once more with memory that is one block), the machine with esbuild.
 //
 //   build/cpu.wasm  build/cpu-flat.wasm  build/main.js
-import { mkdirSync, readFileSync, statSync, writeFileSync, existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'

@@ -51,7 +51,8 @@ if (!values['no-ksm']) {
 if (values.fork) {
   const first = fleet.boot(0)
   await runUntil(() => isAsking(first))
-  if (first.state === 'stopped') fail(`${first.name} does not ask who it is, so forks of it would all be the same`)
+  if (first.state === 'stopped')
+    fail(`${first.name} does not ask who it is, so forks of it would all be the same`)
   fleet.fork(first, 1, count)
 } else {
   for (let number = 1; number <= count; number++) fleet.boot(number)
@@ -77,7 +78,9 @@ async function runUntil(done: () => boolean): Promise<void> {
 
 function chooseSoftware(): Software {
   const folder = `${here}build/linux`
-  const kernel = existsSync(folder) ? readdirSync(folder).find((name) => name.startsWith('vmlinu')) : undefined
+  const kernel = existsSync(folder)
+    ? readdirSync(folder).find((name) => name.startsWith('vmlinu'))
+    : undefined
   const program = values.program ?? (kernel === undefined ? 'pages' : 'linux')
   if (program !== 'linux') {
     const file = `${here}programs/${program}.elf`

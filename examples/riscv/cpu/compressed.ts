@@ -40,7 +40,7 @@ function bits(c: u32, from: u32, length: u32, to: u32): u32 {
 
 /** Bit 12 and bits 2 to 6, a signed number of six bits. */
 function immediate(c: u32): u32 {
-  return u32((i32(bits(c, 12, 1, 31) | bits(c, 2, 5, 26)) >> 26))
+  return u32(i32(bits(c, 12, 1, 31) | bits(c, 2, 5, 26)) >> 26)
 }
 
 function iType(opcode: u32, rd: u32, rs1: u32, imm: u32): u32 {
@@ -52,12 +52,17 @@ function rType(opcode: u32, rd: u32, rs1: u32, rs2: u32): u32 {
 }
 
 function sType(opcode: u32, rs1: u32, rs2: u32, imm: u32): u32 {
-  return opcode | (bits(imm, 0, 5, 7)) | (rs1 << 15) | (rs2 << 20) | bits(imm, 5, 7, 25)
+  return opcode | bits(imm, 0, 5, 7) | (rs1 << 15) | (rs2 << 20) | bits(imm, 5, 7, 25)
 }
 
 function bType(opcode: u32, rs1: u32, imm: u32): u32 {
   return (
-    opcode | bits(imm, 11, 1, 7) | bits(imm, 1, 4, 8) | (rs1 << 15) | bits(imm, 5, 6, 25) | bits(imm, 12, 1, 31)
+    opcode |
+    bits(imm, 11, 1, 7) |
+    bits(imm, 1, 4, 8) |
+    (rs1 << 15) |
+    bits(imm, 5, 6, 25) |
+    bits(imm, 12, 1, 31)
   )
 }
 

@@ -1,9 +1,9 @@
 // Control and status registers: which there are, who may use them, what is kept of what is written.
 
 import {
-  INSTRET,
   FIRMWARE,
   HARTID,
+  INSTRET,
   LINES,
   MCAUSE,
   MCOUNTEREN,
@@ -32,7 +32,7 @@ import {
   STVEC,
 } from './state'
 import { flush, updateContexts } from './tlb'
-import { MIE_BIT, MPIE, MPP, MPRV, MXR, pending, SIE, SPIE, SPP, SUM, time, TSR, TVM, TW } from './traps'
+import { MIE_BIT, MPIE, MPP, MPRV, MXR, pending, SIE, SPIE, SPP, SUM, TSR, TVM, TW, time } from './traps'
 
 const WIDTHS: u64 = (2 << 32) | (2 << 34)
 const S_BITS: u64 = SIE | SPIE | SPP | SUM | MXR

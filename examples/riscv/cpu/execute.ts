@@ -186,7 +186,12 @@ export function execute(hart: usize, count: i32): u32 {
         const which = insn >>> 27
         const size: u32 = 1 << funct3
         if ((u32(a) & (size - 1)) != 0) {
-          return except(hart, which == 2 ? LOAD_MISALIGNED : AMO_MISALIGNED, a, retire(hart, pc, count - left))
+          return except(
+            hart,
+            which == 2 ? LOAD_MISALIGNED : AMO_MISALIGNED,
+            a,
+            retire(hart, pc, count - left),
+          )
         }
         const b = load<u64>(hart + ((insn >>> 17) & 0xf8))
         const host = which == 2 ? slowLoad(hart, a, size) : slowStore(hart, a, size)

@@ -1,8 +1,9 @@
 // The CPU as the machine sees it. An instance has no state of its own: any number of harts can run in one, one after another.
 
+import { expand } from './compressed'
 import { resetCsrs } from './csr'
 import { execute } from './execute'
-import { expand } from './compressed'
+import { attach, safePoint, scratch, stale } from './memory'
 import {
   ASLEEP,
   FIRMWARE,
@@ -22,7 +23,6 @@ import {
   TIMECMP,
   WAITING,
 } from './state'
-import { attach, safePoint, scratch, stale } from './memory'
 import { flush, updateContexts } from './tlb'
 import { dropReservation, pending, takeInterrupt, time, updateTimer } from './traps'
 

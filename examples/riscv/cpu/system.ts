@@ -3,7 +3,7 @@
 import { csrAllowed, csrRead, csrWrite } from './csr'
 import { CALLED, FIRMWARE, MIE, MSTATUS, PC, PRIV, PRIV_M, PRIV_S, RAN, WAITING } from './state'
 import { flush } from './tlb'
-import { BREAKPOINT, ECALL, ILLEGAL, mret, note, pending, sret, trap, TSR, TVM, TW } from './traps'
+import { BREAKPOINT, ECALL, ILLEGAL, mret, note, pending, sret, TSR, TVM, TW, trap } from './traps'
 
 /** Executes one at `pc`; afterwards the hart's page says where to go on. */
 export function system(hart: usize, insn: u32, raw: u32, pc: u64, next: u64): u32 {

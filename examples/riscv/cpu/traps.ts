@@ -1,6 +1,5 @@
 // Exceptions and interrupts: who gets them, and the way there and back.
 
-import { updateContexts } from './tlb'
 import {
   CAUSE,
   INSTRET,
@@ -34,6 +33,7 @@ import {
   TIMECMP,
   TVAL,
 } from './state'
+import { updateContexts } from './tlb'
 
 export const SIE: u64 = 1 << 1
 export const MIE_BIT: u64 = 1 << 3

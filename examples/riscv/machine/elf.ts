@@ -10,7 +10,12 @@ export interface Program {
 /** Takes an ELF file apart. Throws Error for what is no ELF for RISC-V of 64 bits. */
 export function readElf(file: Uint8Array): Program {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
-  if (file.length < 64 || view.getUint32(0) !== 0x7f454c46 || file[4] !== 2 || view.getUint16(18, true) !== 243)
+  if (
+    file.length < 64 ||
+    view.getUint32(0) !== 0x7f454c46 ||
+    file[4] !== 2 ||
+    view.getUint16(18, true) !== 243
+  )
     throw new Error('not an ELF file for 64-bit RISC-V')
   const at = Number(view.getBigUint64(32, true))
   const segments = []

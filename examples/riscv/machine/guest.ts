@@ -81,7 +81,10 @@ export class Guest {
     const { mm, module, cpu } = this
     const { env, pagefold } = cpu.imports
     const { memory, record } = cpu.shared
-    const started = startCpu(module, memory, record, { env: { ...env, ...devices }, pagefold: { ...pagefold } })
+    const started = startCpu(module, memory, record, {
+      env: { ...env, ...devices },
+      pagefold: { ...pagefold },
+    })
     const { ramBytes } = this.options
     setRam(started.hart, ramBytes)
     return {

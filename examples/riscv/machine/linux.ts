@@ -23,7 +23,8 @@ export interface LinuxFiles {
 export function loadLinux(machine: Machine, { kernel, init, bootArguments = '' }: LinuxFiles): void {
   const { board } = machine
   const view = new DataView(kernel.buffer, kernel.byteOffset, kernel.byteLength)
-  if (kernel.length < 64 || view.getUint32(0x38, true) !== MAGIC) throw new Error('not an Image of Linux for RISC-V')
+  if (kernel.length < 64 || view.getUint32(0x38, true) !== MAGIC)
+    throw new Error('not an Image of Linux for RISC-V')
   const end = RAM_BASE + board.ramBytes
   const archive = cpio([{ name: 'init', mode: EXECUTABLE, bytes: init }, ...DEVICES])
   const archiveAt = end - 2 * MIB

@@ -18,7 +18,8 @@ export function chart(fleet: Fleet, command: string): Report {
   return {
     title: `${guests.length} guests, one memory`,
     subtitle: command,
-    verdict: 'Frames used against pages that need none because they share. Guests check what they wrote all the time.',
+    verdict:
+      'Frames used against pages that need none because they share. Guests check what they wrote all the time.',
     sections: [
       {
         kind: 'figures',
@@ -52,7 +53,10 @@ export function chart(fleet: Fleet, command: string): Report {
         columns: [
           { label: 'guest', values: guests.map(({ name }) => name) },
           { label: 'instructions', unit: 'count', values: guests.map(({ machine }) => machine.instructions) },
-          { label: 'last words', values: guests.map(({ lines }) => lines.findLast((line) => line !== '') ?? '') },
+          {
+            label: 'last words',
+            values: guests.map(({ lines }) => lines.findLast((line) => line !== '') ?? ''),
+          },
         ],
       },
     ],

@@ -68,6 +68,11 @@ export interface HostOptions extends StrategyOptions {
    */
   readonly workers?: number
   /**
+   * How long a change waits for the virtual CPUs on other threads that may be using what it takes away, ms. Then what can be taken back is
+   * (EAGAIN), and the rest is held until they have come. Default: 1000.
+   */
+  readonly graceTimeout?: number
+  /**
    * The core's binary, `core.wasm` of this very version, from elsewhere: a URL, a compiled module, or its
    * bytes (Uint8Array, ArrayBuffer). For pages that allow no code but what they can name. Default: the one in the code.
    */
@@ -76,7 +81,10 @@ export interface HostOptions extends StrategyOptions {
 
 /** The choices a host was made with that are no knobs of Linux. */
 export type HostPolicy = Required<
-  Pick<HostOptions, 'changes' | 'cowPolicy' | 'guests' | 'reuseKsm' | 'workers' | 'zeroPagesAcrossDomains'>
+  Pick<
+    HostOptions,
+    'changes' | 'cowPolicy' | 'graceTimeout' | 'guests' | 'reuseKsm' | 'workers' | 'zeroPagesAcrossDomains'
+  >
 > & {
   /** The name of the policy that smart_scan=1 means. */
   readonly smartScan: string
@@ -111,10 +119,12 @@ const HOST_OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   changes: true,
   zeroPagesAcrossDomains: true,
   workers: true,
+  graceTimeout: true,
   wasm: true,
   ...STRATEGY_OPTIONS,
 }
 
+const MAX_GRACE_TIMEOUT = 2 ** 31 - 1
 const MAX_FRAMES = 2 ** 20
 const MAX_NUMA_NODES = 16
 
@@ -153,6 +163,7 @@ function expectPolicy(options: HostOptions, { own }: ArenaStrategy): Omit<HostPo
     guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
     changes: expectOneOf('changes', options.changes ?? 'log', CHANGES_POLICIES),
     workers,
+    graceTimeout: expectInteger('graceTimeout', options.graceTimeout ?? 1000, 1, MAX_GRACE_TIMEOUT),
     zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
   }
 }

@@ -2,6 +2,7 @@
 // delegates.
 
 import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, PAGE_SIZE } from '../assembly/abi.ts'
+import { EAGAIN, ESRCH } from '../assembly/hypervisor/layout.ts'
 import { audit } from './audit/audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
 import { Helpers } from './core/helpers.ts'
@@ -55,6 +56,8 @@ export interface MetadataStats extends ArenaMetadata {
 export interface LoadOptions extends MmOptions {
   /** Called now and then with how many pages have been read; only calls that look are possible there (docs/callbacks.md). */
   readonly onProgress?: (pages: number) => void
+  /** Where its mapping begins, in bytes, a multiple of 4096. Default: where `mmap` puts one. */
+  readonly address?: number
 }
 
 /**
@@ -106,6 +109,7 @@ export class Host {
     const memory = new Memory(arena, numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
+    memory.cpus.graceTimeout = policy.graceTimeout
     const helpers = new Helpers(arena, policy.workers)
     const core = guardedCore(coreFor(arena), arena.strategy, memory.gate)
     const ksm = new Ksm(memory, { ...policy, skipping, clock }, helpers, core)
@@ -136,7 +140,7 @@ export class Host {
       expectObject('image', image, ['read'])
       const { pages, source } = outside(() => ({ pages: image.pages, source: image.source }))
       expectInteger('pages', pages, 1, Number.MAX_SAFE_INTEGER)
-      const { onProgress, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
+      const { onProgress, address: where, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
       if (onProgress !== undefined && typeof onProgress !== 'function')
         throw mistake(new TypeError('Expected `onProgress` to be a function'))
       const { free } = this.memory.frames
@@ -146,7 +150,7 @@ export class Host {
       }
       const mm = this.createMm({ name: source, ...mmOptions })
       try {
-        const address = mm.mmap(pages * PAGE_SIZE)
+        const address = mm.mmap(pages * PAGE_SIZE, where === undefined ? {} : { address: where })
         populate(mm, vpnOf(address), pages, (bytes, first, count) => {
           const { gate } = this.memory
           gate.call('image', () => image.read(first, count, bytes))
@@ -163,6 +167,19 @@ export class Host {
   /** Capacity, in frames: figures that are always of now. */
   get frames(): FrameCounts {
     return this.counts
+  }
+
+  /**
+   * Answers the faults that virtual CPUs on other threads have asked for, and returns how many; waits up to `ms` for the first (0 by default, and not on
+   * a page's main thread). They are answered without this call whenever this thread has nothing else to do, and between the pages
+   * of a scan. Throws what a userfault handler throws: that CPU is told to try again.
+   */
+  serveFaults(ms = 0): number {
+    return this.enter(() => {
+      if (typeof ms !== 'number' || !(ms >= 0))
+        throw mistake(new RangeError(`Expected \`ms\` to be a number of at least 0, got ${String(ms)}`))
+      return this.memory.cpuThreads.serveWithin(ms, EAGAIN)
+    })
   }
 
   /** What the descriptor of a frame says. Throws RangeError for a number that is no frame. */
@@ -334,6 +351,7 @@ export class Host {
     if (this.memory.gate.isBroken) return
     this.look(() => {
       for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
+      this.memory.cpuThreads.refuseAll(ESRCH)
       this.memory.swap.close()
     })
   }
@@ -366,7 +384,7 @@ export class Host {
   }
 }
 
-const LOAD_OPTIONS = { name: true, domain: true, onProgress: true } as const
+const LOAD_OPTIONS = { name: true, domain: true, onProgress: true, address: true } as const
 
 const CANNOT_MOVE: Partial<Record<Errno, string>> = {
   EINVAL: "it is nobody's anonymous page",

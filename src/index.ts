@@ -30,13 +30,14 @@ export {
   type SmartScanPolicy,
   type Tunables,
 } from './ksm/tunables.ts'
+export type { KsmStat } from './mm/calls/ksm-stat.ts'
 export { ADVICES, type Advice } from './mm/calls/madvise.ts'
 export type { MmapOptions } from './mm/calls/mmap.ts'
 export type { MremapOptions } from './mm/calls/mremap.ts'
 export type { Pin, PinOptions } from './mm/calls/pin.ts'
 export type { Prot } from './mm/calls/prot.ts'
 export type { MappingStat } from './mm/calls/smaps.ts'
-export type { KsmStat, Mm } from './mm/mm.ts'
+export type { Mm } from './mm/mm.ts'
 export { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
 export type { UserfaultHandler } from './mm/model/hooks.ts'
 export type { MmOptions } from './mm/model/mm-struct.ts'

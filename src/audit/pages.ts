@@ -38,50 +38,76 @@ interface PteCount {
   readonly domains: Map<number, string>
   /** Swap ptes by slot. */
   readonly swapped: Map<string, number>
+  /** References held for virtual CPUs that have not come, by frame. */
+  readonly held: Map<number, number>
   /** Frames that belong to shared objects. */
   readonly shared: Set<number>
 }
 
 /** Page tables against frame descriptors and swap. */
 export function auditPages(memory: Memory, complaints: Complaints): void {
-  const count: PteCount = { mappings: new Map(), domains: new Map(), swapped: new Map(), shared: new Set() }
+  const count: PteCount = {
+    held: new Map(),
+    mappings: new Map(),
+    domains: new Map(),
+    swapped: new Map(),
+    shared: new Set(),
+  }
   let zeroPages = 0
-  for (const mm of memory.mms()) if (mm.users > 0) zeroPages += auditMm(mm, count, complaints)
+  for (const mm of memory.mms()) zeroPages += auditMm(mm, count, complaints)
   complaints.equal('ksm_zero_pages', memory.arena.counters[COUNTER_KSM_ZERO_PAGES]!, zeroPages)
   auditSwap(memory, count, complaints)
   auditFrames(memory, count, complaints)
 }
 
+/** What is no more, and is held for virtual CPUs that have not come; returns how many zero pages ksmd placed are among it. */
+function countHeld(mm: MmStruct, count: PteCount): number {
+  let zeroPages = 0
+  for (const { ptes = [], frames = [] } of mm.cpus.heldNow) {
+    for (const pfn of frames) add(count.held, pfn)
+    for (const pte of ptes) {
+      if (pteNormal(pte)) add(count.mappings, ptePfn(pte))
+      else if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
+      else if (isKsmZeroPte(pte)) zeroPages++
+    }
+  }
+  return zeroPages
+}
+
 /** One mm's ptes; returns how many zero pages ksmd placed there. */
 function auditMm(mm: MmStruct, count: PteCount, complaints: Complaints): number {
-  let zeroPages = 0
+  let zeroPages = countHeld(mm, count)
   for (const object of new Set([...mm.vmas].map(({ shared }) => shared))) {
     for (const pfn of object?.pages.values() ?? []) count.shared.add(pfn)
   }
-  walkPageRange(mm, 0, VPN_LIMIT, (vpn, pte) => {
-    const where = (): string => `${mm.name}, page ${vpn}`
-    const vma = mm.vmas.at(vpn)
-    if (vma === undefined) complaints.unless(false, () => `${where()}: mapped outside every vma`)
-    else if (pteNormal(pte)) auditPte(mm, vma, vpn, pte, complaints, where)
-    complaints.unless(!isMigrationPte(pte), () => `${where()}: left in the middle of a migration`)
-    complaints.unless(!isZeroPte(pte) || !pteWrite(pte), () => `${where()}: the zero page is writable`)
-    if (ptePresent(pte) && vma !== undefined)
-      complaints.unless(
-        pteRead(pte) === vma.has(VM_READ),
-        () => `${where()}: may be read in one of pte and range, and not in the other`,
-      )
-    if (isKsmZeroPte(pte)) zeroPages++
-    if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
-    else if (pteNormal(pte)) {
-      const pfn = ptePfn(pte)
-      add(count.mappings, pfn)
-      // A file is the same for all who map it, whatever their domain.
-      if (!mm.memory.frames.isAnon(pfn)) return
-      const domain = count.domains.get(pfn) ?? mm.domain
-      count.domains.set(pfn, domain)
-      complaints.unless(domain === mm.domain, () => `${where()}: frame ${pfn} belongs to domain "${domain}"`)
-    }
-  })
+  if (mm.users > 0)
+    walkPageRange(mm, 0, VPN_LIMIT, (vpn, pte) => {
+      const where = (): string => `${mm.name}, page ${vpn}`
+      const vma = mm.vmas.at(vpn)
+      if (vma === undefined) complaints.unless(false, () => `${where()}: mapped outside every vma`)
+      else if (pteNormal(pte)) auditPte(mm, vma, vpn, pte, complaints, where)
+      complaints.unless(!isMigrationPte(pte), () => `${where()}: left in the middle of a migration`)
+      complaints.unless(!isZeroPte(pte) || !pteWrite(pte), () => `${where()}: the zero page is writable`)
+      if (ptePresent(pte) && vma !== undefined)
+        complaints.unless(
+          pteRead(pte) === vma.has(VM_READ),
+          () => `${where()}: may be read in one of pte and range, and not in the other`,
+        )
+      if (isKsmZeroPte(pte)) zeroPages++
+      if (isSwapPte(pte)) add(count.swapped, slotName(swapEntryOf(pte)))
+      else if (pteNormal(pte)) {
+        const pfn = ptePfn(pte)
+        add(count.mappings, pfn)
+        // A file is the same for all who map it, whatever their domain.
+        if (!mm.memory.frames.isAnon(pfn)) return
+        const domain = count.domains.get(pfn) ?? mm.domain
+        count.domains.set(pfn, domain)
+        complaints.unless(
+          domain === mm.domain,
+          () => `${where()}: frame ${pfn} belongs to domain "${domain}"`,
+        )
+      }
+    })
   complaints.equal(`${mm.name}: ksm_zero_pages`, mm.ksm.zeroPages, zeroPages)
   return zeroPages
 }
@@ -154,7 +180,8 @@ function auditFrames(memory: Memory, count: PteCount, complaints: Complaints): v
   for (let pfn = arena.firstPfn; pfn < arena.endPfn; pfn++) {
     const mapped = count.mappings.get(pfn) ?? 0
     const cached = frames.hasFlag(pfn, FRAME_SWAPCACHE) ? 1 : 0
-    const references = mapped + cached + (count.shared.has(pfn) ? 1 : 0) + pins.of(pfn)
+    const references =
+      (count.held.get(pfn) ?? 0) + mapped + cached + (count.shared.has(pfn) ? 1 : 0) + pins.of(pfn)
     complaints.equal(`frame ${pfn}: mapcount`, frames.mapcount(pfn), mapped)
     complaints.equal(`frame ${pfn}: refcount`, frames.refcount(pfn), references)
     complaints.unless(!frames.hasFlag(pfn, FRAME_LOCKED), () => `frame ${pfn}: left locked`)

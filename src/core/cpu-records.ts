@@ -31,6 +31,12 @@ import type { Arena } from './arena.ts'
 /** The first grace period: 0 and 1 say something else in CPU_SEEN. */
 const FIRST_PERIOD = 2
 
+/** How often periods are looked at before the thread takes a nap between two looks, of so many ms. */
+const SPINS = 2000
+const NAP_MS = 0.05
+
+type WaitAsync = (words: Int32Array, index: number, value: number) => { readonly value: unknown }
+
 /** What a record is made for. */
 export interface CpuPlan {
   /** The array of leaves, and how many there are. */
@@ -65,9 +71,70 @@ export class CpuRecords {
   /** The page with the empty table and the bell; 0 before the first CPU. */
   private common = 0
   private taken = 0
+  /** How long a grace period may last, ms. */
+  graceTimeout = 1000
 
   constructor(arena: Arena) {
     this.arena = arena
+  }
+
+  /** Waits until grace periods have passed and drops those that have; true if none is left. `late`: does not wait, only looks. */
+  wait(periods: Map<CpuRecord, number>, late: boolean): boolean {
+    let deadline = 0
+    for (let looks = 0; ; looks++) {
+      for (const [record, period] of periods) if (record.hasPassed(period)) periods.delete(record)
+      if (periods.size === 0) return true
+      if (looks < SPINS) continue
+      if (late) return false
+      const now = performance.now()
+      if (deadline === 0) deadline = now + this.graceTimeout
+      else if (now > deadline) return false
+      // Somebody else may need this processor to come to its safe point.
+      if (this.maySleep) this.sleep()
+    }
+  }
+
+  /** Waits until a CPU has parked; false if it has not in time. */
+  waitUntilParked(record: CpuRecord): boolean {
+    const deadline = performance.now() + this.graceTimeout
+    for (let looks = 0; !record.isParked; looks++) {
+      if (record.gone) return true
+      if (looks < SPINS) continue
+      if (performance.now() > deadline) return false
+      if (this.maySleep) this.sleep()
+    }
+    return true
+  }
+
+  /** Sleeps until a CPU asks for a fault, if none has since `bell` was read, `ms` at most. */
+  sleepUntilRung(bell: number, ms: number): void {
+    if (ms > 0 && this.common !== 0) Atomics.wait(this.arena.i32, this.bellWord, bell, ms)
+  }
+
+  /** Resolves when a CPU asks for a fault, or some time later, where nobody can say. */
+  untilRung(bell: number): Promise<unknown> {
+    const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync
+    if (waitAsync === undefined) return new Promise((resolve) => setTimeout(resolve, 1))
+    return Promise.resolve(waitAsync(this.arena.i32, this.bellWord, bell).value)
+  }
+
+  /** Whoever waits for a fault to be asked for looks again. */
+  ring(): void {
+    if (this.common === 0) return
+    Atomics.add(this.arena.i32, this.bellWord, 1)
+    Atomics.notify(this.arena.i32, this.bellWord)
+  }
+
+  /** A page's main thread may not. */
+  private maySleep = true
+
+  private sleep(): void {
+    try {
+      // Its own word, which nobody changes: CPUs that come to a safe point wake nobody up.
+      Atomics.wait(this.arena.i32, this.bellWord + 1, 0, NAP_MS)
+    } catch {
+      this.maySleep = false
+    }
   }
 
   /** Takes adjacent metadata pages, all zeros; 0 when there are none. */
@@ -139,7 +206,7 @@ export class CpuRecords {
     set(CPU_BELL, this.common + TABLE_BYTES)
     set(CPU_THREAD, plan.thread ? 1 : 0)
     set(CPU_VERSION, HYPERVISOR_VERSION)
-    return new CpuRecord(words, at, pages)
+    return new CpuRecord(words, at, pages, plan.thread)
   }
 }
 
@@ -147,13 +214,18 @@ export class CpuRecords {
 export class CpuRecord {
   readonly address: number
   readonly pages: number
+  /** Does it run on a thread of its own? */
+  readonly thread: boolean
+  /** Whoever ran it is no more, wherever it was. */
+  gone = false
   private readonly words: Int32Array
   private readonly word: number
 
-  constructor(words: Int32Array, address: number, pages: number) {
+  constructor(words: Int32Array, address: number, pages: number, thread: boolean) {
     this.words = words
     this.address = address
     this.pages = pages
+    this.thread = thread
     this.word = address >>> 2
   }
 
@@ -173,7 +245,7 @@ export class CpuRecord {
   /** Has that grace period passed? Whatever the CPU does from then on, it does by what stood in the ptes before it was asked. */
   hasPassed(period: number): boolean {
     const seen = this.load(CPU_SEEN)
-    return seen === 0 || (seen !== 1 && ((seen - period) | 0) >= 0)
+    return this.gone || seen === 0 || (seen !== 1 && ((seen - period) | 0) >= 0)
   }
 
   /** Leaves have gone: addresses of ptes are void. */

@@ -5,6 +5,8 @@ import type { Arena } from './arena.ts'
 
 /** Page tables, all levels. A table is named by its address; 0 is none. */
 export class Tables {
+  /** Do others read tables while they are changed? Storing so that they see what was written before takes ten times as long. */
+  watched = false
   private readonly i32: Int32Array
   private readonly core: Arena['core']
 
@@ -27,7 +29,8 @@ export class Tables {
   }
 
   setEntry(table: number, index: number, entry: number): void {
-    this.i32[(table >>> 2) + index] = entry
+    if (this.watched) Atomics.store(this.i32, (table >>> 2) + index, entry)
+    else this.i32[(table >>> 2) + index] = entry
   }
 
   isEmpty(table: number): boolean {

@@ -86,7 +86,7 @@ function switchPte(mm: MmStruct, vpn: number, from: number, to: number): boolean
     addRmap(memory, to)
     memory.frames.keep(to)
     setPte(mm, vpn, pteOfFrame(pte, to))
-    removeRmap(memory, from)
+    mm.cpus.afterGrace({ ptes: [pte], drop: () => removeRmap(memory, from) })
   }
   mm.notifiers.end(range)
   return same

@@ -4,6 +4,7 @@
 // Linux: cmp_and_merge_page() and below
 
 import { FRAME_DIRTY, FRAME_LOCKED, MAPPING_KSM, RMAP_UNSTABLE, ZERO_PFN } from '../../assembly/abi.ts'
+import { EAGAIN } from '../../assembly/hypervisor/layout.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Vma } from '../mm/model/vma.ts'
@@ -37,7 +38,11 @@ export function visitWindow(batch: Batch, count: number): void {
   batch.now = Math.floor(ksm.clock.now())
   if (batch.watched) {
     core.takeBack(window.position(0), count)
-    for (let i = 0; i < count; i++) visitWatched(batch, mm, trees, window.position(i))
+    for (let i = 0; i < count; i++) {
+      visitWatched(batch, mm, trees, window.position(i))
+      // Otherwise a virtual CPU would wait for the end of the batch.
+      memory.cpuThreads.serve(EAGAIN)
+    }
     return
   }
   core.hashWindow(window.position(0), count, trees.stable[0]!, trees.unstable[0]!)

@@ -55,7 +55,11 @@ function protect(mm: MmStruct, pfn: number, vpn: number): number {
   frames.setFlags(pfn, (flags & ~FRAME_EXCLUSIVE) | (pteDirty(pte) ? FRAME_DIRTY : 0))
   const clean = pteMkclean(pteWrprotect(pte))
   setPte(mm, vpn, clean)
-  return clean
+  if (mm.cpus.synchronize()) return clean
+  // Somebody may still be writing to it.
+  frames.setFlags(pfn, flags)
+  setPte(mm, vpn, pte)
+  return 0
 }
 
 /**
@@ -85,7 +89,7 @@ export function replacePage(
       memory.frames.keep(ksmPfn)
       setPte(mm, vpn, sameAccess(mkPte(ksmPfn, true), expected))
     }
-    removeRmap(memory, pfn)
+    mm.cpus.afterGrace({ ptes: [expected], drop: () => removeRmap(memory, pfn) })
   }
   mm.notifiers.end(range)
   return same

@@ -42,8 +42,11 @@ function mayBeWrittenUnasked({ frames }: KsmState, pfn: number, held: number): b
 /** Takes the mark away, and with it the translations through which the page could be written without another. */
 function endWriting(mm: MmStruct, vpn: number): void {
   const pte = getPte(mm, vpn)
-  const range = pteWritable(pte) ? mm.notifiers.start('soft_dirty', vpn, vpn + 1) : undefined
+  const writable = pteWritable(pte)
+  const range = writable ? mm.notifiers.start('soft_dirty', vpn, vpn + 1) : undefined
   // Otherwise whoever was told has been here: another page is marked for reasons of its own.
   if (getPte(mm, vpn) === pte) clearSoftDirty(mm, vpn)
+  // A virtual CPU that has not come may still write.
+  if (writable && !mm.cpus.synchronize()) markSoftDirty(mm, vpn)
   mm.notifiers.end(range)
 }

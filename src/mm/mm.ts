@@ -2,7 +2,6 @@
 // bits wide; inside, everything is counted in virtual pages. Each call goes through the door (model/gate.ts), and its
 // arguments are checked before anything changes.
 
-import { PAGE_SIZE } from '../../assembly/abi.ts'
 import {
   expectBoolean,
   expectBytes,
@@ -15,10 +14,11 @@ import {
   PagefoldError,
 } from '../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../inspect.ts'
-import { readBytes, writeBytes } from './calls/access.ts'
+import { readBytes, viewPage, writeBytes } from './calls/access.ts'
 import { exitMm } from './calls/exit.ts'
 import { forkMm } from './calls/fork.ts'
 import { holdPages } from './calls/gup.ts'
+import { type KsmStat, ksmStat } from './calls/ksm-stat.ts'
 import { ADVICES, type Advice, madvise } from './calls/madvise.ts'
 import { markWritten } from './calls/mark-written.ts'
 import { mlock, munlock } from './calls/mlock.ts'
@@ -36,29 +36,12 @@ import { registerUserfault, userfaultWriteProtect } from './fault/userfault.ts'
 import { ADDRESS_LIMIT, expectAddress, hex, type PageRange, pageRange, vpnOf } from './model/address.ts'
 import type { Gate } from './model/gate.ts'
 import type { UserfaultHandler } from './model/hooks.ts'
-import { expectMmOptions, LINUX_RMAP_ITEM_BYTES, type MmOptions, MmStruct } from './model/mm-struct.ts'
-import { VM_MERGEABLE } from './model/vma.ts'
+import { expectMmOptions, type MmOptions, MmStruct } from './model/mm-struct.ts'
 import { ptePfn, ptePresent } from './page/pte.ts'
 import { getPte } from './page/ptes.ts'
 import { attach, type CpuOptions } from './vcpu/attach.ts'
 import { VirtualCpu } from './vcpu/virtual-cpu.ts'
 import type { Notifier } from './watch/notifier.ts'
-
-/** What /proc/PID/ksm_stat says. */
-export interface KsmStat {
-  /** Pages of this mm that ksmd keeps in view. */
-  ksm_rmap_items: number
-  /** Pages that gave way to the zero page. */
-  ksm_zero_pages: number
-  /** Pages mapped to merged ones. Lazy: those that were written to count until ksmd comes by. */
-  ksm_merging_pages: number
-  /** Bytes saved by the two, less 64 for each rmap item, as Linux reckons. */
-  ksm_process_profit: number
-  /** Was PR_SET_MEMORY_MERGE asked for? */
-  ksm_merge_any: 'yes' | 'no'
-  /** Is any range of it mergeable? */
-  ksm_mergeable: 'yes' | 'no'
-}
 
 /** What fits into one array. */
 const MAX_READ_BYTES = 2 ** 32
@@ -217,6 +200,27 @@ export class Mm extends MmStruct {
     })
   }
 
+  /** Reads as many bytes as `into` holds, into it: as `read`, without making an array. Throws what that throws; `into` may be half filled then. */
+  readInto(address: number, into: Uint8Array): void {
+    this.enter(() => {
+      this.expectRange(address, expectBytes('into', into).length, 0)
+      readBytes(this, address, into)
+    })
+  }
+
+  /**
+   * The page that `address` lies in, as it lies in the arena, after whatever faults it takes. It may be looked at, and with `write` written to, until
+   * one of the mm's notifiers hears of it (`soft_dirty` only ends writing); so there must be one. A view for reading must not be
+   * written to: others may have the page too. Throws EPERM if nobody would hear of it, and what a fault throws.
+   */
+  view(address: number, options: { readonly write?: boolean } = {}): Uint8Array {
+    return this.enter(() => {
+      expectAddress(address)
+      const { write = false } = expectOptions('view', options, { write: true })
+      return viewPage(this, address, expectBoolean('write', write) ? 'write' : 'read')
+    })
+  }
+
   /**
    * Tells of writes that went past this mm and its pins, through a translation kept or into memory that a device shares: their
    * pages are read again in the next scan, even under `changes: 'log'`. `written`: a length in bytes, rounded up to pages, or
@@ -322,15 +326,7 @@ export class Mm extends MmStruct {
   ksmStat(): KsmStat {
     return this.memory.gate.look(() => {
       this.expectUsers()
-      const { rmapItems, mergingPages, zeroPages } = this.ksm
-      return {
-        ksm_rmap_items: rmapItems,
-        ksm_zero_pages: zeroPages,
-        ksm_merging_pages: mergingPages,
-        ksm_process_profit: (mergingPages + zeroPages) * PAGE_SIZE - rmapItems * LINUX_RMAP_ITEM_BYTES,
-        ksm_merge_any: this.mergeAny ? 'yes' : 'no',
-        ksm_mergeable: [...this.vmas].some((vma) => vma.has(VM_MERGEABLE)) ? 'yes' : 'no',
-      }
+      return ksmStat(this)
     })
   }
 

@@ -55,6 +55,7 @@ export const CALLS: Record<
     calls: {
       createMm: { act: ({ host }) => host.createMm() },
       loadImage: { act: ({ host }) => host.loadImage(IMAGE) },
+      serveFaults: { act: ({ host }) => host.serveFaults() },
       frames: { act: ({ host }) => host.frames.free, looks: true },
       frame: { act: (scene) => scene.host.frame(FRAME), looks: true },
       migrate: { act: ({ host }) => host.migrate(FRAME, { node: 0 }) },
@@ -97,6 +98,8 @@ export const CALLS: Record<
       prctl: { act: ({ mm }) => mm.prctl('PR_SET_MEMORY_MERGE', 1) },
       write: { act: ({ mm, at }) => mm.write(at, Uint8Array.of(1)) },
       read: { act: ({ mm, at }) => mm.read(at, 1) },
+      readInto: { act: ({ mm, at }) => mm.readInto(at, new Uint8Array(1)) },
+      view: { act: ({ mm, at }) => mm.view(at) },
       markWritten: { act: ({ mm, at }) => mm.markWritten(at, PAGE) },
       pin: { act: ({ mm, at }) => mm.pin(at, PAGE) },
       get: { act: ({ mm, at }) => mm.get(at, PAGE) },
@@ -141,6 +144,9 @@ export const CALLS: Record<
     of: ({ cpu }) => cpu,
     calls: {
       fault: { act: ({ cpu }) => cpu.fault(0, true) },
+      stop: { act: ({ cpu }) => cpu.stop() },
+      resume: { act: ({ cpu }) => cpu.resume() },
+      isParked: { act: ({ cpu }) => cpu.isParked, looks: true },
       detach: { act: ({ cpu }) => cpu.detach(), looks: true, inCallback: 'refused' },
     },
   },

@@ -1,8 +1,8 @@
 // A guest's loads and stores, page by page: through the pte where it allows them, else through the fault path.
 
-import type { Errno } from '../../errors.ts'
+import { type Errno, PagefoldError } from '../../errors.ts'
 import { allows, type FaultKind, handleMmFault } from '../fault/fault.ts'
-import { addressOf, eachPage, hex } from '../model/address.ts'
+import { addressOf, eachPage, hex, vpnOf } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { ptePfn } from '../page/pte.ts'
 import { getPte, markSoftDirty } from '../page/ptes.ts'
@@ -22,6 +22,15 @@ export function writeBytes(mm: MmStruct, address: number, from: Uint8Array, kind
   eachPage(address, from.length, (vpn, offset, at, count) => {
     bytes.write(access(mm, vpn, kind), offset, count, from, at)
   })
+}
+
+/** The page at an address, for somebody who hears when it ends. Throws EPERM if nobody would, and what a fault throws. */
+export function viewPage(mm: MmStruct, address: number, kind: 'read' | 'write'): Uint8Array {
+  if (mm.notifiers.isEmpty) {
+    const why = 'nobody would hear when it ends: registerNotifier first'
+    throw new PagefoldError('EPERM', `${mm.name}: a view of ${hex(address)}: ${why}`)
+  }
+  return mm.memory.bytes.view(access(mm, vpnOf(address), kind))
 }
 
 /** How often a page that somebody takes away again at once is asked for. */

@@ -16,6 +16,7 @@ export function exitMm(mm: MmStruct): void {
   mm.notifiers.end(range)
   mm.dropNotifiers()
   memory.pageTables.prune(mm.pgd, 0, VPN_LIMIT)
+  memory.pageTables.closeWindow(mm.pgd)
   memory.pageTables.destroy(mm.pgd)
   memory.race?.('exit: after teardown')
   mm.drop()

@@ -54,6 +54,10 @@ export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
       return errno
     }
   }
+  if (!parent.cpus.synchronize()) {
+    exitMm(child)
+    return 'EAGAIN'
+  }
   child.mergeAny = parent.mergeAny
   memory.ksm.fork(child, parent)
   memory.race?.('fork: after end', parent)

@@ -23,6 +23,7 @@ export function mprotect(mm: MmStruct, start: number, end: number, prot: number)
       // Pages that become writable are made so by their next fault: it knows which are shared.
       const range = mm.notifiers.start('protection', from, to)
       changeProtection(mm, from, to, prot)
+      mm.cpus.synchronize()
       mm.notifiers.end(range)
     }
     at = to

@@ -146,6 +146,7 @@ function moveRange(mm: MmStruct, start: number, end: number, target: number): Er
     setPte(mm, vpn, EMPTY_PTE)
     setPte(mm, target + vpn - start, pte)
   })
+  mm.cpus.synchronize()
   mm.notifiers.end(range)
   removeVma(mm, vma)
   pageTables.prune(mm.pgd, start, end)

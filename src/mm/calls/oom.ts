@@ -8,6 +8,8 @@ import { zapPageRange } from './unmap.ts'
 
 /** Empties every private range. EAGAIN if a notifier could not let go at once; what lies before has been emptied. */
 export function oomReap(mm: MmStruct): Errno | undefined {
+  // Nobody is waited for: so nothing is begun.
+  if (mm.cpus.running) return 'EAGAIN'
   for (const vma of mm.vmas) {
     if (vma.has(VM_SHARED | VM_PFNMAP | VM_HUGETLB)) continue
     const range = mm.notifiers.startNonblock('clear', vma.start, vma.end)

@@ -10,10 +10,27 @@ import { removeRmap } from '../page/rmap.ts'
 
 /** Empties the ptes of [start, end). Linux: zap_page_range() */
 export function zapPageRange(mm: MmStruct, start: number, end: number): void {
+  if (mm.cpus.threads > 0) {
+    zapWatched(mm, start, end)
+    return
+  }
   walkPageRange(mm, start, end, (vpn, pte) => {
     setPte(mm, vpn, EMPTY_PTE)
     zapPte(mm, pte)
   })
+}
+
+/** The same, and nothing goes to anybody else while a virtual CPU may be using it. */
+function zapWatched(mm: MmStruct, start: number, end: number): void {
+  const ptes: number[] = []
+  walkPageRange(mm, start, end, (vpn, pte) => {
+    setPte(mm, vpn, EMPTY_PTE)
+    ptes.push(pte)
+  })
+  const drop = (): void => {
+    for (const pte of ptes) zapPte(mm, pte)
+  }
+  if (ptes.length > 0) mm.cpus.afterGrace({ ptes, drop })
 }
 
 /** Unmaps [start, end), cutting the vmas at its borders. Linux: do_munmap() */

@@ -147,6 +147,8 @@ function doWpPage(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: FaultK
 /** Copies. The old page is let go only when the new one is in place. Linux: wp_page_copy() */
 function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: FaultKind): Errno | undefined {
   const { memory } = mm
+  // One that was not heard of in time may still write to the page as it is.
+  if (!mm.cpus.isSettled) return 'EAGAIN'
   const own = !isZeroPte(pte)
   const fresh = own ? memory.frames.alloc(vma.nid) : memory.frames.allocZeroed(vma.nid)
   if (fresh === 0) return 'ENOMEM'
@@ -172,7 +174,7 @@ function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: Faul
   const copy = mkPte(fresh, vma.has(VM_READ))
   setPte(mm, vpn, kind === 'unshare' ? pteKeepUffdWp(copy, pte) : withAccess(copy, vma, kind))
   // Only now: while the old page is still counted as mapped nobody may take it for unused.
-  if (own) removeRmap(memory, old)
+  if (own) mm.cpus.afterGrace({ ptes: [pte], drop: () => removeRmap(memory, old) })
   mm.notifiers.end(range)
   return undefined
 }

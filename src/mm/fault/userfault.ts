@@ -50,6 +50,7 @@ function changeWriteProtection(mm: MmStruct, start: number, end: number, on: boo
     const kept = isSwapPte(pte) ? pte : pteWrprotect(pte)
     setPteProt(mm, vpn, on ? pteMkuffdWp(kept) : pteClearUffdWp(pte))
   })
+  mm.cpus.synchronize()
   mm.notifiers.end(range)
 }
 

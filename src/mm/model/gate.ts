@@ -98,6 +98,11 @@ export class Gate {
     throw new PagefoldError('EDEADLK', `inside a callback (${this.callback}): ${why}`)
   }
 
+  /** Is there nothing more to be expected: closed, or broken? */
+  get isOver(): boolean {
+    return this.shut || this.isBroken
+  }
+
   /** Is the host closed for good? */
   get isBroken(): boolean {
     return this.broken !== undefined

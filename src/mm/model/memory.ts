@@ -12,6 +12,7 @@ import { Swap } from '../reclaim/swap.ts'
 import { type RacePoint, Tracepoints } from '../watch/tracepoints.ts'
 import { AnonVmas } from './anon-vma.ts'
 import type { CowPolicy } from './cow-policy.ts'
+import { CpuThreads } from './cpus.ts'
 import { Gate } from './gate.ts'
 import { type KsmHooks, NO_KSM } from './hooks.ts'
 import type { MmStruct } from './mm-struct.ts'
@@ -30,6 +31,8 @@ export class Memory {
   readonly swap: Swap
   readonly pins: PinCounts
   readonly cpus: CpuRecords
+  /** Virtual CPUs on threads of their own. */
+  readonly cpuThreads: CpuThreads
   readonly trace = new Tracepoints(this.gate)
   /** What went wrong without stopping anything, each with a description of the frame. Linux: WARN_ON + dump_page() */
   readonly warnings: string[] = []
@@ -64,11 +67,12 @@ export class Memory {
     this.swap = new Swap(arena, this.gate, this.bytes, this.frames)
     this.pins = new PinCounts(this.frames)
     this.cpus = new CpuRecords(arena)
+    this.cpuThreads = new CpuThreads(this.cpus)
   }
 
   /** Does anybody outside get to act while the engine is at work? */
   get callsBack(): boolean {
-    return this.notifiers > 0 || this.trace.active || this.race !== undefined
+    return this.notifiers > 0 || this.trace.active || this.race !== undefined || this.cpuThreads.count > 0
   }
 
   /** The mm of an id somebody still holds (Linux: mmgrab). */

@@ -49,7 +49,7 @@ export class MmStruct {
   /** @internal */
   readonly notifiers: Notifiers
   /** @internal */
-  readonly cpus = new Cpus()
+  readonly cpus: Cpus
   /** Who is told of writes to protected pages. @internal */
   userfault: UserfaultHandler | undefined
   /** Whose pages may be merged with this mm's: those of the same domain. @internal */
@@ -60,6 +60,7 @@ export class MmStruct {
   /** @internal */
   constructor(memory: Memory, options: MmOptions = {}) {
     this.memory = memory
+    this.cpus = new Cpus(memory.cpus)
     this.notifiers = new Notifiers(memory.gate, (step) => memory.notified?.(step, this))
     this.pgd = memory.pageTables.create()
     if (this.pgd === 0) {

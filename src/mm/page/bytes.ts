@@ -38,6 +38,11 @@ export class FrameBytes {
     producer(this.arena.pages(pfn, count))
   }
 
+  /** A page as it lies in the arena, for somebody outside who hears when it ends. */
+  view(pfn: number): Uint8Array {
+    return this.arena.page(pfn)
+  }
+
   /** Shows a page to somebody outside, who must neither keep the view nor write to it. Throws what that throws. */
   show(pfn: number, reader: (bytes: Uint8Array) => void): void {
     reader(this.arena.page(pfn))

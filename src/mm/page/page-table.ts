@@ -22,8 +22,8 @@ export interface LeafWindow {
 }
 
 interface OpenWindow extends LeafWindow {
-  /** Called when tables are no longer in the array, before they are anybody else's. */
-  readonly unlinked: () => void
+  /** Called when tables are no longer in the array: has them freed when nobody looks into them any more. */
+  readonly retire: (free: () => void) => void
 }
 
 export class PageTables {
@@ -77,15 +77,24 @@ export class PageTables {
   }
 
   /**
-   * Keeps an array of the tables of ptes there are in a part of the address space, until it is closed. `unlinked` is called when some have been
-   * taken out of it, before they are anybody else's.
+   * Keeps an array of the tables of ptes there are in a part of the address space, until it is closed. `retire` is given what frees those that have
+   * been taken out of it, to be called when nobody looks into them any more.
    */
-  openWindow(pgd: number, { array, first, count, empty }: LeafWindow, unlinked: () => void): void {
-    this.windows.set(pgd, { array, first, count, empty, unlinked })
+  openWindow(
+    pgd: number,
+    { array, first, count, empty }: LeafWindow,
+    retire: (free: () => void) => void,
+  ): void {
+    this.windows.set(pgd, { array, first, count, empty, retire })
     for (let i = 0; i < count; i++) {
       const table = this.walk(pgd, (first + i) * TABLE_ENTRIES)
       this.tables.setEntry(array, i, table === 0 ? empty : table)
     }
+  }
+
+  /** Others read the tables while they are changed, or no longer. */
+  setWatched(watched: boolean): void {
+    this.tables.watched = watched
   }
 
   closeWindow(pgd: number): void {
@@ -130,8 +139,12 @@ export class PageTables {
     const doomed: number[] = []
     this.pruneLevel(pgd, 0, 0, start, end, { pgd, doomed })
     if (doomed.length === 0) return
-    this.windows.get(pgd)?.unlinked()
-    for (const table of doomed) this.tables.free(table)
+    const free = (): void => {
+      for (const table of doomed) this.tables.free(table)
+    }
+    const window = this.windows.get(pgd)
+    if (window === undefined) free()
+    else window.retire(free)
   }
 
   /** Frees an empty page table. */

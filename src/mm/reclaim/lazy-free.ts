@@ -4,13 +4,24 @@
 import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { EMPTY_PTE, isPoisonPte, isSwapPte, pteMkclean, pteNormal, ptePfn, swapEntryOf } from '../page/pte.ts'
-import { setPte, walkPageRange } from '../page/ptes.ts'
+import {
+  EMPTY_PTE,
+  isPoisonPte,
+  isSwapPte,
+  pteDirty,
+  pteMkclean,
+  pteMkdirty,
+  pteNormal,
+  ptePfn,
+  swapEntryOf,
+} from '../page/pte.ts'
+import { getPte, setPte, walkPageRange } from '../page/ptes.ts'
 import { discardMappings } from './unmap-page.ts'
 
 /** Gives the pages of [start, end) up lazily; what is swapped out, or broken, is gone at once. */
 export function freeLazily(mm: MmStruct, start: number, end: number): void {
   const range = mm.notifiers.start('clear', start, end)
+  const cleaned: number[] = []
   walkPageRange(mm, start, end, (vpn, pte) => {
     if (isSwapPte(pte) || isPoisonPte(pte)) {
       setPte(mm, vpn, EMPTY_PTE)
@@ -18,8 +29,11 @@ export function freeLazily(mm: MmStruct, start: number, end: number): void {
     } else if (pteNormal(pte) && makeClean(mm.memory, ptePfn(pte))) {
       setPte(mm, vpn, pteMkclean(pte))
       mm.memory.frames.lazyFree.add(ptePfn(pte))
+      if (pteDirty(pte)) cleaned.push(vpn)
     }
   })
+  // Whoever may still be writing to them keeps them from being thrown away.
+  if (!mm.cpus.synchronize()) for (const vpn of cleaned) setPte(mm, vpn, pteMkdirty(getPte(mm, vpn)))
   mm.notifiers.end(range)
 }
 

@@ -4,7 +4,7 @@
 //
 // Linux: try_to_unmap(), try_to_migrate(), remove_migration_ptes()
 
-import { FRAME_DIRTY, FRAME_EXCLUSIVE } from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_EXCLUSIVE, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import { VPN_LIMIT } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
@@ -88,7 +88,24 @@ function replacePtes(memory: Memory, pfn: number, replacement: Replacement): Map
   // A page that nobody maps may name an anon_vma that is gone. Linux: folio_get_anon_vma()
   if (memory.frames.mapcount(pfn) === 0) return found
   rmapWalk(memory, pfn, (mm, vma, vpn) => replaceOne(mm, vma, vpn, pfn, replacement, found))
+  waitForCpus(memory, pfn, found)
   return found
+}
+
+/** No virtual CPU uses the page any more; if one may, the page is held. */
+function waitForCpus(memory: Memory, pfn: number, mappings: readonly Mapping[]): void {
+  if (memory.cpuThreads.count === 0) return
+  const { frames } = memory
+  for (const { cpus } of new Set(mappings.map(({ mm }) => mm))) {
+    if (cpus.synchronize()) continue
+    frames.get(pfn)
+    const drop = (): void => {
+      // It may have been written to after it was written out.
+      if (frames.hasFlag(pfn, FRAME_SWAPCACHE)) frames.setFlag(pfn, FRAME_DIRTY)
+      frames.put(pfn)
+    }
+    cpus.afterGrace({ frames: [pfn], drop })
+  }
 }
 
 /**
@@ -105,6 +122,7 @@ function replaceEverywhere(memory: Memory, pfn: number, replacement: Replacement
       if (vma !== undefined) replaceOne(mm, vma, vpn, pfn, replacement, found)
     })
   }
+  waitForCpus(memory, pfn, found)
   return found
 }
 

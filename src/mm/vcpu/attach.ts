@@ -2,11 +2,19 @@
 // when it has exited, because they still ask for it.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { LEAF_SHIFT } from '../../../assembly/hypervisor/layout.ts'
+import { EAGAIN, EUCLEAN, LEAF_SHIFT } from '../../../assembly/hypervisor/layout.ts'
 import type { CpuRecord } from '../../core/cpu-records.ts'
-import { expectInteger, expectOptions, mistake, PagefoldError } from '../../errors.ts'
+import {
+  expectBoolean,
+  expectInteger,
+  expectOptions,
+  mistake,
+  PagefoldError,
+  reportLater,
+} from '../../errors.ts'
 import { ADDRESS_LIMIT, addressOf, expectAddress, hex } from '../model/address.ts'
-import type { CpuWindow } from '../model/cpus.ts'
+import type { CpuThread, CpuWindow } from '../model/cpus.ts'
+import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 
 /** What a virtual CPU is made with. */
@@ -20,9 +28,11 @@ export interface CpuOptions {
   readonly length?: number
   /** Bytes of memory in the arena for its own use, rounded up to pages. Default: 0. */
   readonly scratch?: number
+  /** Does it run on a thread of its own? Default: false, on the engine's. */
+  readonly thread?: boolean
 }
 
-const OPTIONS = { address: true, length: true, scratch: true } as const
+const OPTIONS = { address: true, length: true, scratch: true, thread: true } as const
 const LEAF_BYTES = 1 << LEAF_SHIFT
 const MAX_LENGTH = 2 ** 32
 const MAX_SCRATCH = 2 ** 30
@@ -32,15 +42,16 @@ export function attach(
   mm: MmStruct,
   options: CpuOptions,
 ): { record: CpuRecord; address: number; length: number } {
-  const { address, length, scratch = 0 } = expectOptions('attachCpu', options, OPTIONS)
+  const { address, length, scratch = 0, thread = false } = expectOptions('attachCpu', options, OPTIONS)
   expectInteger('scratch', scratch, 0, MAX_SCRATCH)
+  expectBoolean('thread', thread)
   const window = openWindow(mm, address, length)
   const { array, count, first } = window
   const record = mm.memory.cpus.create({
     leaves: array,
     leafCount: count,
     scratchBytes: scratch,
-    thread: false,
+    thread,
   })
   if (record === undefined) {
     closeUnused(mm)
@@ -51,8 +62,43 @@ export function attach(
   return { record, address: first * LEAF_BYTES, length: count * LEAF_BYTES }
 }
 
-/** Lets a CPU's record go. */
-export function detach(mm: MmStruct, record: CpuRecord): void {
+/** From now on the CPU asks by mailbox, and is waited for. */
+export function addThread(mm: MmStruct, thread: CpuThread): void {
+  const { cpuThreads, pageTables } = mm.memory
+  mm.cpus.threads++
+  cpuThreads.add(thread)
+  pageTables.setWatched(true)
+  if (cpuThreads.count === 1) void serveUntilGone(mm.memory)
+}
+
+function removeThread(mm: MmStruct, thread: CpuThread): void {
+  const { cpuThreads, pageTables } = mm.memory
+  thread.record.gone = true
+  void mm.cpus.isSettled
+  mm.cpus.threads--
+  cpuThreads.remove(thread)
+  pageTables.setWatched(cpuThreads.count > 0)
+}
+
+/** Answers faults whenever this thread has nothing else to do, as long as there is a CPU that may ask. */
+async function serveUntilGone({ cpuThreads, gate }: Memory): Promise<void> {
+  while (cpuThreads.count > 0) {
+    await cpuThreads.untilAsked()
+    try {
+      gate.enter(() => cpuThreads.serve(EAGAIN))
+    } catch (error) {
+      if (gate.isOver) {
+        cpuThreads.refuseAll(EUCLEAN)
+        return
+      }
+      reportLater(error)
+    }
+  }
+}
+
+/** Lets a CPU go, which is parked for good or whose thread has ended. */
+export function detach(mm: MmStruct, record: CpuRecord, thread: CpuThread | undefined): void {
+  if (thread !== undefined) removeThread(mm, thread)
   mm.cpus.records.delete(record)
   mm.memory.cpus.give(record.address, record.pages)
   closeUnused(mm)
@@ -74,7 +120,10 @@ function openWindow(mm: MmStruct, address: number | undefined, length: number | 
   if (array === 0) throw noRoom(mm)
   const window = { array, first, count, pages, empty: cpus.emptyTable }
   mm.cpus.window = window
-  pageTables.openWindow(mm.pgd, window, () => mm.cpus.forget())
+  pageTables.openWindow(mm.pgd, window, (free) => {
+    mm.cpus.forget()
+    mm.cpus.afterGrace({ drop: free })
+  })
   return window
 }
 
@@ -109,7 +158,8 @@ function mappedSpan(mm: MmStruct): { start: number; end: number } {
 function closeUnused(mm: MmStruct): void {
   const { window, records } = mm.cpus
   if (window === undefined || records.size > 0) return
-  mm.memory.pageTables.closeWindow(mm.pgd)
+  // An mm that has exited has no page table any more.
+  if (mm.users > 0) mm.memory.pageTables.closeWindow(mm.pgd)
   mm.memory.cpus.give(window.array, window.pages)
   mm.cpus.window = undefined
 }

@@ -11,12 +11,13 @@ import {
   FAULT_READ,
 } from '../../../assembly/hypervisor/layout.ts'
 import type { CpuImports, CpuRecord, SharedCpu } from '../../core/cpu-records.ts'
-import { type Errno, expectBoolean, expectInteger, PagefoldError } from '../../errors.ts'
+import { type Errno, expectBoolean, expectInteger, mistake, PagefoldError } from '../../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../../inspect.ts'
 import { resolve } from '../calls/access.ts'
 import { ADDRESS_LIMIT, vpnOf } from '../model/address.ts'
+import type { CpuThread } from '../model/cpus.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import { detach } from './attach.ts'
+import { addThread, detach } from './attach.ts'
 
 /** A fault of a virtual CPU is answered by a number, as WebAssembly can take it. */
 const NUMBERS: Partial<Record<Errno, number>> = { EAGAIN, EFAULT, EHWPOISON, EIO, ENOMEM, ESRCH }
@@ -33,6 +34,7 @@ export class VirtualCpu {
   readonly imports: CpuImports
   private readonly mm: MmStruct
   private readonly record: CpuRecord
+  private readonly thread: CpuThread | undefined
   private attached = true
 
   /** @internal */
@@ -46,6 +48,10 @@ export class VirtualCpu {
     const fault = (_: number, offset: number, kind: number): number =>
       this.fault(offset >>> 0, kind !== FAULT_READ)
     this.imports = Object.freeze({ env: { memory }, pagefold: { fault } })
+    if (!record.thread) return
+    const answer = (offset: number, write: boolean): number => answerFault(mm, address + offset, write)
+    this.thread = { record, cpus: mm.cpus, answer }
+    addThread(mm, this.thread)
   }
 
   /**
@@ -54,20 +60,53 @@ export class VirtualCpu {
    * Throws EDEADLK inside a callback, EUCLEAN, and what a userfault handler throws. Linux: handle_mm_fault()
    */
   fault(offset: number, write: boolean): number {
-    return this.mm.memory.gate.enter(() => {
+    return this.enter(() => {
       expectInteger('offset', offset, 0, ADDRESS_LIMIT - 1)
       return answerFault(this.mm, this.address + offset, expectBoolean('write', write))
     })
   }
 
-  /** The CPU is no more; its record, its scratch memory and its place in the window are somebody else's. Doing it twice does nothing. */
+  /**
+   * Has a CPU on another thread park at its next safe point and stay there, and waits until it has; on this thread there is nothing to do. Throws
+   * EAGAIN if it does not come within the host's `graceTimeout`: it is to park all the same.
+   */
+  stop(): void {
+    this.enter(() => {
+      this.record.setStopped(true)
+      if (this.mm.memory.cpus.waitUntilParked(this.record)) return
+      throw new PagefoldError('EAGAIN', `${this.mm.name}: a virtual CPU does not come to a safe point`)
+    })
+  }
+
+  /** Lets it go on. */
+  resume(): void {
+    this.enter(() => this.record.setStopped(false))
+  }
+
+  /** Does it touch no guest memory at this moment? Always true of a CPU on this thread. */
+  get isParked(): boolean {
+    return this.mm.memory.gate.look(() => !this.attached || this.record.isParked)
+  }
+
+  /**
+   * The CPU is no more; its record, its scratch memory and its place in the window are somebody else's. One on another thread must have parked
+   * for good, or its thread must have ended (a worker's `exit` event; `terminate` alone does not say so): nobody waits for it any more. Doing
+   * it twice does nothing.
+   */
   detach(): void {
     const { gate } = this.mm.memory
     gate.expectOutside()
     gate.look(() => {
       if (!this.attached) return
       this.attached = false
-      detach(this.mm, this.record)
+      detach(this.mm, this.record, this.thread)
+    })
+  }
+
+  private enter<Result>(work: () => Result): Result {
+    return this.mm.memory.gate.enter(() => {
+      if (!this.attached) throw mistake(new RangeError('the virtual CPU has been detached'))
+      return work()
     })
   }
 

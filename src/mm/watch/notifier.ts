@@ -58,6 +58,11 @@ export class Notifiers {
     this.listeners.add(notifier)
   }
 
+  /** Is there nobody to be told? */
+  get isEmpty(): boolean {
+    return this.listeners.isEmpty
+  }
+
   /** Forgets all and returns how many there were. */
   clear(): number {
     const { length } = this.listeners.all()

@@ -1,7 +1,7 @@
 // Loads and stores that the TLB has no answer for. Each gives a host address to load from or store to: of the page, or of the hart's
 // scratch where the access goes to a device or over the border of a page; 0 if it must not be, and why has been noted.
 
-import { deviceLoad, deviceStore } from './devices'
+import { loadRegister, storeRegister } from './devices'
 import { isRam, toRead, toWrite } from './memory'
 import { PENDING, PENDING_AT, PENDING_DEVICE, PENDING_SIZE, PENDING_SPLIT, SCRATCH } from './state'
 import { FETCH, LOAD, REFUSED, refuseAccess, remember, STORE, translate } from './tlb'
@@ -24,7 +24,7 @@ export function slowLoad(hart: usize, va: u64, size: u32): usize {
   const gpa = translate(hart, va, LOAD)
   if (gpa == REFUSED) return 0
   if (isRam(hart, gpa)) return ramAt(hart, va, gpa, LOAD)
-  if (deviceLoad(hart, gpa, size)) return hart + SCRATCH
+  if (loadRegister(hart, gpa, size)) return hart + SCRATCH
   refuseAccess(hart, va, LOAD)
   return 0
 }
@@ -47,7 +47,7 @@ export function slowStore(hart: usize, va: u64, size: u32): usize {
 export function finishStore(hart: usize): bool {
   const size = load<u32>(hart, PENDING_SIZE)
   if (load<u32>(hart, PENDING) == PENDING_DEVICE) {
-    if (deviceStore(hart, load<u64>(hart, PENDING_AT), size)) return true
+    if (storeRegister(hart, load<u64>(hart, PENDING_AT), size)) return true
     refuseAccess(hart, load<u64>(hart, SCRATCH + 8), STORE)
     return false
   }

@@ -51,6 +51,11 @@ function word(which: u32, host: usize, b: u32): u32 {
   }
 }
 
+/** LR of 32 bits, extended by the sign. (As `i64(atomic.load<i32>)` asc 0.28.20 compiles it without.) */
+export function loadWord(host: usize): u64 {
+  return (atomic.load<u32>(host) ^ 0x8000_0000) - u64(0x8000_0000)
+}
+
 /** LR, SC and the operations; `insn` of 32 or 64 bits. */
 export function isAmo(insn: u32): bool {
   const width = (insn >>> 12) & 7

@@ -112,6 +112,7 @@ function isComputed(csr: u32): bool {
   if (csr >= 0xf11 && csr <= 0xf15) return true // who the hart is
   if (csr == 0xb00 || csr == 0xb02) return true // mcycle, minstret
   if (csr >= 0xb03 && csr <= 0xb1f) return true // counters of nothing
+  if (csr >= 0x3a0 && csr <= 0x3ef) return true // physical memory protection, of which there is none
   return csr >= 0x323 && csr <= 0x33f
 }
 

@@ -1,15 +1,8 @@
 // What is not RAM: the CLINT, which is the hart's own clock, here; everything else the machine answers.
 
+import { deviceLoad, deviceStore } from './env'
 import { IRQ_MSI, LINES, SCRATCH, STOP, TIMECMP } from './state'
 import { time } from './traps'
-
-/** What a device's register says, of 1, 2 or 4 bytes. Below 0: there is none. (A float, for both to fit.) */
-@external("env", "deviceLoad")
-declare function machineLoad(hart: usize, address: u32, size: i32): f64
-
-/** Below 0: there is no such register. Above: the machine stops. */
-@external("env", "deviceStore")
-declare function machineStore(hart: usize, address: u32, size: i32, value: u32): i32
 
 const CLINT: u64 = 0x2000000
 const MSIP: u64 = CLINT
@@ -17,14 +10,14 @@ const MTIMECMP: u64 = CLINT + 0x4000
 const MTIME: u64 = CLINT + 0xbff8
 
 /** Puts what a register says into the scratch. */
-export function deviceLoad(hart: usize, gpa: u64, size: u32): bool {
+export function loadRegister(hart: usize, gpa: u64, size: u32): bool {
   let value: u64
   if ((gpa & ~7) == MTIMECMP) value = load<u64>(hart, TIMECMP) >> ((gpa & 7) << 3)
   else if ((gpa & ~7) == MTIME) value = time(hart) >> ((gpa & 7) << 3)
   else if (gpa == MSIP) value = (load<u64>(hart, LINES) >> u64(IRQ_MSI)) & 1
   else {
     if (size > 4 || gpa >> 32 != 0) return false
-    const answer = machineLoad(hart, u32(gpa), size)
+    const answer = deviceLoad(hart, u32(gpa), size)
     if (answer < 0) return false
     value = u64(answer)
   }
@@ -33,7 +26,7 @@ export function deviceLoad(hart: usize, gpa: u64, size: u32): bool {
 }
 
 /** Stores what is in the scratch into a register. */
-export function deviceStore(hart: usize, gpa: u64, size: u32): bool {
+export function storeRegister(hart: usize, gpa: u64, size: u32): bool {
   const value = load<u64>(hart, SCRATCH)
   if (gpa == MTIMECMP && size == 8) {
     store<u64>(hart, value, TIMECMP)
@@ -51,7 +44,7 @@ export function deviceStore(hart: usize, gpa: u64, size: u32): bool {
   }
   if (size > 4 || gpa >> 32 != 0) return false
   const mask: u32 = size == 4 ? 0xffffffff : (1 << (size << 3)) - 1
-  const answer = machineStore(hart, u32(gpa), size, u32(value) & mask)
+  const answer = deviceStore(hart, u32(gpa), size, u32(value) & mask)
   if (answer > 0) store<u32>(hart, 1, STOP)
   return answer >= 0
 }

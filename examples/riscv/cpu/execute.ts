@@ -2,7 +2,7 @@
 // the end of what was to be executed.
 
 import { fetchPage, finishStore, slowLoad, slowStore } from './access'
-import { amo32, amo64, isAmo } from './amo'
+import { amo32, amo64, isAmo, loadWord } from './amo'
 import { isOperation, isOperation32, isShift32, operate, operate32 } from './arithmetic'
 import { expand } from './compressed'
 import { pageToRead, pageToWrite } from './memory'
@@ -202,7 +202,7 @@ export function execute(hart: usize, count: i32): u32 {
           return trapped(hart, pc, count - left)
         }
         if (which == 2) {
-          const value = funct3 == 3 ? atomic.load<u64>(host) : u64(i64(atomic.load<i32>(host)))
+          const value = funct3 == 3 ? atomic.load<u64>(host) : loadWord(host)
           store<u64>(hart, a, RESERVED)
           store<u64>(hart, value, RESERVED_VALUE)
           store<u64>(rd, value)

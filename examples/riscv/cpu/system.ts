@@ -15,7 +15,7 @@ export function system(hart: usize, insn: u32, raw: u32, pc: u64, next: u64): u3
     if (priv == PRIV_S && load<u32>(hart, FIRMWARE) != 0) return CALLED
     return except(hart, ECALL + u64(priv), 0, pc)
   }
-  if (insn == 0x0010_0073) return except(hart, BREAKPOINT, pc, pc)
+  if (insn == 0x0010_0073) return except(hart, BREAKPOINT, 0, pc)
   if (insn == 0x1020_0073 && priv >= PRIV_S && (priv == PRIV_M || (status & TSR) == 0)) {
     sret(hart)
     return RAN

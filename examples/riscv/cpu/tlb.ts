@@ -117,7 +117,7 @@ function walk(hart: usize, va: u64, kind: i32, priv: u32, satp: u64): u64 {
     const frame = (pte >> 10) << 12
     if ((frame & span) != 0) return REFUSED
     const marks = A | (kind == STORE ? D : 0)
-    if ((pte & marks) != marks && !mark(hart, at, pte, marks)) return REFUSED
+    if ((pte & marks) != marks && !mark(at, pte, marks)) return REFUSED
     return frame | (va & (span | 4095))
   }
   return REFUSED
@@ -133,7 +133,7 @@ function allowed(hart: usize, pte: u64, kind: i32, priv: u32): bool {
 }
 
 /** Writes that a page was accessed, or written, into the guest's own page table. */
-function mark(hart: usize, at: u64, pte: u64, marks: u64): bool {
+function mark(at: u64, pte: u64, marks: u64): bool {
   const host = toWrite(at)
   if (host == 0) return false
   atomic.cmpxchg<u64>(host, pte, pte | marks)

@@ -14,6 +14,8 @@ export interface GuestOptions {
   readonly firmware: boolean
 }
 
+type Print = (byte: number) => void
+
 const NEWLINE = 10
 
 export class Guest {
@@ -27,24 +29,26 @@ export class Guest {
   private readonly options: GuestOptions
   private readonly cpu: VirtualCpu
 
-  /** `module`: cpu.wasm. */
-  static create(host: Host, module: WebAssembly.Module, options: GuestOptions): Guest {
+  /** `module`: cpu.wasm. `print`: takes what the guest prints in the place of `lines`. */
+  static create(host: Host, module: WebAssembly.Module, options: GuestOptions, print?: Print): Guest {
     const { name, ramBytes } = options
     const mm = host.createMm({ name })
     mm.mmap(ramBytes, { address: RAM_BASE })
     mm.madvise(RAM_BASE, ramBytes, 'MADV_MERGEABLE')
-    return new Guest(mm, module, options)
+    return new Guest(mm, module, options, print)
   }
 
-  private constructor(mm: Mm, module: WebAssembly.Module, options: GuestOptions) {
+  private constructor(mm: Mm, module: WebAssembly.Module, options: GuestOptions, print?: Print) {
     const { name, ramBytes, firmware } = options
     this.name = name
     this.mm = mm
     this.module = module
     this.options = options
     this.cpu = mm.attachCpu({ address: RAM_BASE, length: ramBytes, scratch: HART_BYTES })
-    const print = (byte: number): void => this.print(byte)
-    this.machine = new Machine((devices) => this.board(devices), { print, firmware })
+    this.machine = new Machine((devices) => this.board(devices), {
+      print: print ?? ((byte) => this.print(byte)),
+      firmware,
+    })
   }
 
   /** Executes about so many instructions. A guest that only waits for its timer has the time pass at once. */

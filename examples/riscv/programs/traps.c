@@ -67,9 +67,6 @@ static void paging(void) {
 }
 
 static void user(void) {
-  // Everything is allowed to user mode.
-  csr_write(pmpaddr0, ~0ull >> 10);
-  csr_write(pmpcfg0, 0x1f);
   met = 0;
   __asm__ volatile(
       "la t0, 1f\n csrw mepc, t0\n li t1, 3 << 11\n csrc mstatus, t1\n mret\n"
@@ -79,14 +76,17 @@ static void user(void) {
 }
 
 int main(void) {
+  // Where memory is protected, everything is allowed to every mode.
+  csr_write(pmpaddr0, ~0ull >> 10);
+  csr_write(pmpcfg0, 0x1f);
   met = 0;
   __asm__ volatile(".word 0xffffffff");
   expect("an illegal instruction", met == 1 && causes[0] == 2 && values[0] == 0xffffffff);
   __asm__ volatile("ebreak");
   expect("a breakpoint", met == 2 && causes[1] == 3);
-  (void)*(volatile u64 *)0x400000000;
-  expect("a load from nowhere", met == 3 && causes[2] == 5 && values[2] == 0x400000000);
-  *(volatile u64 *)0x400000000 = 1;
+  (void)*(volatile u64 *)0x2000000000;
+  expect("a load from nowhere", met == 3 && causes[2] == 5 && values[2] == 0x2000000000);
+  *(volatile u64 *)0x2000000000 = 1;
   expect("a store to nowhere", met == 4 && causes[3] == 7);
   __asm__ volatile("ecall");
   expect("a call", met == 5 && causes[4] == 11);

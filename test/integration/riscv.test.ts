@@ -34,7 +34,7 @@ beforeAll(async () => {
   const binary = (name: string) => new WebAssembly.Module(readFileSync(join(RISCV, 'build', name)))
   cpu = binary('cpu.wasm')
   flat = binary('cpu-flat.wasm')
-})
+}, 120_000)
 
 const program = (name: string): Uint8Array => readFileSync(join(RISCV, 'programs', `${name}.elf`))
 /** Of what each program of an image printed. */

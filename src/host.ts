@@ -33,6 +33,7 @@ import { type MemoryFailure, memoryFailure } from './mm/reclaim/memory-failure.t
 import { migratePage } from './mm/reclaim/migrate.ts'
 import { type ReclaimFailure, reclaimPage, swapOff } from './mm/reclaim/swap-out.ts'
 import type { SwapStore } from './mm/reclaim/swap-store.ts'
+import { detach } from './mm/vcpu/attach.ts'
 import type { TraceEvents, TraceName } from './mm/watch/tracepoints.ts'
 import { expectTried, type IndexName } from './options.ts'
 
@@ -338,7 +339,7 @@ export class Host {
   }
 
   /**
-   * Stops ksmd, ends every mm and closes the swap stores. Every call but those that only look (counters, knobs, frames, the
+   * Stops ksmd, ends every mm, lets go of virtual CPUs (their threads are to have ended, or to have parked for good), and closes the swap stores. Every call but those that only look (counters, knobs, frames, the
    * audit, listeners) is refused from then on, with EINVAL, by an mm with ESRCH; a pin can be released, and whatever is closed may be closed
    * again. The arena goes when nothing refers to the host any more.
    */
@@ -352,6 +353,7 @@ export class Host {
     this.look(() => {
       for (const mm of [...this.memory.mms()]) if (mm.users > 0) exitMm(mm)
       this.memory.cpuThreads.refuseAll(ESRCH)
+      for (const mm of [...this.memory.mms()]) for (const record of [...mm.cpus.records]) detach(mm, record)
       this.memory.swap.close()
     })
   }

@@ -20,6 +20,7 @@ import { forkMm } from './calls/fork.ts'
 import { holdPages } from './calls/gup.ts'
 import { type KsmStat, ksmStat } from './calls/ksm-stat.ts'
 import { ADVICES, type Advice, madvise } from './calls/madvise.ts'
+import type { ChangedRange } from './calls/make-equal.ts'
 import { markWritten } from './calls/mark-written.ts'
 import { mlock, munlock } from './calls/mlock.ts'
 import { type MmapOptions, mmap } from './calls/mmap.ts'
@@ -33,12 +34,13 @@ import { expectDone } from './calls/refused.ts'
 import { type MappingStat, smaps } from './calls/smaps.ts'
 import { unmapRange } from './calls/unmap.ts'
 import { registerUserfault, userfaultWriteProtect } from './fault/userfault.ts'
-import { ADDRESS_LIMIT, expectAddress, hex, type PageRange, pageRange, vpnOf } from './model/address.ts'
-import type { Gate } from './model/gate.ts'
+import { MmHandle } from './handle.ts'
+import { expectAddress, hex, pageRange, vpnOf } from './model/address.ts'
 import type { UserfaultHandler } from './model/hooks.ts'
-import { expectMmOptions, type MmOptions, MmStruct } from './model/mm-struct.ts'
+import { expectMmOptions, type MmOptions } from './model/mm-struct.ts'
 import { ptePfn, ptePresent } from './page/pte.ts'
 import { getPte } from './page/ptes.ts'
+import { changedSince, restoreSnapshot, type Snapshot, takeSnapshot } from './snapshot.ts'
 import { attach, type CpuOptions } from './vcpu/attach.ts'
 import { VirtualCpu } from './vcpu/virtual-cpu.ts'
 import type { Notifier } from './watch/notifier.ts'
@@ -51,7 +53,7 @@ const MAX_READ_BYTES = 2 ** 32
  * ended by `exit`. Addresses and lengths are in bytes, addresses 44 bits wide. Once it has exited its calls throw
  * ESRCH; only `unregisterNotifier` still answers.
  */
-export class Mm extends MmStruct {
+export class Mm extends MmHandle {
   /**
    * Maps `length` bytes (rounded up to pages) of private anonymous memory; nothing is allocated until it is touched.
    * Returns the address. Throws RangeError; EEXIST if the range given is not free; ENOMEM if there is no room for one.
@@ -311,6 +313,35 @@ export class Mm extends MmStruct {
     })
   }
 
+  /**
+   * This mm as it is now, to go back to; with an `earlier` snapshot of it, that one, which costs what has changed since. What a fork's child would not get is in
+   * it, shared memory is not. Throws ENOMEM; EAGAIN if a virtual CPU does not come to a safe point (`earlier` is of no use then until it is taken again); EINVAL
+   * for another mm's.
+   */
+  snapshot(earlier?: Snapshot): Snapshot {
+    return this.enter(() => {
+      return takeSnapshot(this, earlier, () => this.successor('snapshot', {}, `snapshot of ${this.name}`))
+    })
+  }
+
+  /**
+   * Makes this mm what it was: mappings, and pages that have changed since; its notifiers and virtual CPUs stay. Pinned pages stay where they are and get their
+   * bytes back. Throws EBUSY while a virtual CPU runs: stop it first; EINVAL for another mm's snapshot; ENOMEM: what lies before has been restored.
+   */
+  restore(snapshot: Snapshot): void {
+    this.enter(() => {
+      restoreSnapshot(this, snapshot)
+    })
+  }
+
+  /**
+   * Where this mm differs from a snapshot of it, in order of address: pages whose bytes do (merged ones are compared), mappings that have come, gone or
+   * show another file. Pages in swap are not looked at and count as different. Throws EINVAL for another mm's.
+   */
+  changedSince(snapshot: Snapshot): ChangedRange[] {
+    return this.enter(() => changedSince(this, snapshot))
+  }
+
   /** The frame behind an address, or undefined when none is present. Linux: /proc/PID/pagemap */
   pfn(address: number): number | undefined {
     const gate = this.expectAlive()
@@ -361,35 +392,5 @@ export class Mm extends MmStruct {
   private hold(address: number, length: number, write: boolean, longterm: boolean, pin: boolean): Pin {
     this.expectRange(address, length, 1)
     return holdPages(this, address, length, { write, longterm, pin })
-  }
-
-  private expectRange(address: number, length: number, min: number): void {
-    expectAddress(address)
-    expectInteger('length', length, min, ADDRESS_LIMIT - address)
-  }
-
-  /** A range for the calls that Linux refuses an empty one; the others do nothing then. */
-  private someRange(address: number, length: number, call: string): PageRange {
-    const range = pageRange(address, length)
-    if (range.start < range.end) return range
-    throw new PagefoldError('EINVAL', `${this.name}: ${call} of no bytes at ${hex(address)}`)
-  }
-
-  /** What every call goes through that only a living mm can answer. */
-  private enter<Result>(work: () => Result): Result {
-    const gate = this.expectAlive()
-    gate.expectOutside()
-    return gate.look(work)
-  }
-
-  private expectAlive(): Gate {
-    const { gate } = this.memory
-    gate.expectSound()
-    this.expectUsers()
-    return gate
-  }
-
-  private expectUsers(): void {
-    if (this.users === 0) throw new PagefoldError('ESRCH', `${this.name} has exited`)
   }
 }

@@ -4,6 +4,7 @@
 import { CALLS } from '../support/api.ts'
 import type { Random } from '../support/random.ts'
 import type { Attempt } from './attempt.ts'
+import { CPU_CALLS } from './cpu-calls.ts'
 import { HOST_CALLS } from './host-calls.ts'
 import { KSM_CALLS } from './ksm-calls.ts'
 import { MM_CALLS } from './mm-calls.ts'
@@ -24,7 +25,15 @@ interface Generator {
   readonly inCallback: 'answers' | 'refused' | 'either'
 }
 
-const DRAWS = { ...HOST_CALLS, ...KSM_CALLS, ...MM_CALLS, ...RANGE_CALLS, ...PIN_CALLS, ...MMU_CALLS }
+const DRAWS = {
+  ...HOST_CALLS,
+  ...KSM_CALLS,
+  ...MM_CALLS,
+  ...RANGE_CALLS,
+  ...PIN_CALLS,
+  ...MMU_CALLS,
+  ...CPU_CALLS,
+}
 
 export type MethodName = keyof typeof DRAWS
 

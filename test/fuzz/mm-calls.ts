@@ -55,7 +55,7 @@ import { type Part, SLOTS, type World } from './world.ts'
 
 const NO_SUCCESSOR = noOptions({ name: NO_NAME, domain: [...NO_NAME, 'another'] })
 
-const onGuest =
+export const onGuest =
   (make: (world: World, draw: Random, guest: Guest) => Attempt | undefined): Draw[1] =>
   (world, draw) => {
     const guest = drawGuest(world, draw)
@@ -63,7 +63,7 @@ const onGuest =
   }
 
 /** The same, for a call about pages. */
-const onOwner =
+export const onOwner =
   (make: (world: World, draw: Random, guest: Guest) => Attempt | undefined): Draw[1] =>
   (world, draw) => {
     const guest = drawOwner(world, draw)
@@ -286,7 +286,7 @@ function write(world: World, draw: Random, guest: Guest): Attempt {
   }
 }
 
-function read(world: World, draw: Random, guest: Guest): Attempt {
+export function read(world: World, draw: Random, guest: Guest): Attempt {
   const start = drawPlace(draw, guest)
   const offset = draw.pick([0, 0, 0, 1, PAGE - 1])
   const most = (VPN_LIMIT - start) * PAGE - offset

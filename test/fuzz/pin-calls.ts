@@ -57,7 +57,7 @@ function hold(plain: boolean): Draw[1] {
         ? access.errnos
         : [...access.errnos, 'EAGAIN', ...(world.isShort ? (['ENOMEM'] as const) : [])],
       done: (pin: Pin) => {
-        const cells = pin.pfns.map((pfn, i) => (plain ? undefined : keptCell(world, guest, start + i, pfn)))
+        const cells = pin.pfns.map((pfn, i) => keptCell(world, guest, start + i, pfn, plain))
         world.pins.push({ pin, cells, offset, write })
       },
     }
@@ -65,10 +65,12 @@ function hold(plain: boolean): Draw[1] {
 }
 
 /** What is read through a pin for as long as it is held, where that is promised. */
-function keptCell(world: World, guest: Guest, vpn: number, pfn: number): Cell | undefined {
-  if (guest.gone || world.host.policy.cowPolicy !== 'anon_exclusive') return undefined
+function keptCell(world: World, guest: Guest, vpn: number, pfn: number, plain: boolean): Cell | undefined {
   const page = guest.pages.get(vpn)
-  if (page === undefined || guest.mm.pfn(vpn * PAGE) !== pfn) return undefined
+  if (guest.gone || page === undefined || guest.mm.pfn(vpn * PAGE) !== pfn) return undefined
+  // Nothing comes in the place of a shared page, and it is there while nobody maps it.
+  const isPromised = !plain && world.host.policy.cowPolicy === 'anon_exclusive'
+  if (page.kind !== 'shared' && !isPromised) return undefined
   // A file's own page may be pinned for a while: the guest's copy is another.
   if (page.kind === 'file' && world.host.frame(pfn).mapping === undefined) return undefined
   world.compare(guest, vpn, page)

@@ -2,6 +2,7 @@
 // advised about it. Changed only by what the host says was done. Nothing here asks how merging works.
 
 import { FRAME_NOT_UPTODATE, PTE_PRESENT, PTE_SPECIAL } from '../../assembly/abi.ts'
+import type { VirtualCpu } from '../../src/hypervisor/index.ts'
 import type { Host, Mm, Notifier, NotifierRange, SecondaryMmu } from '../../src/index.ts'
 import { isPoisonPte, isSwapPte, ptePfn, swapEntryOf } from '../../src/mm/page/pte.ts'
 import { memoryOf } from '../support/inside.ts'
@@ -63,6 +64,8 @@ export class Guest {
   readonly mm: Mm
   readonly pages = new Map<number, Page>()
   mmu: SecondaryMmu | undefined
+  /** It may go on asking when the mm has exited. */
+  cpu: VirtualCpu | undefined
   /** It has exited. */
   gone = false
   /** Has a handler of userfaults, so that EAGAIN is no surprise. */

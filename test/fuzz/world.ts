@@ -395,7 +395,7 @@ export class World {
     if (place >= 0) this.guests[place] = undefined
     guest.gone = true
     this.exited.push(guest)
-    if (this.exited.length > 3) this.exited.shift()
+    if (this.exited.length > 3) this.exited.shift()?.cpu?.detach()
   }
 
   /** Is something half done at this moment? */
@@ -564,6 +564,7 @@ export class World {
         guest.mm.exit()
         this.unseat(guest)
       }
+      for (const { cpu } of this.exited) cpu?.detach()
       for (const { start, end } of this.offline.splice(0)) host.online(start, end)
       for (const store of this.stores.splice(0)) host.swapOff(store)
       host.ksm.set('run', 1)

@@ -8,6 +8,7 @@ import {
   memorySwapStore,
   type Notifier,
   SecondaryMmu,
+  type Snapshot,
 } from '../../src/index.ts'
 import type { Ksm } from '../../src/ksm/ksmd.ts'
 import type { Pin } from '../../src/mm/calls/pin.ts'
@@ -23,6 +24,7 @@ export interface ApiScene {
   readonly mmu: SecondaryMmu
   readonly notifier: Notifier
   readonly cpu: VirtualCpu
+  readonly snapshot: Snapshot
 }
 
 export interface Call {
@@ -111,6 +113,9 @@ export const CALLS: Record<
         looks: true,
         inCallback: 'refused',
       },
+      snapshot: { act: ({ mm }) => mm.snapshot() },
+      restore: { act: ({ mm }) => mm.restore(mm.snapshot()) },
+      changedSince: { act: ({ mm }) => mm.changedSince(mm.snapshot()) },
       attachCpu: { act: ({ mm }) => mm.attachCpu() },
       pfn: { act: ({ mm, at }) => mm.pfn(at), inCallback: 'answers' },
       ksmStat: { act: ({ mm }) => mm.ksmStat(), looks: true },
@@ -140,6 +145,10 @@ export const CALLS: Record<
       close: { act: ({ mmu }) => mmu.close(), looks: true, inCallback: 'refused' },
     },
   },
+  Snapshot: {
+    of: ({ snapshot }) => snapshot,
+    calls: { release: { act: ({ snapshot }) => snapshot.release(), looks: true, inCallback: 'refused' } },
+  },
   VirtualCpu: {
     of: ({ cpu }) => cpu,
     calls: {
@@ -168,6 +177,8 @@ export async function makeScene(options: Partial<HostOptions> = {}): Promise<Api
     pin: mm.pin(at + 2 * PAGE, PAGE, { write: true }),
     mmu: new SecondaryMmu(mm),
     cpu: mm.attachCpu(),
+    // Of another's: pages that it shared would not be swapped out.
+    snapshot: host.createMm().snapshot(),
     notifier,
   }
   FRAME = pfnOf(scene)

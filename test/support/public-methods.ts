@@ -6,9 +6,10 @@ import { Host, SecondaryMmu } from '../../src/index.ts'
 import { Ksm } from '../../src/ksm/ksmd.ts'
 import { Pin } from '../../src/mm/calls/pin.ts'
 import { Mm } from '../../src/mm/mm.ts'
+import { Snapshot } from '../../src/mm/snapshot.ts'
 import { VirtualCpu } from '../../src/mm/vcpu/virtual-cpu.ts'
 
-const CLASSES = { Host, Ksm, Mm, Pin, SecondaryMmu, VirtualCpu }
+const CLASSES = { Host, Ksm, Mm, Pin, SecondaryMmu, Snapshot, VirtualCpu }
 export type ClassName = keyof typeof CLASSES
 export const CLASS_NAMES = Object.keys(CLASSES) as ClassName[]
 
@@ -18,6 +19,7 @@ const SOURCES: Record<ClassName, string> = {
   Mm: 'mm/mm.ts',
   Pin: 'mm/calls/pin.ts',
   SecondaryMmu: 'mm/watch/secondary-mmu.ts',
+  Snapshot: 'mm/snapshot.ts',
   VirtualCpu: 'mm/vcpu/virtual-cpu.ts',
 }
 

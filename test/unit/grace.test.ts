@@ -254,6 +254,31 @@ describe('a CPU that does not come', () => {
     host.audit()
   })
 
+  it('between write-protecting and switching keeps the page that it reads from everybody else', async () => {
+    const { host, mm, cpu } = await scene()
+    host.ksm.scan(1)
+    const pfn = mm.pfn(RAM)
+    const gated = start(
+      cpu,
+      ['safe point'],
+      ['until asked'],
+      ['safe point'],
+      ['load', 0],
+      ['until over'],
+      ['read', 0],
+    )
+    gated.untilDone(1)
+    host.memory.cpus.graceTimeout = 300
+    host.ksm.scan(1)
+    expect(mm.pfn(RAM)).not.toBe(pfn)
+    host.audit()
+    useUpFrames(host)
+    gated.finish()
+    expect(gated.value).toBe(7)
+    host.serveFaults()
+    host.audit()
+  })
+
   it('has fork, migration and a scan take back what they began', async () => {
     const { host, mm, other, cpu } = await scene(LATE)
     const gated = start(cpu, ['load', 0], ['until over'], ['write', 9, 1])

@@ -31,24 +31,16 @@ import { getPte, nextPte, setPte, setPteProt } from '../page/ptes.ts'
 import { addNewAnonRmap, addRmap } from '../page/rmap.ts'
 import { exitMm } from './exit.ts'
 
-/** Fills an empty mm with a copy of another. On ENOMEM the child has been taken apart again. */
-export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
+/**
+ * Fills an empty mm with a copy of another; `whole`: with what a child does not get too. On ENOMEM, and on EAGAIN if a virtual CPU does not
+ * come, the child has been taken apart again.
+ */
+export function forkMm(child: MmStruct, parent: MmStruct, whole = false): Errno | undefined {
   const { memory } = parent
   for (const vma of parent.vmas) {
     memory.race?.('fork: before vma', parent)
-    if (vma.has(VM_DONTCOPY)) continue
-    const copy = new Vma(
-      child,
-      vma.start,
-      vma.end,
-      { flags: vma.flags & ~(VM_UFFD_WP | VM_LOCKED), nid: vma.nid },
-      vma.pgoff,
-    )
-    const wiped = vma.has(VM_WIPEONFORK)
-    if (!wiped) memory.anonVmas.fork(copy, vma)
-    show(copy, vma.shared)
-    child.vmas.insert(copy)
-    const errno = wiped ? undefined : copyPageRange(child, copy, parent, vma)
+    if (vma.has(VM_DONTCOPY) && !whole) continue
+    const errno = copyVma(child, parent, vma, whole)
     if (errno !== undefined) {
       exitMm(child)
       return errno
@@ -62,6 +54,23 @@ export function forkMm(child: MmStruct, parent: MmStruct): Errno | undefined {
   memory.ksm.fork(child, parent)
   memory.race?.('fork: after end', parent)
   return undefined
+}
+
+/** Gives an mm a copy of another's vma, where it has none, and of its ptes. */
+export function copyVma(child: MmStruct, parent: MmStruct, vma: Vma, whole: boolean): Errno | undefined {
+  const { memory } = parent
+  const copy = new Vma(
+    child,
+    vma.start,
+    vma.end,
+    { flags: vma.flags & ~(VM_UFFD_WP | VM_LOCKED), nid: vma.nid },
+    vma.pgoff,
+  )
+  const wiped = vma.has(VM_WIPEONFORK) && !whole
+  if (!wiped) memory.anonVmas.fork(copy, vma)
+  show(copy, vma.shared)
+  child.vmas.insert(copy)
+  return wiped ? undefined : copyPageRange(child, copy, parent, vma)
 }
 
 /** Copies the ptes of one vma. Both sides lose the right to write. Linux: copy_page_range() */
@@ -82,7 +91,8 @@ function copyPageRange(child: MmStruct, copy: Vma, parent: MmStruct, vma: Vma): 
   return errno
 }
 
-function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vpn: number): Errno | undefined {
+/** Copies one pte to an mm that has none there. */
+export function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vpn: number): Errno | undefined {
   const { memory } = parent
   if (!memory.pageTables.reserve(child.pgd, vpn)) return 'ENOMEM'
   const pte = getPte(parent, vpn)
@@ -107,7 +117,7 @@ function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vpn: number): Err
 }
 
 /** Somebody may be doing DMA to it on the parent's behalf: the child gets a copy now. Linux: copy_present_page() */
-function copyPinnedPage(child: MmStruct, copy: Vma, vpn: number, pfn: number): Errno | undefined {
+export function copyPinnedPage(child: MmStruct, copy: Vma, vpn: number, pfn: number): Errno | undefined {
   const { memory } = child
   const fresh = memory.frames.alloc(copy.nid)
   if (fresh === 0) return 'ENOMEM'

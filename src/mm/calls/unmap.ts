@@ -54,7 +54,8 @@ export function removeVma(mm: MmStruct, vma: Vma): void {
   releaseShared(mm.memory, vma)
 }
 
-function zapPte(mm: MmStruct, pte: number): void {
+/** What a pte named is mapped here no longer; the pte is empty already. */
+export function zapPte(mm: MmStruct, pte: number): void {
   if (pteNormal(pte)) removeRmap(mm.memory, ptePfn(pte))
   else if (isSwapPte(pte)) mm.memory.swap.freeAndCache(swapEntryOf(pte))
   else if (isKsmZeroPte(pte)) mm.memory.addKsmZeroPages(mm, -1)

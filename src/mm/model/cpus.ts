@@ -116,6 +116,11 @@ export class CpuThreads {
     return this.threads.size
   }
 
+  /** The one with this record, if it runs on a thread of its own. */
+  of(record: CpuRecord): CpuThread | undefined {
+    return [...this.threads].find((thread) => thread.record === record)
+  }
+
   add(thread: CpuThread): void {
     this.threads.add(thread)
   }

@@ -4,7 +4,7 @@
 import { TABLE_ENTRIES, TABLE_SHIFT } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
 import { Tables } from '../../core/tables.ts'
-import { EMPTY_PTE, pteNormal } from './pte.ts'
+import { EMPTY_PTE, pteNormal, sameContent } from './pte.ts'
 
 const LAST = TABLE_ENTRIES - 1
 /** How far a level's index lies above the pte index: pgd, pud, pmd. */
@@ -116,6 +116,25 @@ export class PageTables {
   /** The same; only ptes that map a frame count: no zero page, nothing swapped out. */
   nextNormal(pgd: number, vpn: number, end: number): number {
     return this.find(pgd, vpn, end, true)
+  }
+
+  /** The first virtual page in [vpn, end) where two page tables do not name the same content, or `end`. */
+  nextDifferent(pgd: number, other: number, vpn: number, end: number): number {
+    while (vpn < end) {
+      const ours = this.walk(pgd, vpn)
+      const theirs = this.walk(other, vpn)
+      if (ours === 0 && theirs === 0) {
+        vpn = Math.min(this.afterHole(pgd, vpn), this.afterHole(other, vpn))
+        continue
+      }
+      do {
+        const a = ours === 0 ? EMPTY_PTE : this.tables.entry(ours, vpn & LAST)
+        const b = theirs === 0 ? EMPTY_PTE : this.tables.entry(theirs, vpn & LAST)
+        if (a !== b && !sameContent(a, b)) return vpn
+        vpn++
+      } while (vpn < end && (vpn & LAST) !== 0)
+    }
+    return end
   }
 
   private find(pgd: number, vpn: number, end: number, normal: boolean): number {

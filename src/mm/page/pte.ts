@@ -153,6 +153,13 @@ export function pteClearSoftDirty(pte: number): number {
   return pte & ~PTE_SOFT_DIRTY
 }
 
+/** Do two ptes name the same content: the same frame, the zero page, the same place in swap, whatever may be done with it? */
+export function sameContent(a: number, b: number): boolean {
+  const both = a & b
+  if ((both & PTE_PRESENT) === 0) return ((a ^ b) & ~(PTE_SOFT_DIRTY | PTE_EXCLUSIVE | PTE_UFFD_WP)) === 0
+  return (both & PTE_SPECIAL) !== 0 || ptePfn(a) === ptePfn(b)
+}
+
 export function isSwapPte(pte: number): boolean {
   return (pte & (PTE_PRESENT | PTE_SWAP)) === PTE_SWAP
 }

@@ -45,6 +45,11 @@ export function nextPte(mm: MmStruct, vpn: number, end: number): number {
   return mm.memory.pageTables.next(mm.pgd, vpn, end)
 }
 
+/** The first virtual page in [vpn, end) where two mms do not name the same content, or `end`. */
+export function nextDifferentPte(mm: MmStruct, other: MmStruct, vpn: number, end: number): number {
+  return mm.memory.pageTables.nextDifferent(mm.pgd, other.pgd, vpn, end)
+}
+
 /** The first virtual page in [vpn, end) that maps a frame (no zero page, nothing swapped out), or `end`. */
 export function nextNormalPte(mm: MmStruct, vpn: number, end: number): number {
   return mm.memory.pageTables.nextNormal(mm.pgd, vpn, end)

@@ -96,8 +96,10 @@ async function serveUntilGone({ cpuThreads, gate }: Memory): Promise<void> {
   }
 }
 
-/** Lets a CPU go, which is parked for good or whose thread has ended. */
-export function detach(mm: MmStruct, record: CpuRecord, thread: CpuThread | undefined): void {
+/** Lets a CPU go, which is parked for good or whose thread has ended; one that has gone is no error. */
+export function detach(mm: MmStruct, record: CpuRecord): void {
+  if (!mm.cpus.records.has(record)) return
+  const thread = mm.memory.cpuThreads.of(record)
   if (thread !== undefined) removeThread(mm, thread)
   mm.cpus.records.delete(record)
   mm.memory.cpus.give(record.address, record.pages)

@@ -15,7 +15,6 @@ import { type Errno, expectBoolean, expectInteger, mistake, PagefoldError } from
 import { INSPECT, type InspectArguments, shown } from '../../inspect.ts'
 import { resolve } from '../calls/access.ts'
 import { ADDRESS_LIMIT, vpnOf } from '../model/address.ts'
-import type { CpuThread } from '../model/cpus.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { addThread, detach } from './attach.ts'
 
@@ -34,7 +33,6 @@ export class VirtualCpu {
   readonly imports: CpuImports
   private readonly mm: MmStruct
   private readonly record: CpuRecord
-  private readonly thread: CpuThread | undefined
   private attached = true
 
   /** @internal */
@@ -50,8 +48,7 @@ export class VirtualCpu {
     this.imports = Object.freeze({ env: { memory }, pagefold: { fault } })
     if (!record.thread) return
     const answer = (offset: number, write: boolean): number => answerFault(mm, address + offset, write)
-    this.thread = { record, cpus: mm.cpus, answer }
-    addThread(mm, this.thread)
+    addThread(mm, { record, cpus: mm.cpus, answer })
   }
 
   /**
@@ -99,7 +96,7 @@ export class VirtualCpu {
     gate.look(() => {
       if (!this.attached) return
       this.attached = false
-      detach(this.mm, this.record, this.thread)
+      detach(this.mm, this.record)
     })
   }
 

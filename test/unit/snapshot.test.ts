@@ -1,0 +1,219 @@
+// Snapshots: what an mm was comes back, whatever happened in between, and the mm is the same one, with its notifiers and CPUs; what has
+// changed is found; and nobody else notices.
+
+import { describe, expect, it } from 'vitest'
+import { GuestMemory } from '../../src/hypervisor/index.ts'
+import { type Host, type Mm, memorySwapStore, type Snapshot } from '../../src/index.ts'
+import { random } from '../support/random.ts'
+import {
+  addRange,
+  contentBytes,
+  counted,
+  errnoOf,
+  expectContent,
+  fullScans,
+  makeHost,
+  PAGE,
+  useUpFrames,
+} from '../support/world.ts'
+
+const RAM = 0x1000_0000
+
+async function scene(contents = [1, 1, 2, 0, 3]): Promise<{ host: Host; mm: Mm }> {
+  const host = await makeHost({ frames: 256 })
+  const mm = host.createMm({ name: 'guest' })
+  addRange(mm, contents, { address: RAM })
+  return { host, mm }
+}
+
+const pagesChanged = (mm: Mm, snapshot: Snapshot): number[] =>
+  mm
+    .changedSince(snapshot)
+    .flatMap(({ address, length }) =>
+      Array.from({ length: length / PAGE }, (_, i) => (address - RAM) / PAGE + i),
+    )
+
+describe('a snapshot', () => {
+  it('is gone back to, with notifiers and CPUs in place', async () => {
+    const { host, mm } = await scene()
+    const told: string[] = []
+    mm.registerNotifier({
+      invalidateRangeStart: ({ event, start, end }) =>
+        void told.push(`${event} ${(start - RAM) / PAGE} ${(end - RAM) / PAGE}`),
+    })
+    const memory = new GuestMemory(mm.attachCpu().shared)
+    const snapshot = mm.snapshot()
+    expect(mm.changedSince(snapshot)).toEqual([])
+    mm.write(RAM, contentBytes(8))
+    mm.write(RAM + PAGE, contentBytes(9))
+    mm.write(RAM + 4 * PAGE + 5, Uint8Array.of(99))
+    expect(mm.changedSince(snapshot)).toEqual([
+      { address: RAM, length: 2 * PAGE },
+      { address: RAM + 4 * PAGE, length: PAGE },
+    ])
+    expect(memory.bytes[memory.forRead(0)]).toBe(8)
+    told.length = 0
+    mm.restore(snapshot)
+    expect(told).toEqual(['clear 0 2', 'clear 4 5'])
+    expect(memory.bytes[memory.forRead(0)]).toBe(1)
+    for (const [page, content] of [1, 1, 2, 0, 3].entries()) expectContent(mm, RAM + page * PAGE, content)
+    expect(mm.changedSince(snapshot)).toEqual([])
+    host.audit()
+    snapshot.release()
+    snapshot.release()
+    host.audit()
+    expect(() => mm.restore(snapshot)).toThrow(/EINVAL.*released/)
+  })
+
+  it('is taken again for what has changed', async () => {
+    const { host, mm } = await scene()
+    const snapshot = mm.snapshot()
+    mm.write(RAM, contentBytes(8))
+    expect(mm.snapshot(snapshot)).toBe(snapshot)
+    mm.write(RAM, contentBytes(9))
+    mm.write(RAM + PAGE, contentBytes(9))
+    host.audit()
+    mm.restore(snapshot)
+    expectContent(mm, RAM, 8)
+    expectContent(mm, RAM + PAGE, 1)
+    host.audit()
+  })
+
+  it('knows what was only merged from what has changed', async () => {
+    const { host, mm } = await scene()
+    const snapshot = mm.snapshot()
+    fullScans(host, 3)
+    expect(counted(host)[1]).toBeGreaterThan(0)
+    expect(mm.changedSince(snapshot)).toEqual([])
+    mm.write(RAM + PAGE, contentBytes(1))
+    expect(mm.changedSince(snapshot)).toEqual([])
+    mm.madvise(RAM + 3 * PAGE, PAGE, 'MADV_DONTNEED')
+    expect(mm.changedSince(snapshot)).toEqual([])
+    mm.write(RAM + PAGE, Uint8Array.of(5))
+    expect(pagesChanged(mm, snapshot)).toEqual([1])
+    mm.restore(snapshot)
+    host.audit()
+    fullScans(host, 3)
+    for (const [page, content] of [1, 1, 2, 0, 3].entries()) expectContent(mm, RAM + page * PAGE, content)
+    host.audit()
+  })
+
+  it('brings back mappings that have gone, and takes away what has come', async () => {
+    const { host, mm } = await scene()
+    const snapshot = mm.snapshot()
+    mm.munmap(RAM + PAGE, 2 * PAGE)
+    mm.mprotect(RAM, PAGE, 'PROT_READ')
+    const fresh = mm.mmap(PAGE)
+    mm.write(fresh, contentBytes(5))
+    expect(pagesChanged(mm, snapshot)).toContain(1)
+    mm.restore(snapshot)
+    host.audit()
+    expect(errnoOf(() => mm.read(fresh, 1))).toBe('EFAULT')
+    for (const [page, content] of [1, 1, 2, 0, 3].entries()) expectContent(mm, RAM + page * PAGE, content)
+    mm.write(RAM, contentBytes(2))
+    expect(mm.changedSince(snapshot)).toEqual([{ address: RAM, length: PAGE }])
+    fullScans(host, 3)
+    host.audit()
+  })
+
+  it('has what a child would not get', async () => {
+    const { host, mm } = await scene()
+    mm.madvise(RAM, PAGE, 'MADV_WIPEONFORK')
+    mm.madvise(RAM + PAGE, PAGE, 'MADV_DONTFORK')
+    const snapshot = mm.snapshot()
+    mm.write(RAM, new Uint8Array(2 * PAGE))
+    mm.restore(snapshot)
+    expectContent(mm, RAM, 1)
+    expectContent(mm, RAM + PAGE, 1)
+    host.audit()
+  })
+
+  it('has pages in swap, and gives a pinned page its bytes back where it is', async () => {
+    const { host, mm } = await scene()
+    host.swapOn(memorySwapStore(16))
+    const pin = mm.pin(RAM, PAGE, { write: true })
+    mm.madvise(RAM + 2 * PAGE, PAGE, 'MADV_PAGEOUT')
+    const snapshot = mm.snapshot()
+    pin.write(0, Uint8Array.of(77))
+    mm.write(RAM + 2 * PAGE, contentBytes(9))
+    expect(pagesChanged(mm, snapshot)).toEqual([0, 2])
+    mm.restore(snapshot)
+    expect(pin.read(0, PAGE)).toEqual(contentBytes(1))
+    expect(mm.pfn(RAM)).toBe(pin.pfns[0])
+    expectContent(mm, RAM + 2 * PAGE, 2)
+    host.audit()
+    pin.release()
+    host.audit()
+  })
+
+  it("is another mm's, or nobody's", async () => {
+    const { host, mm } = await scene()
+    const other = host.createMm()
+    expect(errnoOf(() => other.restore(mm.snapshot()))).toBe('EINVAL')
+    expect(() => mm.restore({} as Snapshot)).toThrow(TypeError)
+    expect(() => mm.snapshot({} as Snapshot)).toThrow(TypeError)
+    host.audit()
+  })
+
+  it('that finds no frame says so, and goes on when there is one', async () => {
+    const { host, mm } = await scene()
+    const snapshot = mm.snapshot()
+    mm.madvise(RAM, 5 * PAGE, 'MADV_UNMERGEABLE')
+    mm.write(RAM, contentBytes(9))
+    mm.munmap(RAM, 5 * PAGE)
+    mm.mmap(5 * PAGE, { address: RAM })
+    mm.write(RAM, contentBytes(4))
+    const filler = useUpFrames(host)
+    errnoOf(() => mm.restore(snapshot))
+    host.audit()
+    filler.exit()
+    mm.restore(snapshot)
+    for (const [page, content] of [1, 1, 2, 0, 3].entries()) expectContent(mm, RAM + page * PAGE, content)
+    host.audit()
+  })
+})
+
+describe('any history', () => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('comes back, seed %i', async (seed) => {
+    const draw = random(seed)
+    const host = await makeHost({ frames: 512 })
+    host.swapOn(memorySwapStore(256))
+    const mm = host.createMm()
+    const pages = 24
+    addRange(
+      mm,
+      Array.from({ length: pages }, () => draw.below(4)),
+      { address: RAM },
+    )
+    let truth = mm.read(RAM, pages * PAGE)
+    let snapshot = mm.snapshot()
+    for (let step = 0; step < 150; step++) {
+      const at = RAM + draw.below(pages) * PAGE
+      const action = draw.below(12)
+      if (action < 4) mm.write(at, contentBytes(draw.below(4)))
+      else if (action === 4) host.ksm.scan(1)
+      else if (action === 5) mm.madvise(at, PAGE, 'MADV_DONTNEED')
+      else if (action === 6) mm.madvise(at, PAGE, 'MADV_PAGEOUT')
+      else if (action === 7) mm.fork().exit()
+      else if (action === 8) {
+        mm.munmap(at, PAGE)
+        mm.mmap(PAGE, { address: at })
+      } else if (action === 9) {
+        snapshot = draw.below(2) === 0 ? mm.snapshot(snapshot) : mm.snapshot()
+        truth = mm.read(RAM, pages * PAGE)
+      } else {
+        const now = mm.read(RAM, pages * PAGE)
+        const differing = Array.from({ length: pages }, (_, page) => page).filter(
+          (page) =>
+            !Buffer.from(now.subarray(page * PAGE, (page + 1) * PAGE)).equals(
+              truth.subarray(page * PAGE, (page + 1) * PAGE),
+            ),
+        )
+        expect(pagesChanged(mm, snapshot)).toEqual(expect.arrayContaining(differing))
+        mm.restore(snapshot)
+        expect(Buffer.from(mm.read(RAM, pages * PAGE)).equals(truth)).toBe(true)
+      }
+      host.audit()
+    }
+  })
+})

@@ -18,7 +18,8 @@ export default {
       { find: /^pagefold\/(\w+)$/, replacement: dist('$1') },
     ],
   },
-  server: { headers },
+  // pagefold itself and the machine lie beside the page.
+  server: { headers, fs: { allow: [fileURLToPath(new URL('../..', import.meta.url))] } },
   preview: { headers },
   worker: { format: 'es' },
   build: { outDir: 'build', emptyOutDir: true },

@@ -62,10 +62,10 @@ export async function readyCpu() {
 }
 
 /** Bundles the machine and the command: Node 20 runs no TypeScript. */
-async function buildMain() {
+export async function buildMain() {
   await esbuild({
-    entryPoints: [join(here, 'main.ts')],
-    outfile: join(here, 'build/main.js'),
+    entryPoints: { main: join(here, 'main.ts'), thread: join(here, 'run/thread.ts') },
+    outdir: join(here, 'build'),
     bundle: true,
     platform: 'node',
     format: 'esm',

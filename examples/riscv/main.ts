@@ -5,6 +5,7 @@
 //   --program linux|pages|primes|traps             default: linux, if linux/fetch.sh has fetched it
 //   --ram MIB  --pages N  --rounds N               of each guest; what Linux's init does
 //   --report FILE                                  the chart at the end; default: build/guests.html
+//   --threads N                                    guests' CPUs on so many other threads
 //   --no-ksm                                       to compare with
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -15,11 +16,14 @@ import { writeReport } from 'pagefold/report'
 import { chart } from './run/chart.ts'
 import { Fleet, isAsking } from './run/fleet.ts'
 import { bareProgram, linux, type Software } from './run/software.ts'
+import { Threads } from './run/threads.ts'
 import { View } from './run/view.ts'
 
 /** Instructions of one guest's turn. */
 const SLICE = 1_000_000
 const MIB = 1 << 20
+/** How long at a time the engine's thread waits for faults of guests on others. */
+const SERVE_MS = 5
 
 const here = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({
@@ -31,6 +35,7 @@ const { values } = parseArgs({
     pages: { type: 'string', default: '1024' },
     rounds: { type: 'string', default: '8' },
     report: { type: 'string', default: `${here}build/guests.html` },
+    threads: { type: 'string' },
     'no-ksm': { type: 'boolean', default: false },
   },
 })
@@ -39,7 +44,12 @@ const software = chooseSoftware()
 
 const frames = Math.min(2 ** 20 - 65536, (count * software.ramBytes) / 4096 + 4096)
 const host = await Host.create({ frames })
-const fleet = new Fleet(host, new WebAssembly.Module(readFileSync(`${here}build/cpu.wasm`)), software)
+const threads =
+  values.threads === undefined
+    ? undefined
+    : new Threads(`${here}build/thread.js`, wholeNumber('threads', values.threads))
+const cpu = new WebAssembly.Module(readFileSync(`${here}build/cpu.wasm`))
+const fleet = new Fleet(host, cpu, software, threads)
 const view = new View(process.stdout)
 if (!values['no-ksm']) {
   host.ksm.set('pages_to_scan', 4000)
@@ -58,7 +68,13 @@ if (values.fork) {
   for (let number = 1; number <= count; number++) fleet.boot(number)
 }
 await runUntil(() => false)
+while (fleet.guests.some(({ state }) => state !== 'stopped')) {
+  host.serveFaults(SERVE_MS)
+  view.show(fleet)
+  await new Promise((resolve) => setImmediate(resolve))
+}
 view.show(fleet, true)
+await threads?.close()
 await host.ksm.stop()
 
 for (const { name, lines } of fleet.wrong) console.error(`${name}: ${lines.slice(-3).join(' | ')}`)

@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 // @ts-expect-error: no types, and none needed
-import { readyCpu } from '../../examples/riscv/build.mjs'
+import { buildMain, readyCpu } from '../../examples/riscv/build.mjs'
 import { X } from '../../examples/riscv/cpu/state.ts'
 import { flatBoard } from '../../examples/riscv/machine/board.ts'
 import { readElf } from '../../examples/riscv/machine/elf.ts'
@@ -14,6 +14,7 @@ import { Guest } from '../../examples/riscv/machine/guest.ts'
 import { Machine, RAM_BASE } from '../../examples/riscv/machine/machine.ts'
 import { Fleet, isAsking } from '../../examples/riscv/run/fleet.ts'
 import { bareProgram, linux } from '../../examples/riscv/run/software.ts'
+import { Threads } from '../../examples/riscv/run/threads.ts'
 import { Host } from '../../src/index.ts'
 import { ROOT } from '../support/package.ts'
 import { Code } from '../support/riscv/encode.ts'
@@ -112,6 +113,37 @@ describe('bare programs', () => {
     runAll(fleet)
     for (const [i, guest] of fleet.guests.entries())
       expect(said(guest)).toEqual(onFlat('pages', i + 1).filter((line) => line.startsWith('guest ')))
+    host.close()
+  })
+})
+
+describe('guests on other threads', () => {
+  it('find their own memory as they left it while ksmd merges it under them', async () => {
+    await buildMain()
+    const host = await Host.create({ frames: 4096 })
+    const threads = new Threads(join(RISCV, 'build/thread.js'), 2)
+    const fleet = new Fleet(host, cpu, bareProgram('pages', program('pages'), RAM), threads)
+    host.ksm.set('run', 1)
+    // Two are forked from one that has run here, one is booted there.
+    const first = fleet.boot(0)
+    while (!isAsking(first)) fleet.turn(1000)
+    fleet.fork(first, 1, 2)
+    fleet.boot(3)
+    while (fleet.guests.some(({ state }) => state !== 'stopped')) {
+      host.serveFaults(1)
+      host.ksm.scanPages(256)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await threads.close()
+    expect(fleet.wrong).toEqual([])
+    for (const [i, guest] of fleet.guests.entries())
+      expect(said(guest)).toEqual(onFlat('pages', i + 1).filter((line) => line.startsWith('guest ')))
+    expect(host.ksm.counters().pages_sharing).toBeGreaterThan(0)
+    expect(host.vmstat().cow_ksm).toBeGreaterThan(0)
+    host.audit()
+    for (const guest of fleet.guests) guest.exit()
+    host.ksm.scan(2)
+    expect(host.frames.free).toBe(4096)
     host.close()
   })
 })

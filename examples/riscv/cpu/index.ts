@@ -3,9 +3,10 @@
 import { expand } from './compressed'
 import { resetCsrs } from './csr'
 import { execute } from './execute'
-import { attach, safePoint, scratch, stale } from './memory'
+import { attach, copyFromGuest, copyToGuest, park, safePoint, scratch, stale, unpark } from './memory'
 import {
   ASLEEP,
+  BUFFER,
   FIRMWARE,
   INSTRET,
   IRQ_MTI,
@@ -15,6 +16,7 @@ import {
   PRIV,
   PRIV_M,
   PRIV_S,
+  RAM_BASE,
   RAN,
   SKIPPED,
   STOP,
@@ -42,8 +44,31 @@ export function reset(hart: usize, pc: u64): void {
   flush(hart)
 }
 
-/** Executes about `budget` instructions. Returns why it came back: RAN, ASLEEP, CALLED, STOPPED. */
+/** Copies bytes of RAM, at most a page, to the buffer. False if they cannot be had. */
+export function read(hart: usize, address: u64, length: u32): bool {
+  unpark()
+  const errno = copyFromGuest(u32(hart + BUFFER), address - RAM_BASE, length)
+  park()
+  return errno == 0
+}
+
+/** Copies bytes of the buffer to RAM. */
+export function write(hart: usize, address: u64, length: u32): bool {
+  unpark()
+  const errno = copyToGuest(address - RAM_BASE, u32(hart + BUFFER), length)
+  park()
+  return errno == 0
+}
+
+/** Executes about `budget` instructions. Returns why it came back: RAN, ASLEEP, CALLED, STOPPED. In between it is parked. */
 export function run(hart: usize, budget: u32): u32 {
+  unpark()
+  const reason = runOn(hart, budget)
+  park()
+  return reason
+}
+
+function runOn(hart: usize, budget: u32): u32 {
   const timer = load<u32>(hart, FIRMWARE) != 0 ? IRQ_STI : IRQ_MTI
   const end = load<u64>(hart, INSTRET) + u64(budget)
   while (true) {

@@ -4,21 +4,25 @@
 
 import {
   attach,
+  copyFromGuest,
+  copyToGuest,
   failed,
   forRead,
   forWrite,
   hostAddress,
   isReadable,
   isWritable,
+  park,
   pteAddress,
   pteAt,
   safePoint,
   scratch,
   stale,
+  unpark,
 } from '../../../assembly/hypervisor/cpu'
 import { RAM_BASE, RAM_END } from './state'
 
-export { attach, safePoint, scratch, stale }
+export { attach, copyFromGuest, copyToGuest, park, safePoint, scratch, stale, unpark }
 
 export function isRam(hart: usize, gpa: u64): bool {
   return gpa >= RAM_BASE && gpa < load<u64>(hart, RAM_END)

@@ -58,7 +58,9 @@ export const FETCH_TLB: u32 = 4096 // see tlb.ts
 export const LOAD_TLB: u32 = 8192
 export const STORE_TLB: u32 = 12288
 export const TLB_BYTES: u32 = 4096
-export const HART_BYTES: u32 = 16384
+export const BUFFER: u32 = 16384 // a page, for what devices read and write
+export const BUFFER_BYTES: u32 = 4096
+export const HART_BYTES: u32 = 20480
 
 // ---- numbers --------------------------------------------------------------------------------------------------------
 

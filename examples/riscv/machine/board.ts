@@ -14,6 +14,8 @@ export interface CpuExports {
   time(hart: number): bigint
   flush(hart: number): void
   expand(half: number): number
+  read(hart: number, address: bigint, length: number): number
+  write(hart: number, address: bigint, length: number): number
 }
 
 /** What the CPU asks the machine. */
@@ -58,7 +60,7 @@ export function setRam(hart: DataView, ramBytes: number): void {
 
 /** RAM as one block. `module`: cpu-flat.wasm. */
 export function flatBoard(module: WebAssembly.Module, ramBytes: number, devices: DeviceImports): Board {
-  const before = 5 * 4096
+  const before = 4096 + HART_BYTES
   const pages = Math.ceil((before + ramBytes) / 65536)
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
   const started = startCpu(module, memory, 0, { env: { memory, ...devices } })

@@ -12,6 +12,8 @@ export interface GuestOptions {
   readonly ramBytes: number
   /** Be the guest's SBI: it starts in S mode. */
   readonly firmware: boolean
+  /** Will its CPU run on another thread? Then the machine here only loads and looks. Default: false. */
+  readonly thread?: boolean
 }
 
 type Print = (byte: number) => void
@@ -27,7 +29,8 @@ export class Guest {
   state: MachineState = 'running'
   private readonly module: WebAssembly.Module
   private readonly options: GuestOptions
-  private readonly cpu: VirtualCpu
+  /** The engine's side of its CPU. */
+  readonly cpu: VirtualCpu
 
   /** `module`: cpu.wasm. `print`: takes what the guest prints in the place of `lines`. */
   static create(host: Host, module: WebAssembly.Module, options: GuestOptions, print?: Print): Guest {
@@ -39,12 +42,12 @@ export class Guest {
   }
 
   private constructor(mm: Mm, module: WebAssembly.Module, options: GuestOptions, print?: Print) {
-    const { name, ramBytes, firmware } = options
+    const { name, ramBytes, firmware, thread = false } = options
     this.name = name
     this.mm = mm
     this.module = module
     this.options = options
-    this.cpu = mm.attachCpu({ address: RAM_BASE, length: ramBytes, scratch: HART_BYTES })
+    this.cpu = mm.attachCpu({ address: RAM_BASE, length: ramBytes, scratch: HART_BYTES, thread })
     this.machine = new Machine((devices) => this.board(devices), {
       print: print ?? ((byte) => this.print(byte)),
       firmware,
@@ -62,12 +65,22 @@ export class Guest {
   }
 
   /** The same guest once more, with the same memory: shared until one of them writes. */
-  fork(name: string): Guest {
-    const copy = new Guest(this.mm.fork({ name }), this.module, { ...this.options, name })
+  fork(name: string, thread = false): Guest {
+    const copy = new Guest(this.mm.fork({ name }), this.module, { ...this.options, name, thread })
     this.machine.copyTo(copy.machine)
     copy.lines.splice(0, 1, ...this.lines)
     copy.state = this.state
     return copy
+  }
+
+  /** Does its CPU run on another thread? */
+  get isOnThread(): boolean {
+    return this.options.thread ?? false
+  }
+
+  /** What a guest on another thread has printed since. */
+  hear(printed: string): void {
+    for (const character of printed) this.print(character.charCodeAt(0))
   }
 
   /** Ends it and gives its memory back. */

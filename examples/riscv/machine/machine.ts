@@ -38,6 +38,13 @@ export interface MachineOptions {
   readonly firmware?: boolean
 }
 
+/** What a machine has beside RAM and its hart. */
+export interface Devices {
+  readonly uart: Uart['state']
+  readonly plic: Plic['state']
+  readonly typed: readonly number[]
+}
+
 /** Makes the board for a machine's devices. */
 export type MakeBoard = (devices: DeviceImports) => Board
 
@@ -123,6 +130,11 @@ export class Machine {
     return this.stopped
   }
 
+  /** It has stopped, on whatever thread it ran. */
+  stop(exitCode: number): void {
+    this.stopped = exitCode
+  }
+
   /** Puts another machine in the state of this one, but for its RAM. */
   copyTo(other: Machine): void {
     const { hart, hartAt } = this.board
@@ -131,10 +143,19 @@ export class Machine {
     new Uint8Array(copy.buffer, copyAt, HART_BYTES).set(bytes)
     setRam(copy, other.board.ramBytes)
     cpu.flush(copyAt)
-    this.uart.copyTo(other.uart)
-    this.plic.copyTo(other.plic)
-    other.typed.push(...this.typed)
+    other.setDevices(this.devices())
     other.stopped = this.stopped
+  }
+
+  /** What its devices are in the middle of: plain data. */
+  devices(): Devices {
+    return structuredClone({ uart: this.uart.state, plic: this.plic.state, typed: this.typed })
+  }
+
+  setDevices({ uart, plic, typed }: Devices): void {
+    Object.assign(this.uart.state, uart)
+    Object.assign(this.plic.state, plic)
+    this.typed.splice(0, this.typed.length, ...typed)
   }
 
   /** Carries what devices have to say to the hart. */

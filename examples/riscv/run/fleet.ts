@@ -18,41 +18,51 @@ export interface Sample {
   readonly guestsRunning: number
 }
 
+/** What Threads is to a fleet; where there are no threads it need not be there. */
+export interface FleetThreads {
+  add(guest: Guest, module: WebAssembly.Module, firmware: boolean): void
+}
+
 export class Fleet {
   readonly guests: Guest[] = []
   readonly samples: Sample[] = []
   readonly host: Host
   private readonly module: WebAssembly.Module
   private readonly software: Software
+  private readonly threads: FleetThreads | undefined
   private readonly began = performance.now()
   private next = 0
 
-  /** `module`: cpu.wasm. */
-  constructor(host: Host, module: WebAssembly.Module, software: Software) {
+  /** `module`: cpu.wasm. `threads`: where guests are to run but for those that are going to be forked. */
+  constructor(host: Host, module: WebAssembly.Module, software: Software, threads?: FleetThreads) {
     this.host = host
     this.module = module
     this.software = software
+    this.threads = threads
   }
 
   /** One more guest, about to boot. `number`: 0: it will ask. */
   boot(number: number): Guest {
     const { name, firmware, ramBytes } = this.software
-    const guest = Guest.create(this.host, this.module, { name: `${name}-${number}`, ramBytes, firmware })
+    const thread = number !== 0 && this.threads !== undefined
+    const options = { name: `${name}-${number}`, ramBytes, firmware, thread }
+    const guest = Guest.create(this.host, this.module, options)
     this.software.load(guest.machine, number)
     this.guests.push(guest)
+    if (thread) this.threads?.add(guest, this.module, firmware)
     return guest
   }
 
-  /** Forks a guest that waits to be told its number, once for each number from `first` to `last`; the guest itself becomes `first`. */
+  /** Forks a guest that waits to be told its number, once for each number from `first` to `last`, and ends it. */
   fork(guest: Guest, first: number, last: number): void {
-    const copies = []
-    for (let number = first + 1; number <= last; number++) {
-      const copy = guest.fork(`${this.software.name}-${number}`)
+    this.guests.splice(this.guests.indexOf(guest), 1)
+    for (let number = first; number <= last; number++) {
+      const copy = guest.fork(`${this.software.name}-${number}`, this.threads !== undefined)
       copy.machine.type(`${number}\n`)
-      copies.push(copy)
+      this.guests.push(copy)
+      this.threads?.add(copy, this.module, this.software.firmware)
     }
-    guest.machine.type(`${first}\n`)
-    this.guests.push(...copies)
+    guest.exit()
   }
 
   /** Gives the next guest that runs its slice. Returns it; undefined: none runs any more. */
@@ -60,7 +70,7 @@ export class Fleet {
     const { guests } = this
     for (let i = 0; i < guests.length; i++) {
       const guest = guests[this.next++ % guests.length]!
-      if (guest.state === 'stopped') continue
+      if (guest.state === 'stopped' || guest.isOnThread) continue
       guest.run(instructions)
       return guest
     }

@@ -186,18 +186,21 @@ export function fault(offset: u64, kind: u32): i32 {
   store<u32>(record + CPU_FAULT_OFFSET, <u32>offset)
   store<u32>(record + CPU_FAULT_KIND, kind)
   park()
-  atomic.store<i32>(record + CPU_FAULT_STATE, FAULT_ASKED)
+  atomic.store<i32>(record, FAULT_ASKED, CPU_FAULT_STATE)
   const bell = load<u32>(record + CPU_BELL)
   atomic.add<i32>(bell, 1)
   atomic.notify(bell, -1)
-  const state = record + CPU_FAULT_STATE
-  for (let spins: u32 = 0; atomic.load<i32>(state) == FAULT_ASKED; spins++) {
-    if (spins >= SPINS) atomic.wait<i32>(state, FAULT_ASKED, -1)
-  }
-  const errno = load<i32>(record + CPU_FAULT_ERRNO)
-  atomic.store<i32>(state, FAULT_IDLE)
+  for (let spins: u32 = 0; spins < SPINS && atomic.load<i32>(record, CPU_FAULT_STATE) == FAULT_ASKED; ) spins++
+  while (atomic.load<i32>(record, CPU_FAULT_STATE) == FAULT_ASKED) sleepOnMailbox()
+  const errno = load<i32>(record, CPU_FAULT_ERRNO)
+  atomic.store<i32>(record, FAULT_IDLE, CPU_FAULT_STATE)
   unpark()
   return errno
+}
+
+/** V8 of Node 20 forgets a local that is the address of a wait (Liftoff): so there is none. */
+function sleepOnMailbox(): void {
+  atomic.wait<i32>(record + CPU_FAULT_STATE, FAULT_ASKED, -1)
 }
 
 /**

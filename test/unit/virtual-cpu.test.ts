@@ -161,7 +161,9 @@ describe.each(NAMES)('a virtual CPU in %s', (name) => {
   it('finds nothing beyond its window, below its mappings, or once the mm has exited', async () => {
     const { mm, cpu, host } = await scene(2, MIB)
     const side = SIDES[name](cpu)
-    for (const offset of [MIB, MIB + 5, 2 ** 32, 2 ** 32 + 3, 2 ** 40, 2 * PAGE]) {
+    side.bytes[side.forWrite(0)] = 77
+    side.bytes[side.forWrite(PAGE + 5)] = 77
+    for (const offset of [MIB, MIB + 5, 2 ** 32, 2 ** 32 + PAGE + 5, 2 ** 32 + 3, 2 ** 40, 2 * PAGE]) {
       expect(side.bytes[side.forRead(offset)], `${offset}`).toBe(0)
       expect(side.failed()).toBe(layout.EFAULT)
     }

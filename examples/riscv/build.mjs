@@ -64,7 +64,11 @@ export async function readyCpu() {
 /** Bundles the machine and the command: Node 20 runs no TypeScript. */
 export async function buildMain() {
   await esbuild({
-    entryPoints: { main: join(here, 'main.ts'), thread: join(here, 'run/thread.ts') },
+    entryPoints: {
+      main: join(here, 'main.ts'),
+      thread: join(here, 'run/thread.ts'),
+      bench: join(here, 'bench.ts'),
+    },
     outdir: join(here, 'build'),
     bundle: true,
     platform: 'node',

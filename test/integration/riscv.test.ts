@@ -117,6 +117,31 @@ describe('bare programs', () => {
   })
 })
 
+describe('a guest that is saved', () => {
+  it('goes on elsewhere from where it was, and stays as it was while the guest runs on', async () => {
+    const host = await Host.create({ frames: 4096 })
+    const fleet = new Fleet(host, cpu, bareProgram('pages', program('pages'), RAM))
+    const guest = fleet.boot(7)
+    while (said(guest).length < 2) guest.run(SLICE)
+    const { state, release } = guest.save()
+    guest.run(20 * SLICE)
+    const elsewhere = await Host.create({ frames: 4096 })
+    const copy = Guest.restore(elsewhere, cpu, state)
+    release()
+    for (const one of [guest, copy]) while (one.run(SLICE) !== 'stopped') {}
+    const all = onFlat('pages', 7).filter((line) => line.startsWith('guest '))
+    expect(said(guest)).toEqual(all)
+    // Its last line may have been in the middle when it was saved.
+    expect(said(copy).length).toBeGreaterThanOrEqual(all.length - 3)
+    expect(said(copy).slice(1)).toEqual(all.slice(1 - said(copy).length))
+    for (const { lines } of [guest, copy]) expect(lines.some((line) => line.includes('wrong'))).toBe(false)
+    host.audit()
+    elsewhere.audit()
+    host.close()
+    elsewhere.close()
+  })
+})
+
 describe('guests on other threads', () => {
   it('find their own memory as they left it while ksmd merges it under them', async () => {
     await buildMain()

@@ -1,10 +1,10 @@
 // A machine whose RAM is an mm of a host: what the guest writes are pages that ksmd merges, and a fork of it is a fork of the mm.
 
-import type { Host, Mm } from 'pagefold'
+import { type Host, type Mm, PAGE_SIZE } from 'pagefold'
 import type { VirtualCpu } from 'pagefold/hypervisor'
 import { HART_BYTES, RAM_BASE } from '../cpu/state.ts'
 import { type Board, type DeviceImports, setRam, startCpu } from './board.ts'
-import { Machine, type MachineState } from './machine.ts'
+import { type Devices, Machine, type MachineState } from './machine.ts'
 
 export interface GuestOptions {
   readonly name: string
@@ -14,6 +14,15 @@ export interface GuestOptions {
   readonly firmware: boolean
   /** Will its CPU run on another thread? Then the machine here only loads and looks. Default: false. */
   readonly thread?: boolean
+}
+
+/** What a guest is saved as. */
+export interface SavedGuest {
+  readonly options: GuestOptions
+  readonly hart: Uint8Array
+  readonly devices: Devices
+  /** Its RAM, as it was: bytes from an offset on. */
+  readonly ram: (from: number, length: number) => Uint8Array
 }
 
 type Print = (byte: number) => void
@@ -71,6 +80,34 @@ export class Guest {
     copy.lines.splice(0, 1, ...this.lines)
     copy.state = this.state
     return copy
+  }
+
+  /**
+   * All that it is: RAM, hart and devices, enough to go on anywhere. The RAM is that of a fork, so a guest that is not on another thread need not
+   * stand still while it is written somewhere; `release` ends that fork.
+   */
+  save(): { readonly state: SavedGuest; release(): void } {
+    const mm = this.mm.fork({ name: `${this.name}, saved` })
+    const { hart, hartAt } = this.machine.board
+    const state = {
+      options: this.options,
+      hart: new Uint8Array(hart.buffer, hartAt, HART_BYTES).slice(),
+      devices: this.machine.devices(),
+      ram: (from: number, length: number) => mm.read(RAM_BASE + from, length),
+    }
+    return { state, release: () => mm.exit() }
+  }
+
+  /** A guest on any host that goes on where one was saved. Pages of zeros are left out. */
+  static restore(host: Host, module: WebAssembly.Module, { options, hart, devices, ram }: SavedGuest): Guest {
+    const guest = Guest.create(host, module, options)
+    for (let from = 0; from < options.ramBytes; from += PAGE_SIZE) {
+      const page = ram(from, PAGE_SIZE)
+      if (page.some((byte) => byte !== 0)) guest.mm.write(RAM_BASE + from, page)
+    }
+    guest.machine.setHart(hart)
+    guest.machine.setDevices(devices)
+    return guest
   }
 
   /** Does its CPU run on another thread? */

@@ -138,13 +138,17 @@ export class Machine {
   /** Puts another machine in the state of this one, but for its RAM. */
   copyTo(other: Machine): void {
     const { hart, hartAt } = this.board
-    const { cpu, hart: copy, hartAt: copyAt } = other.board
-    const bytes = new Uint8Array(hart.buffer, hartAt, HART_BYTES)
-    new Uint8Array(copy.buffer, copyAt, HART_BYTES).set(bytes)
-    setRam(copy, other.board.ramBytes)
-    cpu.flush(copyAt)
+    other.setHart(new Uint8Array(hart.buffer, hartAt, HART_BYTES))
     other.setDevices(this.devices())
     other.stopped = this.stopped
+  }
+
+  /** Puts the hart in the state of another, or of one saved. What that kept of page tables was its own. */
+  setHart(bytes: Uint8Array): void {
+    const { cpu, hart, hartAt, ramBytes } = this.board
+    new Uint8Array(hart.buffer, hartAt, HART_BYTES).set(bytes)
+    setRam(hart, ramBytes)
+    cpu.flush(hartAt)
   }
 
   /** What its devices are in the middle of: plain data. */

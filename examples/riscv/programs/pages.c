@@ -4,7 +4,7 @@
 #include "bare.h"
 
 #define PAGES 512
-#define ROUNDS 16
+#define ROUNDS 8
 #define WORDS 512
 
 static u64 guest;

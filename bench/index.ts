@@ -1,9 +1,10 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`, `npm run bench:growth -- [NAME...]`. Merge throughput beside its peers is `pagefold bench`.
+// `npm run bench:cold -- IMAGE...`, `npm run bench:guests`, `npm run bench:growth -- [NAME...]`. Merge throughput beside its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
 import { growth } from './growth/index.ts'
 import type { Grown } from './growth/measure.ts'
+import { guestFigures } from './guests/index.ts'
 import { coldStart } from './macro/cold.ts'
 import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
@@ -40,6 +41,8 @@ try {
     console.log(
       `comparePages                     ${pagefold.toFixed(0)} ns, ${(pagefold / native).toFixed(2)} times as long`,
     )
+  } else if (what === 'guests') {
+    for await (const line of guestFigures(smoke)) console.log(line)
   } else if (what === 'growth') {
     console.log(GROWTH_HEAD)
     const names = args.filter((arg) => arg !== '--smoke')
@@ -49,7 +52,7 @@ try {
     if (worse.length > 0) process.exitCode = 1
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | guests [--smoke] | growth [NAME...]',
     )
     process.exitCode = 2
   }

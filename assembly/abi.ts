@@ -19,7 +19,7 @@
 // metadata are byte addresses (below 2 GiB, because frames come last), 0 is null.
 
 export const ABI_MAGIC: u32 = 0x444c4f46 // "FOLD"
-export const ABI_VERSION: u32 = 7
+export const ABI_VERSION: u32 = 8
 
 export const PAGE_SHIFT: u32 = 12
 export const PAGE_SIZE: u32 = 1 << 12
@@ -36,7 +36,7 @@ export const HEADER_ZONE_NEXT: u32 = 24 // the next metadata page never handed o
 export const HEADER_ZONE_END: u32 = 28 // the end of the metadata pages
 export const HEADER_ROOT_BITS: u32 = 32 // a tree has 2^this root slots
 export const HEADER_ZONE_TOUCHED: u32 = 36 // metadata pages before this are in place (byte address)
-export const HEADER_RESULT: u32 = 40 // 64 bits: where a checksum goes that belongs to no page in the window
+export const HEADER_RESULT: u32 = 40 // 64 bits: where a checksum goes that belongs to no page in the window, and a count
 export const HEADER_CACHES: u32 = 64 // one slab cache per kind of object, see below
 export const HEADER_STRATEGY: u32 = 256 // how pages are hashed, and when they may be searched for, see below
 export const HEADER_COUNTERS: u32 = 512 // COUNTER_COUNT float64 values: exact to 2^53, readable by every thread
@@ -200,7 +200,8 @@ export const PTE_DEVICE_MASK: u32 = 7
 //  20 upper half           completes the checksum | anon_vma id while STABLE
 //  24 vpn                  virtual page number
 //  28 mm id:16
-//  30 state:2 | seqnr:6    seqnr: the full scan in which it entered the unstable tree, modulo 64; of a volatile item 1 if
+//  30 state:2 | settled:1 | seqnr:5    settled: visiting it again would change nothing while its pte is not soft-dirty (ksm/settled.ts);
+//                          seqnr: the full scan in which it entered the unstable tree, modulo 32; of a volatile item 1 if
 //                          it was passed over when the scan last came by
 //  31 age:4 | skips:4      smart scan; the age saturates at 15, from 9 on it makes no difference to Linux's
 export const RMAP_BYTES: u32 = 32
@@ -219,8 +220,9 @@ export const RMAP_VOLATILE: u32 = 0 // in no tree
 export const RMAP_UNSTABLE: u32 = 1
 export const RMAP_STABLE: u32 = 2
 export const RMAP_STATE_MASK: u32 = 3
-export const RMAP_SEQNR_SHIFT: u32 = 2
-export const RMAP_SEQNR_MASK: u32 = 63
+export const RMAP_SETTLED: u32 = 4
+export const RMAP_SEQNR_SHIFT: u32 = 3
+export const RMAP_SEQNR_MASK: u32 = 31
 
 // ---- stable nodes -------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,12 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`, `npm run bench:guests`, `npm run bench:growth -- [NAME...]`. Merge throughput beside its peers is `pagefold bench`.
+// `npm run bench:cold -- IMAGE...`, `npm run bench:cpus`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`. Merge throughput beside
+// its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
+import { cpuFigures } from './cpus/index.ts'
 import { growth } from './growth/index.ts'
 import type { Grown } from './growth/measure.ts'
-import { guestFigures } from './guests/index.ts'
+import { censusCosts } from './macro/census.ts'
 import { coldStart } from './macro/cold.ts'
 import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
@@ -41,8 +43,21 @@ try {
     console.log(
       `comparePages                     ${pagefold.toFixed(0)} ns, ${(pagefold / native).toFixed(2)} times as long`,
     )
-  } else if (what === 'guests') {
-    for await (const line of guestFigures(smoke)) console.log(line)
+  } else if (what === 'cpus') {
+    for await (const line of cpuFigures(smoke)) console.log(line)
+  } else if (what === 'census') {
+    const { speed, memory } = await censusCosts(smoke)
+    for (const { threads, sum, census, ratio } of speed) {
+      console.log(
+        `${threads} reading: adding up in C ${sum.elapsed.toFixed(0)} ns a page, ${sum.cpu.toFixed(0)} of a processor; census ` +
+          `${census.elapsed.toFixed(0)}, ${census.cpu.toFixed(0)}; ratio ${ratio.elapsed.toFixed(2)}, ${ratio.cpu.toFixed(2)}`,
+      )
+    }
+    for (const { pages, distinct, table_bytes, peak_memory_bytes } of memory) {
+      const mib = (peak_memory_bytes / 2 ** 20).toFixed(0)
+      const each = (table_bytes / distinct).toFixed(1)
+      console.log(`${pages} pages, ${distinct} contents: ${each} bytes a content, ${mib} MiB in all`)
+    }
   } else if (what === 'growth') {
     console.log(GROWTH_HEAD)
     const names = args.filter((arg) => arg !== '--smoke')
@@ -52,7 +67,7 @@ try {
     if (worse.length > 0) process.exitCode = 1
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | guests [--smoke] | growth [NAME...]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | cpus [--smoke] | growth [NAME...] | census [--smoke]',
     )
     process.exitCode = 2
   }

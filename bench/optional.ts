@@ -1,4 +1,4 @@
-// Packages that only the benches use. Whoever installs pagefold gets none of them; who misses one is told which.
+// Packages that only the benches and `pagefold fleet` use. Whoever installs pagefold gets none of them; who misses one is told which.
 
 import { createRequire } from 'node:module'
 import { PagefoldError } from '../src/index.ts'
@@ -8,6 +8,7 @@ interface Packages {
   readonly benchmark: typeof import('benchmark')
   readonly 'xxhash-wasm': typeof import('xxhash-wasm').default
   readonly koffi: typeof import('koffi')
+  readonly '@duckdb/node-api': typeof import('@duckdb/node-api')
 }
 
 /** Why a package cannot be had, or undefined if it can. */
@@ -24,6 +25,6 @@ export function packageUnavailable(name: keyof Packages): string | undefined {
 export async function optional<Name extends keyof Packages>(name: Name): Promise<Packages[Name]> {
   const why = packageUnavailable(name)
   if (why !== undefined) throw new PagefoldError('ENOENT', why)
-  const { default: loaded } = (await import(name)) as { default: Packages[Name] }
-  return loaded
+  const loaded = (await import(name)) as { default?: Packages[Name] } & Packages[Name]
+  return loaded.default ?? loaded
 }

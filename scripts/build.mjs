@@ -1,5 +1,5 @@
-// Builds everything under dist/: the core (release and debug) and the maker of synthetic pages with asc, the page of reports
-// and the code with rolldown, which embeds all three, the types with tsc.
+// Builds everything under dist/: the core (release and debug), the maker of synthetic pages and the census's table with asc, the
+// page of reports and the code with rolldown, which embeds them all, the types with tsc.
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
@@ -12,7 +12,7 @@ import { root, runNode, toolPath } from './tool.mjs'
 import { shipTypes } from './types.mjs'
 
 /** Packages that go into the code: whoever installs pagefold installs nothing else. */
-const BUNDLED = ['fflate/browser', 'fzstd']
+const BUNDLED = /^(fflate\/browser|fzstd|hyparquet(-writer)?(\/.*)?)$/
 
 /** Files of dist beside the doors and the commands. One for the engine: what calls what should lie together. */
 const CHUNKS = [
@@ -29,6 +29,7 @@ if (clean) rmSync(join(root, 'dist'), { recursive: true, force: true })
 run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'release')
 run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'debug')
 run('assemblyscript', 'asc', 'assembly/synth.ts', '--target', 'synth')
+run('assemblyscript', 'asc', 'assembly/census.ts', '--target', 'census')
 run('typescript', 'tsc', '-p', 'tsconfig.build.json')
 shipTypes(root)
 await page()
@@ -50,7 +51,7 @@ async function bundle() {
     },
     plugins: [embed()],
     platform: 'node',
-    external: (id) => !BUNDLED.includes(id) && /^[^./]/.test(id) && !isAbsolute(id),
+    external: (id) => !BUNDLED.test(id) && /^[^./]/.test(id) && !isAbsolute(id),
     optimization: { inlineConst: true },
   })
   await bundled.write({
@@ -65,10 +66,10 @@ async function bundle() {
 
 /** Of what is bundled: their licences want to be named wherever they go. */
 function licences() {
-  const texts = ['fflate', 'fzstd', 'uplot'].map(
+  const texts = ['fflate', 'fzstd', 'hyparquet', 'hyparquet-writer', 'uplot'].map(
     (name) => `${name}\n\n${readFileSync(join(root, 'node_modules', name, 'LICENSE'), 'utf8').trim()}\n`,
   )
-  const head = 'pagefold has these in it, fflate and fzstd in the code and uPlot in the page of reports.\n'
+  const head = 'pagefold has these in it, uPlot in the page of reports and the others in the code.\n'
   writeFileSync(join(root, 'dist/LICENSES'), [head, ...texts].join('\n'))
 }
 

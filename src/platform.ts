@@ -33,7 +33,12 @@ export function files(who: string): Files {
  * Writes a file whole or not at all: beside its place, and there in one step when all of it is on its way to the disk. What was
  * there stays until then. Throws what the file system does.
  */
-export function writeWhole({ fs, path }: Files, name: string, bytes: Uint8Array | string): void {
+export function writeWhole(files: Files, name: string, bytes: Uint8Array | string): void {
+  writeWholeBy(files, name, (fd) => files.fs.writeFileSync(fd, bytes))
+}
+
+/** The same, written by `write` to an open file. Throws what that does. */
+export function writeWholeBy({ fs, path }: Files, name: string, write: (fd: number) => void): void {
   const existing = fs.lstatSync(name, { throwIfNoEntry: false })
   // Where a link leads to, and not the link, is replaced.
   const target = existing?.isSymbolicLink() ? fs.realpathSync(name) : name
@@ -42,7 +47,7 @@ export function writeWhole({ fs, path }: Files, name: string, bytes: Uint8Array 
   try {
     const fd = fs.openSync(beside, 'w', mode)
     try {
-      fs.writeFileSync(fd, bytes)
+      write(fd)
       fs.fsyncSync(fd)
     } finally {
       fs.closeSync(fd)
@@ -77,6 +82,22 @@ function missing(who: string, what: string): never {
   throw new PagefoldError('ENOTSUP', `${who} needs ${what}, as Node, Bun and Deno have: there is none here`)
 }
 
+/** How many threads can run at a time; 1 where nobody tells. */
+export function processors(): number {
+  return builtin('node:os')?.availableParallelism?.() ?? globalThis.navigator?.hardwareConcurrency ?? 1
+}
+
+/** The most memory that this process has had at a time, in bytes; undefined where nobody tells. */
+export function peakMemory(): number | undefined {
+  const kibibytes = globalThis.process?.resourceUsage?.().maxRSS
+  return kibibytes === undefined ? undefined : kibibytes * 1024
+}
+
+/** Bytes that nobody can foretell. */
+export function randomBytes(count: number): Uint8Array {
+  return globalThis.crypto.getRandomValues(new Uint8Array(count))
+}
+
 /** Milliseconds of processor time this process has spent; where nobody counts it, milliseconds. */
 export function cpuTime(): number {
   const usage = globalThis.process?.cpuUsage?.()
@@ -92,14 +113,19 @@ export function machineCpuTime(): number | undefined {
 
 /**
  * Runs a program, a classic script, on a thread of its own, with `data` for it to look at, and resolves when it says that it is ready. The
- * thread keeps no process alive. Rejects with what kept it from starting. How a program finds its data: core/helper.ts.
+ * thread keeps no process alive; the ports among the data go over to it. Rejects with what kept it from starting. How a program finds its data: core/helper.ts.
  */
-export function startThread(program: string, data: unknown): Promise<void> {
+export function startThread(program: string, data: unknown, transfer: MessagePort[] = []): Promise<void> {
   const threads = builtin('node:worker_threads')
   return new Promise((resolve, reject) => {
     if (threads !== undefined) {
       // Not with the flags of the process: some are for its main program alone, and refused.
-      const worker = new threads.Worker(program, { eval: true, workerData: data, execArgv: [] })
+      const worker = new threads.Worker(program, {
+        eval: true,
+        workerData: data,
+        execArgv: [],
+        transferList: transfer as never,
+      })
       worker.unref()
       worker.once('message', () => resolve())
       worker.once('error', reject)
@@ -115,7 +141,7 @@ export function startThread(program: string, data: unknown): Promise<void> {
     worker.addEventListener('error', ({ message }) =>
       settled(() => reject(new Error(message || 'the page does not allow it'))),
     )
-    worker.postMessage(data)
+    worker.postMessage(data, transfer)
   })
 }
 

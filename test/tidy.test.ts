@@ -61,6 +61,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'src/images': ['assembly', 'src/errors', 'src/image', 'src/synth'],
   'src/lab': [
     'assembly',
+    'dist',
+    'src/base64',
     'src/core',
     'src/errors',
     'src/host',
@@ -117,6 +119,12 @@ const OTHER_MEMORY: Readonly<Record<string, string>> = {
   'src/images/stream.ts': 'a word to sleep on',
   'src/cli/output.ts': 'a word to sleep on',
   'src/synth/generators.ts': 'a binary that makes words, in a memory of its own',
+  ...Object.fromEntries(
+    ['binary', 'census', 'contents', 'module', 'reader', 'readers', 'steady'].map((name) => [
+      `src/lab/census/${name}.ts`,
+      'a binary that makes fingerprints and keeps them, in memories of its own',
+    ]),
+  ),
 }
 
 const withoutComments = (code: string): string => code.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')

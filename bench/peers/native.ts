@@ -33,7 +33,7 @@ export function buildNative(dir: string, ways: readonly (readonly string[])[]): 
 /** Builds one of the C files beside this one, in the first of several ways that works. */
 export function buildC(
   dir: string,
-  name: 'native' | 'memory' | 'hash',
+  name: 'native' | 'memory' | 'hash' | 'sum',
   ways: readonly (readonly string[])[],
 ): string | undefined {
   const source = fileURLToPath(new URL(`../bench/peers/${name}.c`, import.meta.url))

@@ -50,6 +50,7 @@ export function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints
       }
       merging++
       const node = items.head(item)
+      auditSettled(ksm, mm, item, complaints)
       auditItemPlace(memory, ksm, mm, items.vpn(item), node, complaints)
       const list = total.stableByNode.get(node)
       if (list === undefined) total.stableByNode.set(node, [item])
@@ -70,6 +71,21 @@ export function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints
     complaints.equal(`${mm.name}, not scanned: ksm_rmap_items`, mm.ksm.rmapItems, 0)
   }
   return total
+}
+
+/** A stable item that need not be visited maps the page of its node. */
+function auditSettled(
+  { items, nodes, frames }: KsmState,
+  mm: MmStruct,
+  item: number,
+  complaints: Complaints,
+): void {
+  if (mm.users === 0 || !items.isSettled(item)) return
+  const vpn = items.vpn(item)
+  const pte = getPte(mm, vpn)
+  if (!pteNormal(pte) || isSoftDirty(mm, vpn)) return
+  const maps = frames.mapping(ptePfn(pte)) === nodes.key(items.head(item))
+  complaints.unless(maps, () => `${mm.name}, page ${vpn}: passed over, but maps another page than its node's`)
 }
 
 /** A page that is not soft-dirty is the one whose checksum its item has. */

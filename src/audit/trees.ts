@@ -50,9 +50,9 @@ export function auditTrees(memory: Memory, ksm: KsmState, complaints: Complaints
   complaints.equal('stable nodes in use', arena.objects().stableNodes, found + dups)
 }
 
-/** The unstable trees of a scan under way: between two scans they are forgotten, and what is left of them may dangle. */
+/** The unstable trees of a scan under way. Between two scans, unless they last, they are forgotten, and what is left of them may dangle. */
 export function auditUnstableTrees(memory: Memory, ksm: KsmState, complaints: Complaints): void {
-  if (ksm.cursor.slot === ksm.slots.head) return
+  if (!ksm.settles && ksm.cursor.slot === ksm.slots.head) return
   const { core, items } = ksm
   const { arena } = memory
   let found = 0
@@ -67,10 +67,12 @@ export function auditUnstableTrees(memory: Memory, ksm: KsmState, complaints: Co
       found += Math.max(0, size)
     }
   }
+  const isEntered = (item: number): boolean =>
+    ksm.settles ? items.isLinked(item) : items.scansSince(item, ksm.seqnr) === 0
   let marked = 0
   for (const { rmapList } of ksm.slots) {
     for (let item = rmapList; item !== 0; item = items.next(item))
-      if (items.state(item) === RMAP_UNSTABLE && items.scansSince(item, ksm.seqnr) === 0) marked++
+      if (items.state(item) === RMAP_UNSTABLE && isEntered(item)) marked++
   }
   complaints.equal('items in the unstable trees', found, marked)
 }

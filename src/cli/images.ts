@@ -21,6 +21,7 @@ export function expectToFit(images: readonly Image[]): void {
   throw new PagefoldError(
     'ENOMEM',
     `the images are ${size(pages)}, and at most ${size(MAX_IMAGE_PAGES)} can be merged at once, all that 32 bits address: ` +
-      'name fewer of them, or take a part of a raw one, as in `head -c 3G FILE | pagefold scan -`',
+      'name fewer of them, or take a part of a raw one, as in `head -c 3G FILE | pagefold scan -`; ' +
+      '`pagefold census` says what merging them would come to, whatever their size',
   )
 }

@@ -1,6 +1,7 @@
 // What each command prints with --json. schemas/ is made of these types and their comments (scripts/schemas.mjs).
 
-import type { MergeResult, MomentTruth } from '../lab/index.ts'
+import type { KernelKsmStat } from '../images/index.ts'
+import type { CensusResult, MergeResult, MomentTruth } from '../lab/index.ts'
 import type {
   BenchResult,
   HashReport,
@@ -40,6 +41,62 @@ export interface HashJson extends About, HashReport {}
 export interface BenchJson extends Omit<About, 'machine' | 'versions'>, BenchResult {
   /** Only with --baseline: what changed since. */
   readonly changes?: readonly MetricChange[]
+}
+
+/** What `pagefold census --json` prints. */
+export interface CensusJson extends About, CensusResult {
+  /** Only if processes were counted: what the kernel says of itself at the end. */
+  readonly kernel?: KernelNow
+}
+
+/** What the running kernel says. */
+export interface KernelNow {
+  /** What stands under /sys/kernel/mm/ksm, as far as it is numbers; empty without KSM. */
+  readonly ksm: Readonly<Record<string, number>>
+  /** One a process that is still there and tells. */
+  readonly processes: readonly KernelKsmStat[]
+}
+
+/** What `pagefold fleet --json` prints. */
+export interface FleetJson extends About, FleetResult {}
+
+/** What the contents of many hosts say together. */
+export interface FleetResult {
+  /** What merging saves on each host, every content once; those that save most first. */
+  readonly hosts: readonly {
+    readonly host: string
+    readonly guests: number
+    readonly pages: number
+    readonly contents: number
+    /** Pages saved. */
+    readonly saved: number
+  }[]
+  /** Of all hosts. */
+  readonly guests: number
+  readonly pages: number
+  /** Different ones, in all of the fleet. */
+  readonly contents: number
+  readonly contents_on_several_hosts: number
+  /** By merging on each host, as guests are placed now. */
+  readonly bytes_saved: number
+  /** Contents that most guests have, zeros apart. */
+  readonly everywhere: readonly {
+    readonly fingerprint: string
+    readonly hosts: number
+    readonly guests: number
+    readonly pages: number
+  }[]
+  /** What another placement would save on contents that several guests have, each host with as many guests as now. */
+  readonly placement: {
+    /** More than 1: reckoned from one content in so many, and multiplied. */
+    readonly contents_sampled_one_in: number
+    readonly bytes_shared_now: number
+    /** If guests were placed at random: the median of nine draws. */
+    readonly bytes_shared_at_random: number
+    readonly bytes_shared_if_placed: number
+    /** What to move where. */
+    readonly moves: readonly { readonly guest: string; readonly from: string; readonly to: string }[]
+  }
 }
 
 /** What `pagefold synth --json` prints: truth.json's object, without the layout of images. */

@@ -28,6 +28,14 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'compare checksums and indexes: cost, collisions, changes missed, time to converge',
     load: () => import('./commands/hash.ts'),
   },
+  census: {
+    summary: 'whether merging would pay, on memory of any size',
+    load: () => import('./commands/census.ts'),
+  },
+  fleet: {
+    summary: 'what the contents of many hosts say together: savings, placement, what is everywhere',
+    load: () => import('./commands/fleet.ts'),
+  },
   diff: {
     summary: 'what differs between two results of scan, hash or bench',
     load: () => import('./commands/diff.ts'),

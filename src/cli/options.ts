@@ -96,6 +96,11 @@ export const reading = {
   ),
 }
 
+/** What processes are read of. */
+export const mergeable = flag(
+  'of processes: only memory that KSM was given (default: all that it could be given)',
+)
+
 export const workers = (help: string) => value('N', help, integer(0, MAX_WORKERS))
 
 export const json = (what = 'one JSON object') => flag(`print ${what} instead of text`)

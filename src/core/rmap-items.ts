@@ -12,20 +12,24 @@ import {
   RMAP_NEXT,
   RMAP_SEQNR_MASK,
   RMAP_SEQNR_SHIFT,
+  RMAP_SETTLED,
   RMAP_STATE,
   RMAP_STATE_MASK,
   RMAP_UNSTABLE,
   RMAP_VOLATILE,
   RMAP_VPN,
+  TREE_PARENT,
 } from '../../assembly/abi.ts'
 import type { Arena } from './arena.ts'
-import { upperHalf } from './key.ts'
+import { lowHalf, RESULT, upperHalf } from './key.ts'
 
 /** The state of an item that was passed over. */
 const PASSED_OVER = RMAP_VOLATILE | (1 << RMAP_SEQNR_SHIFT)
 
 /** The rmap items. An item is named by its address; 0 is none. */
 export class RmapItems {
+  /** Where the last `passSettled` came to. */
+  lastPassed = 0
   private readonly u8: Uint8Array
   private readonly u16: Uint16Array
   private readonly i32: Int32Array
@@ -80,7 +84,39 @@ export class RmapItems {
     this.u8[item + RMAP_STATE] = state
   }
 
-  /** How many full scans before this one an unstable item entered the tree, modulo 64. */
+  /** Would visiting its page change nothing while the pte is not soft-dirty? (ksm/settled.ts) */
+  isSettled(item: number): boolean {
+    return (this.u8[item + RMAP_STATE]! & RMAP_SETTLED) !== 0
+  }
+
+  settle(item: number): void {
+    this.u8[item + RMAP_STATE]! |= RMAP_SETTLED
+  }
+
+  unsettle(item: number): void {
+    this.u8[item + RMAP_STATE]! &= ~RMAP_SETTLED
+  }
+
+  /**
+   * Goes over settled items and the ptes of one table, as assembly/settled.ts says. Returns how many were passed; the last of
+   * them is `lastPassed` then.
+   */
+  passSettled(table: number, vpn: number, end: number, item: number, most: number): number {
+    this.lastPassed = this.core.passSettled(table, vpn, end, item, most)
+    return lowHalf(this.u32, RESULT)
+  }
+
+  /** Is an unstable item, which was not when it became one, linked in a tree? For a scan that settles. */
+  isLinked(item: number): boolean {
+    return this.i32[(item + TREE_PARENT) >>> 2] !== 0
+  }
+
+  /** Notes that an item taken out of a tree, or whose tree is forgotten, is in none. */
+  unlink(item: number): void {
+    this.i32[(item + TREE_PARENT) >>> 2] = 0
+  }
+
+  /** How many full scans before this one an unstable item entered the tree, modulo 32. */
   scansSince(item: number, seqnr: number): number {
     return (seqnr - (this.u8[item + RMAP_STATE]! >>> RMAP_SEQNR_SHIFT)) & RMAP_SEQNR_MASK
   }
@@ -104,6 +140,13 @@ export class RmapItems {
   /** All 64 bits, of an item that is not stable. */
   checksum(item: number): bigint {
     return (BigInt(this.u32[(item + RMAP_CHECKSUM + 4) >>> 2]!) << 32n) | BigInt(this.oldchecksum(item))
+  }
+
+  /** Is it the checksum that stands at `key`, all 64 bits? */
+  hasChecksum(item: number, key: number): boolean {
+    const { u32 } = this
+    const low = u32[(item + RMAP_CHECKSUM) >>> 2]! === lowHalf(u32, key)
+    return low && u32[(item + RMAP_CHECKSUM + 4) >>> 2]! === upperHalf(u32, key)
   }
 
   /** The stable node a stable item belongs to. */

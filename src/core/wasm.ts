@@ -26,6 +26,7 @@ export interface Core {
   hashWindow(start: number, count: number, stableRoots: number, unstableRoots: number): number
   takeBack(start: number, count: number): void
   checksumChanged(at: number): number
+  passSettled(table: number, vpn: number, end: number, item: number, most: number): number
   hashAhead(from: number): number
   slabAlloc(kind: number): number
   slabFree(kind: number, object: number): void
@@ -55,6 +56,7 @@ const EXPORTS: Readonly<Record<keyof Core, true>> = {
   hashWindow: true,
   takeBack: true,
   checksumChanged: true,
+  passSettled: true,
   hashAhead: true,
   slabAlloc: true,
   slabFree: true,

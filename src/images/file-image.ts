@@ -1,7 +1,7 @@
 // The pages of a file, once it is known where each is.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
-import type { Image, ImageFormat } from '../image.ts'
+import type { Image, ImageFormat, Place } from '../image.ts'
 import type { ImageFile } from './file.ts'
 import type { Contents } from './range.ts'
 import type { Layout } from './ranges.ts'
@@ -17,6 +17,8 @@ export class FileImage implements Image {
   private readonly file: ImageFile
   private readonly layout: Layout
   private readonly readBytes: (offset: number, into: Uint8Array) => void
+  /** The file's, if pages are in it as they are. */
+  private readonly fd: number | undefined
 
   constructor(
     file: ImageFile,
@@ -33,6 +35,7 @@ export class FileImage implements Image {
     this.file = file
     this.layout = layout
     this.readBytes = contents.read ?? file.read.bind(file)
+    this.fd = contents.read === undefined ? file.fd : undefined
   }
 
   addressOf(page: number): number {
@@ -52,6 +55,17 @@ export class FileImage implements Image {
       written = high
     })
     into.fill(0, written - start, end - start)
+  }
+
+  places(first: number, count: number): Place[] | undefined {
+    const { fd } = this
+    if (fd === undefined) return undefined
+    const start = first * PAGE_SIZE
+    const places: Place[] = []
+    piecesWithin(this.layout.pieces, start, start + count * PAGE_SIZE, (low, high, offset) => {
+      places.push({ at: low - start, length: high - low, fd, offset })
+    })
+    return places
   }
 
   close(): void {

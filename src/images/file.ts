@@ -12,6 +12,8 @@ export interface ImageFile {
   readonly size: number
   /** Bytes that it takes on disk, fewer than `size` if it has holes; undefined where that means nothing. */
   readonly allocated?: number | undefined
+  /** Its descriptor, if its bytes are those of an open file. */
+  readonly fd?: number
   /** Reads exactly `length` bytes. Throws EINVAL if the file ends before, EIO. */
   bytes(offset: number, length: number): Buffer
   /** Fills `into` with what begins at `offset`. Throws the same. */

@@ -2,6 +2,7 @@
 
 export type { Image, ImageFormat } from '../image.ts'
 export { FORMAT_NAMES, PACKING_NAMES } from './formats.ts'
+export { type KernelKsmStat, kernelKsm, kernelKsmStat } from './live/kernel.ts'
 export { openImage, openRawImage } from './open.ts'
 export { IMAGE_FORMATS, type ImageOptions } from './options.ts'
 export { ABSENT_POLICIES, type AbsentPolicy } from './ranges.ts'

@@ -16,6 +16,8 @@ export class Batch {
   readonly helpers: Helpers
   /** They do so in this batch. */
   helped = false
+  /** Pages that the cursor passed over in the last fill of the window because they need no visit (settled.ts). */
+  passed = 0
   /** What an embedder's checksum threw where nothing may be thrown. */
   thrown: { readonly error: unknown } | undefined
   /** Somebody is called back in the middle of merges (notifiers, tracepoints): each page is looked at again at its visit. */

@@ -33,6 +33,7 @@ import { Daemon } from './daemon.ts'
 import { Hooks } from './hooks.ts'
 import { visitWindow } from './merge.ts'
 import { fillWindow, HANDFUL } from './scan.ts'
+import { maySettle, stopSettling } from './settled.ts'
 import { markAgain } from './soft-dirty.ts'
 import { noteDup } from './stable-node.ts'
 import { type KsmOptions, KsmState } from './state.ts'
@@ -152,16 +153,17 @@ export class Ksm {
     batch.watched = state.memory.callsBack
     batch.helped = helpers.count > 0 && !batch.watched && pages >= WINDOW_LENGTH
     if (batch.helped) helpers.wake()
+    if (!maySettle(state, batch.watched)) stopSettling(state)
     try {
       while (scanned < pages) {
-        fillWindow(batch, pages - scanned)
+        const goesOn = fillWindow(batch, pages - scanned)
         const count = Math.min(window.length, HANDFUL)
-        if (count === 0) break
-        visitWindow(batch, count)
+        if (count > 0) visitWindow(batch, count)
         window.drop(count)
-        state.counters[COUNTER_PAGES_SCANNED]! += count
-        scanned += count
+        state.counters[COUNTER_PAGES_SCANNED]! += count + batch.passed
+        scanned += count + batch.passed
         if (batch.thrown !== undefined) throw batch.thrown.error
+        if (!goesOn) break
       }
     } finally {
       batch.thrown = undefined

@@ -15,6 +15,7 @@ import { BUSY } from './keyhole.ts'
 import { findMergeableVma, presentPage, presentPageOf } from './mergeable.ts'
 import { replacePage, writeProtectPage } from './replace.ts'
 import { removeRmapItemFromTree } from './rmap-item.ts'
+import { settleStable, staysSettled } from './settled.ts'
 import { markAgain, testAndClearSoftDirty } from './soft-dirty.ts'
 import { setAside, stableTreeInsert, stableTreeSearch } from './stable.ts'
 import { canCount, hasNode, stableTreeAppend } from './stable-node.ts'
@@ -31,7 +32,7 @@ const DIFFERENT = 85
 /** Deals with the first `count` pages of the window, in order. */
 export function visitWindow(batch: Batch, count: number): void {
   const { ksm, window } = batch
-  const { frames, items, core, memory } = ksm
+  const { items, core, memory } = ksm
   // A window holds pages of one mm.
   const mm = memory.mm(items.mm(window.item(window.position(0))))
   const trees = ksm.treesOf(mm)
@@ -48,12 +49,36 @@ export function visitWindow(batch: Batch, count: number): void {
   core.hashWindow(window.position(0), count, trees.stable[0]!, trees.unstable[0]!)
   for (let i = 0; i < count; i++) {
     const at = window.position(i)
-    const item = window.item(at)
-    const pfn = window.pfn(at)
-    if (!isCandidate(ksm, at, item, pfn)) continue
-    frames.get(pfn)
-    cmpAndMergePage(batch, trees, at, item, pfn)
-    frames.put(pfn)
+    visit(batch, trees, at)
+    if (ksm.unsettled.length > 0) visitUnsettled(batch, mm, trees, at, i + 1)
+  }
+}
+
+/** Deals with one page of the window. */
+function visit(batch: Batch, trees: Trees, at: number): void {
+  const { ksm, window } = batch
+  const item = window.item(at)
+  const pfn = window.pfn(at)
+  if (!isCandidate(batch, at, item, pfn)) return
+  ksm.frames.get(pfn)
+  cmpAndMergePage(batch, trees, at, item, pfn)
+  ksm.frames.put(pfn)
+}
+
+/**
+ * Deals with the pages that were passed over and have a visit to come after all, as far as they lie before the page that
+ * waits behind `others`. `at`: a place in the window that is not needed any more.
+ */
+function visitUnsettled(batch: Batch, mm: MmStruct, trees: Trees, at: number, others: number): void {
+  const { window, ksm } = batch
+  const { items, unsettled } = ksm
+  const border = others < window.length ? items.vpn(window.item(window.position(others))) : Infinity
+  while (unsettled.length > 0 && items.vpn(unsettled[0]!) <= border) {
+    const item = unsettled.shift()!
+    // It was not passed over, but waits for its turn.
+    if (items.vpn(item) === border) continue
+    window.set(at, item, presentPage(mm, items.vpn(item)), 'item')
+    visit(batch, trees, at)
   }
 }
 
@@ -81,7 +106,7 @@ function visitWatched(batch: Batch, mm: MmStruct, trees: Trees, at: number): voi
     frames.put(pfn) // the checksum may be an embedder's: nothing is to be left half done
     throw error
   }
-  if (isCandidate(ksm, at, item, pfn)) cmpAndMergePage(batch, trees, at, item, pfn)
+  if (isCandidate(batch, at, item, pfn)) cmpAndMergePage(batch, trees, at, item, pfn)
   frames.put(pfn)
   memory.race?.('scan: between pages')
 }
@@ -90,16 +115,21 @@ function visitWatched(batch: Batch, mm: MmStruct, trees: Trees, at: number): voi
  * Did the page keep still since the last visit (or do all, the guests being stopped), or is it a merged page that this
  * mm has from a fork? Otherwise there is no more to do for it. The first half of Linux: cmp_and_merge_page()
  */
-function isCandidate(ksm: KsmState, at: number, item: number, pfn: number): boolean {
+function isCandidate(batch: Batch, at: number, item: number, pfn: number): boolean {
+  const { ksm } = batch
   const pageNode = StableNodes.ofMapping(ksm.frames.mapping(pfn))
   if (pageNode !== 0) {
     const { nodes } = ksm
     if (!nodes.isMigrating(pageNode)) {
       if (ksm.treeNid(nodes.pfn(pageNode)) !== nodes.nid(pageNode)) setAside(ksm, pageNode)
-      else if (ksm.items.head(item) === pageNode) return false
+      else if (ksm.items.head(item) === pageNode) {
+        settleStable(ksm, ksm.memory.mm(ksm.items.mm(item)), item)
+        return false
+      }
     }
     return true
   }
+  if (staysSettled(ksm, item, batch.window.keyOf(at))) return false
   if (!removeRmapItemFromTree(ksm, item)) {
     markAgain(ksm, item)
     return false

@@ -12,6 +12,8 @@ export class MmSlot {
   rmapList = 0
   /** Pages it had when they were registered: about as many items it will need. */
   expected = 0
+  /** The full scan in which the cursor has last come to its end. */
+  passedIn = -1
   prev: MmSlot = this
   next: MmSlot = this
 

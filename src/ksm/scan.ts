@@ -9,11 +9,12 @@ import type { ChecksumFrom } from '../core/window.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { ptePfn } from '../mm/page/pte.ts'
-import { getPte, nextNormalPte } from '../mm/page/ptes.ts'
+import { endOfTable, getPte, nextNormalPte, tableAt } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
 import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
+import { maySettle, startSettling } from './settled.ts'
 import { testAndClearSoftDirty } from './soft-dirty.ts'
 import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
@@ -23,32 +24,33 @@ import { unstableTreeReset } from './unstable.ts'
 export const HANDFUL = 128
 
 /**
- * Has the window filled with the next pages of one mm, up to `limit` of them, those in it already included. It is empty
- * afterwards at the end of a full scan, when no mm is registered, and when memory for an item ran out: a batch ends
- * there.
+ * Has the window filled with the next pages of one mm, and notes how many were passed over on the way because they need no
+ * visit (`batch.passed`): together up to `limit` of them, those in the window already included. Returns whether the batch goes on:
+ * not at the end of a full scan, when no mm is registered, and when memory for an item ran out. The window is empty then.
  */
-export function fillWindow(batch: Batch, limit: number): void {
+export function fillWindow(batch: Batch, limit: number): boolean {
   const { ksm, window } = batch
   const { cursor, slots, memory } = ksm
-  if (slots.isEmpty) return
+  batch.passed = 0
+  if (slots.isEmpty) return false
   if (cursor.slot === slots.head) {
-    startFullScan(ksm)
+    startFullScan(batch)
     // The last mm may have exited meanwhile: the cursor must never rest on the head as if it were a slot.
-    if (slots.head.next === slots.head) return
+    if (slots.head.next === slots.head) return false
     cursor.enter(slots.head.next)
   }
-  const wanted = Math.min(limit, lookahead(batch))
   do {
-    const atEnd = pagesOfMm(batch, wanted)
+    const stop = pagesOfMm(batch, limit)
     if (window.length > 0) {
       if (batch.helped) offerWindow(batch)
-      return
+      return true
     }
-    if (!atEnd) return
+    if (stop !== 'end') return stop === 'full'
     leaveMm(ksm)
     memory.race?.('scan: between mms')
   } while (cursor.slot !== slots.head)
   endFullScan(ksm)
+  return false
 }
 
 /** Lets the helpers begin with what is in the window. */
@@ -64,7 +66,8 @@ function lookahead({ ksm, helped }: Batch): number {
   return helped ? WINDOW_LENGTH : HANDFUL
 }
 
-function startFullScan(ksm: KsmState): void {
+function startFullScan(batch: Batch): void {
+  const { ksm } = batch
   const { trace } = ksm.memory
   if (ksm.tunables.advisor_mode === 'scan-time') ksm.advisor.start(ksm.clock.now())
   if (trace.active)
@@ -75,6 +78,7 @@ function startFullScan(ksm: KsmState): void {
     if (pfn > 0) ksm.frames.put(pfn)
   }
   unstableTreeReset(ksm)
+  if (!ksm.settles && maySettle(ksm, batch.watched)) startSettling(ksm)
   ksm.memory.race?.('scan: after unstable reset')
 }
 
@@ -103,17 +107,19 @@ function takeAdvice({ advisor, clock, tunables, memory }: KsmState): void {
   })
 }
 
-/**
- * Puts the next pages of the cursor's mm in the window until there are `wanted` in it. Returns whether there are no more:
- * false too if one has to wait for those before it, and if memory ran out.
- */
-function pagesOfMm(batch: Batch, wanted: number): boolean {
+/** Why the cursor stops: there are no more pages, there are enough, one has to wait for those before it, memory ran out. */
+type Stop = 'end' | 'full' | 'wait' | 'nomem'
+
+/** Puts the next pages of the cursor's mm in the window, or passes over them, up to `limit` in all. */
+function pagesOfMm(batch: Batch, limit: number): Stop {
   const { ksm, window, helped, smartScan } = batch
   const { cursor, memory, items } = ksm
   const slot = cursor.slot
   const mm = slot.mm!
-  if (mm.users === 0) return true
-  if (window.length >= wanted) return false
+  if (mm.users === 0) return 'end'
+  const most = lookahead(batch)
+  const isFull = (): boolean => window.length >= most || window.length + batch.passed >= limit
+  if (isFull()) return 'full'
   for (let vma = mm.vmas.find(cursor.vpn); vma !== undefined; vma = mm.vmas.after(vma)) {
     if (!vma.has(VM_MERGEABLE)) continue
     if (cursor.vpn < vma.start) cursor.vpn = vma.start
@@ -124,6 +130,15 @@ function pagesOfMm(batch: Batch, wanted: number): boolean {
         cursor.vpn = vpn
         break
       }
+      const next = nextLinkedItem(ksm, slot, cursor.item)
+      const here = next !== 0 && items.vpn(next) === vpn
+      if (here && ksm.settles && items.isSettled(next)) {
+        cursor.vpn = vpn
+        const passed = passSettled(ksm, mm, vma.end, next, limit - window.length - batch.passed)
+        batch.passed += passed
+        if (isFull()) return 'full'
+        if (passed > 0) continue
+      }
       const pfn = ptePfn(getPte(mm, vpn))
       // A file's page below a private mapping.
       if (!ksm.frames.isAnon(pfn)) {
@@ -131,20 +146,32 @@ function pagesOfMm(batch: Batch, wanted: number): boolean {
         continue
       }
       const merged = isKsm(memory, pfn)
-      const next = nextLinkedItem(ksm, slot, cursor.item)
-      if (window.length > 0 && dependsOnEarlier(ksm, next, vpn, merged)) return false
-      const here = next !== 0 && items.vpn(next) === vpn
+      if (window.length > 0 && dependsOnEarlier(ksm, next, vpn, merged)) return 'wait'
       const item = here ? next : getNextRmapItem(ksm, slot, cursor.item, vpn)
-      if (item === 0) return false
+      if (item === 0) return 'nomem'
       cursor.vpn = vpn + 1
       cursor.item = item
       if (smartScan.shouldSkip(item, merged)) continue
       window.push(item, pfn, checksumFrom(batch, mm, vpn, pfn), helped)
       // Not a step further: the cursor rests behind this page, wherever the mapping ends or goes on by the next batch.
-      if (window.length >= wanted) return false
+      if (isFull()) return 'full'
     }
   }
-  return true
+  return 'end'
+}
+
+/**
+ * Moves the cursor over settled pages, of which the first, with the item `item`, is before it: up to the page `end`, as far as one
+ * table of ptes goes, and at most `most` of them. Returns how many it passed.
+ */
+function passSettled(ksm: KsmState, mm: MmStruct, end: number, item: number, most: number): number {
+  const { cursor, items } = ksm
+  const { vpn } = cursor
+  const passed = items.passSettled(tableAt(mm, vpn), vpn, Math.min(end, endOfTable(vpn)), item, most)
+  if (passed === 0) return 0
+  cursor.item = items.lastPassed
+  cursor.vpn = items.vpn(cursor.item) + 1
+  return passed
 }
 
 /** Where the checksum of a page is to be had from; of one that will be looked at again this is not yet known. */
@@ -175,6 +202,7 @@ function leaveMm(ksm: KsmState): void {
   const exiting = mm.users === 0
   const nothing = exiting || cursor.vpn === 0
   removeTrailingRmapItems(ksm, slot, exiting ? 0 : cursor.item)
+  slot.passedIn = ksm.seqnr
   cursor.enter(slot.next)
   if (!nothing || slot.rmapList !== 0) return
   slots.remove(slot)

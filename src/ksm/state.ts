@@ -65,6 +65,10 @@ export class KsmState {
   readonly migrateNodes = new Set<number>()
   /** The low 32 bits of the zero page's checksum. */
   readonly zeroChecksum: number
+  /** Pages that need no visit are passed over, and the unstable trees last from scan to scan (settled.ts). */
+  settles = false
+  /** Items whose pages the cursor passed over and that are to be visited after all, in the order of their addresses. */
+  readonly unsettled: number[] = []
   /** What ksmd, or somebody it has to wait for, is doing; ksmd.ts has the picture. */
   activity: Activity = 'resting'
   /** Something to scan has turned up: rouses a sleeping ksmd. */

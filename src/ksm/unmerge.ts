@@ -13,6 +13,7 @@ import { freeChain } from './chain.ts'
 import { getKsmPage, removeStableNode } from './keyhole.ts'
 import { findMergeableVma } from './mergeable.ts'
 import { removeTrailingRmapItems } from './rmap-item.ts'
+import { stopSettling } from './settled.ts'
 import { nodesOf } from './stable.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeGiveUp } from './unstable.ts'
@@ -71,6 +72,7 @@ export function unmergeAndRemoveAllRmapItems(ksm: KsmState): Errno | undefined {
 
 /** The next scan begins where this one did, under the same number. */
 function stopHalfWay(ksm: KsmState, errno: Errno): Errno {
+  stopSettling(ksm)
   ksm.cursor.enter(ksm.slots.head)
   unstableTreeGiveUp(ksm)
   return errno

@@ -8,6 +8,7 @@ import { COUNTER_PAGES_UNSHARED, RMAP_UNSTABLE, RMAP_VOLATILE } from '../../asse
 import { linkBelow } from '../core/tree.ts'
 import { brokenInvariant } from '../errors.ts'
 import { findMergeableVma, presentPage } from './mergeable.ts'
+import { isAhead, settleUnstable, unsettle } from './settled.ts'
 import type { KsmState, Trees } from './state.ts'
 
 /**
@@ -25,7 +26,15 @@ export function unstableTreeSearchInsert(
   const nid = ksm.treeNid(pfn)
   const roots = trees.unstable[nid]!
   let at = core.search(roots, key)
+  let alone = true
   while (at > 0) {
+    if (ksm.settles && isAhead(ksm, at, item)) {
+      takeOut(ksm, at)
+      unsettle(ksm, at, item)
+      at = core.search(roots, key)
+      continue
+    }
+    alone = false
     const treePfn = getMergeablePage(ksm, at)
     if (treePfn === 0) return 0
     // The same frame in two mms, after a fork: never put one for the other.
@@ -40,28 +49,39 @@ export function unstableTreeSearchInsert(
   }
   core.insert(item, -at)
   ksm.items.setUnstable(item, ksm.seqnr, key)
+  settleUnstable(ksm, trees, item, pfn, key, alone)
   ksm.counters[COUNTER_PAGES_UNSHARED]!++
   return 0
 }
 
 /** Takes an unstable item out. If it entered in an earlier scan that tree is forgotten already. */
 export function unstableTreeRemove(ksm: KsmState, item: number): void {
-  const age = ksm.items.scansSince(item, ksm.seqnr)
-  if (age > 1) throw brokenInvariant(`rmap item ${item} was left in the unstable tree for ${age} scans`)
-  if (age === 0) ksm.core.erase(item)
+  if (isInTree(ksm, item)) takeOut(ksm, item)
   ksm.items.setState(item, RMAP_VOLATILE)
   ksm.counters[COUNTER_PAGES_UNSHARED]!--
 }
 
-/** Makes an item volatile that is still marked as in the tree of the last scan: this one will not come by any more. */
-export function unstableTreeForget(ksm: KsmState, item: number): void {
-  const { items, seqnr } = ksm
-  if (items.state(item) === RMAP_UNSTABLE && items.scansSince(item, seqnr) === 1)
-    unstableTreeRemove(ksm, item)
+/** Is an unstable item in a tree that is not forgotten? */
+function isInTree({ items, seqnr, settles }: KsmState, item: number): boolean {
+  if (settles) return items.isLinked(item)
+  const age = items.scansSince(item, seqnr)
+  if (age > 1) throw brokenInvariant(`rmap item ${item} was left in the unstable tree for ${age} scans`)
+  return age === 0
 }
 
-/** Forgets the tree. The items stay marked until each is visited again. */
+function takeOut({ core, items }: KsmState, item: number): void {
+  core.erase(item)
+  items.unlink(item)
+}
+
+/** Makes an item volatile whose page this scan has not visited and will not: it must not be unstable for longer than one scan. */
+export function unstableTreeForget(ksm: KsmState, item: number): void {
+  if (ksm.items.state(item) === RMAP_UNSTABLE) unstableTreeRemove(ksm, item)
+}
+
+/** Forgets the tree, unless it lasts. The items stay marked until each is visited again. */
 export function unstableTreeReset(ksm: KsmState): void {
+  if (ksm.settles) return
   for (const { unstable } of ksm.allTrees()) {
     for (const roots of unstable) ksm.memory.arena.resetRoots(roots)
   }

@@ -22,6 +22,33 @@ export {
 } from '../synth/truth.ts'
 export type { ImageTruth, MomentTruth, SynthTruth } from '../synth/truth-json.ts'
 export { type WriteOptions, writeSynth, writeSynthSteps } from '../synth/write.ts'
+export { census } from './census/census.ts'
+export type { CensusContents, OnContent } from './census/listed.ts'
+export type { CensusOptions } from './census/options.ts'
+export type { CensusCounters } from './census/outcome.ts'
+export type { Pace } from './census/pace.ts'
+export {
+  CENSUS_KNOBS,
+  type CensusImage,
+  type CensusKnob,
+  type CensusResult,
+  type PayingContent,
+} from './census/result.ts'
+export {
+  type Placement,
+  type PlacementTask,
+  placeAtRandom,
+  placeGuests,
+  savedBy,
+} from './fleet/placement.ts'
+export {
+  distinctIn,
+  joinSketches,
+  SKETCH_SIZE,
+  type Sketch,
+  sharedBySketches,
+  sketchOf,
+} from './fleet/sketch.ts'
 export {
   type ChecksumQuality,
   type CompareOptions,

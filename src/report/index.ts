@@ -15,6 +15,8 @@ export type {
   Versions,
 } from './bench-result.ts'
 export { hasTimes, whyMissing } from './bench-result.ts'
+export { expectContentsPath, writeContentsBy } from './census-file.ts'
+export { censusReport } from './census-report.ts'
 export { type CsvKind, csvText, expectCsvPath, writeCsv } from './csv.ts'
 export {
   type Difference,
@@ -39,6 +41,7 @@ export {
 } from './hash-report.ts'
 export { mapOf, mergeReport } from './merge-report.ts'
 export type { Change } from './page-map.ts'
+export { expectMetricsPath, writeMetrics } from './prometheus-file.ts'
 export type {
   BarsSection,
   Column,

@@ -2,7 +2,7 @@
 // written whole or not at all after it.
 
 import { PagefoldError } from '../errors.ts'
-import { type Files, files, writeWhole } from '../platform.ts'
+import { type Files, files, writeWholeBy } from '../platform.ts'
 
 /** A kind of file that is recognised by how it begins. */
 export interface FileKind {
@@ -46,16 +46,22 @@ export function expectReplaceable({ option, what, beginning }: FileKind, path: s
  * `expectReplaceable` does, EIO.
  */
 export function replaceFile(kind: FileKind, path: string, text: string): number {
-  expectReplaceable(kind, path)
   const bytes = new TextEncoder().encode(text)
+  replaceFileBy(kind, path, (fd) => files(kind.what).fs.writeFileSync(fd, bytes))
+  return bytes.length
+}
+
+/** The same for a file that `write` writes, piece by piece, to what is open for it. Throws what `replaceFile` does. */
+export function replaceFileBy(kind: FileKind, path: string, write: (fd: number) => void): void {
+  expectReplaceable(kind, path)
   try {
-    writeWhole(files(`${kind.what} in a file`), path, bytes)
+    writeWholeBy(files(`${kind.what} in a file`), path, write)
   } catch (cause) {
+    if (cause instanceof PagefoldError) throw cause
     throw new PagefoldError('EIO', `${path}: cannot be written (${(cause as NodeJS.ErrnoException).code})`, {
       cause,
     })
   }
-  return bytes.length
 }
 
 /** Empty, or of an earlier run. */

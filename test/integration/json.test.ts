@@ -59,6 +59,8 @@ const RUNS: [name: string, line: string][] = [
   ['hash.json', `hash ${FEW} --checksum xxh3,sampled,none --index hash --csv hash.csv`],
   ['bench.json', `bench ${FEW} --peers js,pagefold-still --trials 3 --csv bench.csv`],
   ['bench-baseline.json', `bench ${FEW} --peers js --trials 1 --baseline bench.json`],
+  ['census.json', 'census a.raw b.raw --then a.raw b.raw --within 60'],
+  ['census-verified.json', 'census a.raw b.raw --verify --report census.html'],
   ['synth.json', 'synth vm-hetero --pages 64 --moments 2 --out guests --csv synth.csv'],
   ['diff-scan.json', 'diff scan.json scan-map.json --csv diff.csv'],
   ['diff-hash.json', 'diff hash.json hash.json'],

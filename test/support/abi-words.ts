@@ -85,7 +85,8 @@ export const WORDS: readonly Drawing[] = [
   ),
   word('state of an rmap item', 8, true, [
     bits('state', 2, { mask: 'RMAP_STATE_MASK' }),
-    bits('seqnr', 6, { shift: 'RMAP_SEQNR_SHIFT', mask: 'RMAP_SEQNR_MASK' }),
+    ...flags('RMAP_SETTLED'),
+    bits('seqnr', 5, { shift: 'RMAP_SEQNR_SHIFT', mask: 'RMAP_SEQNR_MASK' }),
   ]),
   word('length and kind of a node', 32, true, [
     bits('length', 24, { mask: 'NODE_LENGTH_MASK' }),

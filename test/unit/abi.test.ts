@@ -17,7 +17,8 @@ const DIGESTS: Readonly<Record<number, string>> = {
   4: '083b10bc870838d1',
   5: '95ee1873b64b5b58',
   6: '3dbe52e03d827fad',
-  7: '3e3f966cdaeb2653',
+  7: 'bba3caf58dbb22f2',
+  8: 'f42062ec6f015f49',
 }
 
 const ASSEMBLY = resolve(import.meta.dirname, '../../assembly')

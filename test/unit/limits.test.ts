@@ -379,7 +379,7 @@ describe('when a chain was pruned, 32 bits of ms', () => {
 })
 
 describe('the rest of the widths', () => {
-  it('a full scan’s number modulo 64, and a page that was in the unstable tree long ago', async () => {
+  it('a full scan’s number modulo 32, and a page that was in the unstable tree long ago', async () => {
     const host = await makeHost()
     const { mm, at } = guest(host, 'a', [7, 8])
     ksmOf(host).setSeqnr(RMAP_SEQNR_MASK - 1)

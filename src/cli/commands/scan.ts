@@ -11,11 +11,7 @@ import {
   CHANGES_POLICIES,
   expectStrategy,
   GUESTS_POLICIES,
-  isKnob,
-  KNOB_NAMES,
-  type KnobName,
   PAGE_SIZE,
-  parseKnob,
   prometheusText,
   type StrategyOptions,
 } from '../../index.ts'
@@ -30,6 +26,7 @@ import { mapOf, mergeReport } from '../../report/index.ts'
 import { about } from '../about.ts'
 import { bold, bytes, type Column, count, listed, percent, plural, prose, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
+import { parseKnobs, SETTABLE_KNOBS } from '../knobs.ts'
 import {
   checksum,
   flag,
@@ -38,6 +35,7 @@ import {
   index,
   integer,
   json,
+  mergeable,
   oneOf,
   optionLines,
   parse,
@@ -54,6 +52,7 @@ import { csv, saveCsv } from '../save-csv.ts'
 import { report, saveReport } from '../save-report.ts'
 import { SeenPages } from '../seen-pages.ts'
 import { paint } from '../terminal.ts'
+import { splitAtThen } from '../then.ts'
 import { UsageError } from '../usage.ts'
 
 const OPTIONS = {
@@ -62,6 +61,7 @@ const OPTIONS = {
     'SOURCE...',
   ),
   ...reading,
+  mergeable,
   base: values(
     'FILE',
     'what the holes of sparse diff snapshots hold: of those behind --then if it is given, else of all (one for all, or each its own)',
@@ -103,9 +103,9 @@ what it counts after every full scan. Each SOURCE is one address space with one
 mergeable mapping, in the order given.
 
 SOURCE is a file (${listed(FORMAT_NAMES)}, recognised by
-content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard input, or
-synthetic memory, synth:PRESET[,key=value...]. docs/formats.md tells how to make
-such files.
+content, unpacked if it is ${listed(PACKING_NAMES)}), a pipe, - for standard input,
+synthetic memory, synth:PRESET[,key=value...], or processes that run, copied as
+they are now: pid:N, comm:NAME, all. docs/formats.md tells how to make files.
 
 On a terminal that is too narrow columns of the table give way: those of zeros,
 chains/dups, pages_skipped, ms, pages_volatile, ksm_zero_pages, profit, in this
@@ -118,7 +118,7 @@ export async function run(args: string[]): Promise<number> {
   const { sources, later } = splitAtThen(tokens)
   const { scans, guests, changes, workers, report } = values
   const scansAfter = values['scans-after']
-  const knobs = parseKnobs(values.knob ?? [])
+  const knobs = parseKnobs(values.knob, SETTABLE_KNOBS)
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
   if (values.then && later.length === 0) throw new UsageError('--then names no SOURCE')
   if (values.prometheus && values.json) throw new UsageError('--prometheus and --json: one of them at a time')
@@ -129,7 +129,7 @@ export async function run(args: string[]): Promise<number> {
   const strategy = await strategyOf(values)
   const own = values.policy === undefined ? undefined : await givenPolicy(values.policy)
 
-  const read = given({ format: values.format, absent: values.absent })
+  const read = given({ format: values.format, absent: values.absent, mergeable: values.mergeable })
   const images = openAll(sources, read, values.then ? [] : values.base)
   const laterImages = openAll(later, read, values.then ? values.base : [])
   sayNotes([...images, ...laterImages])
@@ -177,18 +177,6 @@ function openAll(sources: readonly string[], options: ImageOptions, bases: reado
   return sources.flatMap((source, i) => openSources([source], { ...options, base: bases[i] ?? bases[0]! }))
 }
 
-/** What stands before --then, and what behind it. */
-function splitAtThen(tokens: Given<typeof OPTIONS>['tokens']): { sources: string[]; later: string[] } {
-  const sources: string[] = []
-  const later: string[] = []
-  let target = sources
-  for (const token of tokens) {
-    if (token.kind === 'option' && token.name === 'then') target = later
-    if (token.kind === 'positional') target.push(token.value)
-  }
-  return { sources, later }
-}
-
 function readSeed(text: string, option: string): number | 'random' {
   return text === 'random' ? text : integer(0)(text, option)
 }
@@ -203,23 +191,6 @@ async function strategyOf(values: Given<typeof OPTIONS>['values']): Promise<Stra
     throw new UsageError((error as Error).message)
   }
   return strategy
-}
-
-function parseKnobs(settings: readonly string[]): Partial<Record<KnobName, number | string>> {
-  const knobs: Partial<Record<KnobName, number | string>> = {}
-  for (const setting of settings) {
-    const [name, value, ...rest] = setting.split('=')
-    if (value === undefined || rest.length > 0)
-      throw new UsageError(`--knob takes NAME=VALUE, got "${setting}"`)
-    if (!isKnob(name!)) throw new UsageError(`--knob: no knob "${name}"; there are: ${KNOB_NAMES.join(', ')}`)
-    if (name === 'run') throw new UsageError('--knob run: scan sets it itself')
-    try {
-      knobs[name] = parseKnob(name, value)
-    } catch (error) {
-      throw new UsageError(`--knob: ${(error as Error).message}`)
-    }
-  }
-  return knobs
 }
 
 /** Those of the last scan, and how many there were. */

@@ -10,6 +10,7 @@ import type { Counters } from '../../ksm/stats.ts'
 import type { KnobName } from '../../ksm/tunables.ts'
 import { type IndexName, STRATEGY_OPTIONS } from '../../options.ts'
 import { hostFor, type ImageHostOptions, loadGuest } from './host.ts'
+import { expectSameShape } from './same-shape.ts'
 import { type MergedRange, type Sharing, sharingOf } from './sharing.ts'
 import { writeMoment } from './write-moment.ts'
 
@@ -121,6 +122,7 @@ export async function mergeImages(options: MergeOptions): Promise<MergeResult> {
   for (const [name, count] of Object.entries({ scans, scansAfter })) {
     if (count !== undefined) expectInteger(name, count, 1, MAX_SCANS)
   }
+  if (images.length === 0) throw new PagefoldError('EINVAL', 'no image to merge')
   expectSameShape(images, later)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
   const host = await hostFor(pages, { ...hostOptions, mms: images.length, clock: stillClock })
@@ -247,23 +249,6 @@ function resultOf(
     metadata,
     profit_after_own_metadata: bytes_saved - metadata.total,
     sharing: sharingOf(guests),
-  }
-}
-
-function expectSameShape(images: readonly Image[], later: readonly Image[]): void {
-  if (images.length === 0) throw new PagefoldError('EINVAL', 'no image to merge')
-  if (later.length === 0) return
-  if (later.length !== images.length) {
-    throw new PagefoldError(
-      'EINVAL',
-      `--then names ${later.length} images, the first moment has ${images.length}`,
-    )
-  }
-  for (const [i, image] of images.entries()) {
-    const after = later[i]!
-    if (after.pages === image.pages) continue
-    const pages = `${after.pages} pages, ${image.source} has ${image.pages}`
-    throw new PagefoldError('EINVAL', `${after.source}: ${pages}: not the same guest at a later moment`)
   }
 }
 

@@ -171,7 +171,8 @@ export class PageTables {
     this.tables.free(pgd)
   }
 
-  private pteTable(pgd: number, vpn: number): number {
+  /** The table that has the pte of a virtual page, 0 if there is none. */
+  pteTable(pgd: number, vpn: number): number {
     const place = vpn >>> TABLE_SHIFT
     if (place === this.cachedPlace && pgd === this.cachedPgd) return this.cachedTable
     const table = this.walk(pgd, vpn)

@@ -5,6 +5,7 @@
 // pte leaves it marked, and so does whoever writes through it; only ksmd clears the mark (ksm/soft-dirty.ts). Nobody
 // else needs to know of it: what is got, compared and set here comes without.
 
+import { TABLE_ENTRIES } from '../../../assembly/abi.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { EMPTY_PTE, pteClearSoftDirty, pteMksoftDirty, pteSoftDirty } from './pte.ts'
 
@@ -38,6 +39,16 @@ export function markSoftDirty(mm: MmStruct, vpn: number): void {
 /** Takes the mark of a page that is there away; for ksmd alone. Linux: clear_soft_dirty() */
 export function clearSoftDirty(mm: MmStruct, vpn: number): void {
   mm.memory.pageTables.set(mm.pgd, vpn, getPte(mm, vpn))
+}
+
+/** The address of the table that has the pte of a virtual page, 0 if there is none: for the core, which goes along it. */
+export function tableAt(mm: MmStruct, vpn: number): number {
+  return mm.memory.pageTables.pteTable(mm.pgd, vpn)
+}
+
+/** The first virtual page whose pte is not in the same table. */
+export function endOfTable(vpn: number): number {
+  return vpn - (vpn % TABLE_ENTRIES) + TABLE_ENTRIES
 }
 
 /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. */

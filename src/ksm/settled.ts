@@ -1,0 +1,96 @@
+// Pages that need no visit. An item is *settled* when visiting it again would change nothing for as long as its pte is not
+// soft-dirty:
+//
+//   stable     and the pte maps the page of its node;
+//   unstable   no page of zeros, and nobody with its checksum was in either tree when it was entered in its own.
+//
+// The cursor passes over such pages by the table and counts them as scanned, so that batches end where they would have ended.
+// Settled items stay in the unstable tree from one scan to the next, where Linux has each enter it anew as its turn comes.
+// So where a search meets one, its place tells what Linux would have found. *Behind* the page being visited: the item, which
+// has entered. *Ahead*: nothing; it is taken out, and its own visit, later in this scan, will find the page being visited. Nothing
+// else can bring it news: whoever changes what its address maps, or the bytes there, marks the pte; and a stable node of its
+// checksum comes into being only by a visit to a page that has it, which meets the item on its way.
+//
+// None of this where somebody may act in the middle of a scan, where all pages have to be seen (smart_scan), where pages
+// have trees by the node they are on, or where a tie does not tell that contents are equal.
+
+import { RMAP_UNSTABLE } from '../../assembly/abi.ts'
+import type { MmStruct } from '../mm/model/mm-struct.ts'
+import { clearSoftDirty } from '../mm/page/ptes.ts'
+import type { KsmState, Trees } from './state.ts'
+
+/** May pages be passed over in a batch? `watched`: somebody is called back in the middle of it. */
+export function maySettle(ksm: KsmState, watched: boolean): boolean {
+  const { tunables, memory, frames } = ksm
+  if (!ksm.logsChanges || !ksm.trustsTies || watched || memory.race !== undefined) return false
+  return tunables.smart_scan === 0 && (frames.numaNodes === 1 || tunables.merge_across_nodes !== 0)
+}
+
+/** Settles a stable item whose pte was found to map its node's page. */
+export function settleStable(ksm: KsmState, mm: MmStruct, item: number): void {
+  if (!ksm.settles) return
+  clearSoftDirty(mm, ksm.items.vpn(item))
+  ksm.items.settle(item)
+}
+
+/** Settles an item that has just entered the unstable tree, if it was met by nobody there (`alone`) and has no merged equal. */
+export function settleUnstable(
+  ksm: KsmState,
+  trees: Trees,
+  item: number,
+  pfn: number,
+  key: number,
+  alone: boolean,
+): void {
+  if (!ksm.settles || !alone || ksm.items.oldchecksum(item) === ksm.zeroChecksum) return
+  if (ksm.core.search(trees.stable[ksm.treeNid(pfn)]!, key) < 0) ksm.items.settle(item)
+}
+
+/** Is an item whose page has been looked at, and has the checksum that stands at `key`, as settled as it was? */
+export function staysSettled({ settles, items }: KsmState, item: number, key: number): boolean {
+  return (
+    settles && items.state(item) === RMAP_UNSTABLE && items.isSettled(item) && items.hasChecksum(item, key)
+  )
+}
+
+/** Is the turn of an item's page in this scan still to come when another page is being visited? */
+export function isAhead({ items, slots, memory, seqnr }: KsmState, item: number, visited: number): boolean {
+  const mm = items.mm(item)
+  if (mm === items.mm(visited)) return items.vpn(item) > items.vpn(visited)
+  return slots.of(memory.mm(mm))!.passedIn !== seqnr
+}
+
+/** Has a visit to come after all for an item that was met ahead of its turn, and taken out of the tree. */
+export function unsettle(ksm: KsmState, item: number, visited: number): void {
+  const { items, cursor, unsettled } = ksm
+  const passed = items.isSettled(item) && items.mm(item) === items.mm(visited) && items.vpn(item) < cursor.vpn
+  items.unsettle(item)
+  if (!passed) return
+  unsettled.push(item)
+  unsettled.sort((a, b) => items.vpn(a) - items.vpn(b))
+}
+
+/** Settles nothing any more, and leaves what Linux would have at this moment: only those behind the cursor are in their tree. */
+export function stopSettling(ksm: KsmState): void {
+  if (!ksm.settles) return
+  const { items, core, cursor, seqnr } = ksm
+  for (const slot of ksm.slots) {
+    for (let item = slot.rmapList; item !== 0; item = items.next(item)) {
+      if (items.state(item) !== RMAP_UNSTABLE) continue
+      const behind = slot === cursor.slot ? items.vpn(item) < cursor.vpn : slot.passedIn === seqnr
+      if (!behind && items.isLinked(item)) core.erase(item)
+      items.setUnstableSince(item, behind ? seqnr : seqnr - 1)
+    }
+  }
+  ksm.settles = false
+}
+
+/** Begins to settle pages, at the start of a full scan: the trees are empty. */
+export function startSettling(ksm: KsmState): void {
+  const { items } = ksm
+  for (const { rmapList } of ksm.slots) {
+    for (let item = rmapList; item !== 0; item = items.next(item))
+      if (items.state(item) === RMAP_UNSTABLE) items.unlink(item)
+  }
+  ksm.settles = true
+}

@@ -1,0 +1,153 @@
+// All pages of some images as fingerprints, in their order: read and reckoned on this thread, or by others, each with a stretch of its own.
+// Only so many stretches are under way at a time, so what this takes does not grow with the images.
+
+import { PAGE_SIZE } from '../../../assembly/abi.ts'
+import { PagefoldError } from '../../errors.ts'
+import type { Image } from '../../image.ts'
+import { startThread } from '../../platform.ts'
+import { type CensusKey, Fingerprinter, PRINT_WORDS } from './binary.ts'
+import type { ReaderAnswer, ReaderData, ReaderTask } from './reader.ts'
+import program from './reader.ts?program'
+
+/** Pages of one image, one after the other, and their fingerprints. */
+export interface Stretch {
+  readonly image: number
+  readonly first: number
+  readonly count: number
+  /** Four words a page. */
+  readonly prints: Uint32Array
+  /** Pages that were gone when they were to be read, by their number in the stretch; a 1 says so. undefined: none can be. */
+  readonly gone: Uint8Array | undefined
+}
+
+/** Pages a stretch. */
+export const STRETCH_PAGES = 1024
+/** Stretches that a thread has before it: the next is there when it is done with one. */
+const AHEAD = 2
+/** How long nobody else has his turn. */
+const TURN_MS = 50
+
+type Task = Pick<Stretch, 'image' | 'first' | 'count'>
+
+function* stretchesOf(images: readonly Image[]): Generator<Task> {
+  for (const [image, { pages }] of images.entries()) {
+    for (let first = 0; first < pages; first += STRETCH_PAGES) {
+      yield { image, first, count: Math.min(STRETCH_PAGES, pages - first) }
+    }
+  }
+}
+
+/** Makes the fingerprints of all pages of `images`, in their order, by `workers` threads beside this one. Throws EIO; EAGAIN if no thread starts. */
+export function fingerprintsOf(
+  images: readonly Image[],
+  module: WebAssembly.Module,
+  key: CensusKey,
+  workers: number,
+): AsyncGenerator<Stretch> {
+  return workers === 0 ? here(images, module, key) : elsewhere(images, module, key, workers)
+}
+
+async function* here(
+  images: readonly Image[],
+  module: WebAssembly.Module,
+  key: CensusKey,
+): AsyncGenerator<Stretch> {
+  const fingerprinter = new Fingerprinter(module, key)
+  let last = performance.now()
+  for (const task of stretchesOf(images)) {
+    const image = images[task.image]!
+    const prints = new Uint32Array(task.count * PRINT_WORDS)
+    const gone = image.gone && new Uint8Array(task.count)
+    for (let done = 0; done < task.count; done += Fingerprinter.pages) {
+      const some = Math.min(Fingerprinter.pages, task.count - done)
+      image.read(task.first + done, some, fingerprinter.pages.subarray(0, some * PAGE_SIZE))
+      for (let page = done; gone !== undefined && page < done + some; page++) {
+        gone[page] = Number(image.gone!(task.first + page))
+      }
+      prints.set(fingerprinter.take(some), done * PRINT_WORDS)
+    }
+    yield { ...task, prints, gone }
+    if (performance.now() - last < TURN_MS) continue
+    await new Promise((resolve) => setTimeout(resolve))
+    last = performance.now()
+  }
+}
+
+async function* elsewhere(
+  images: readonly Image[],
+  module: WebAssembly.Module,
+  key: CensusKey,
+  workers: number,
+): AsyncGenerator<Stretch> {
+  const readers = await Promise.all(Array.from({ length: workers }, () => Reader.start(module, key)))
+  try {
+    const underWay: Promise<Stretch>[] = []
+    let next = 0
+    for (const task of stretchesOf(images)) {
+      if (underWay.length === workers * AHEAD) yield await underWay.shift()!
+      const stretch = readers[next++ % workers]!.take(images[task.image]!, task)
+      // If an earlier one fails, nobody waits for this one any more.
+      stretch.catch(() => undefined)
+      underWay.push(stretch)
+    }
+    for (const stretch of underWay) yield await stretch
+  } finally {
+    for (const reader of readers) reader.close()
+  }
+}
+
+/** A thread, as seen from here. It answers in the order in which it is asked. */
+class Reader {
+  private readonly port: MessagePort
+  private readonly waiting: ((answer: ReaderAnswer) => void)[] = []
+  /** Bytes that are not with the thread now. */
+  private readonly buffers: Uint8Array[] = []
+
+  private constructor(port: MessagePort) {
+    this.port = port
+    port.onmessage = ({ data }) => {
+      const answer = data as ReaderAnswer
+      if ('prints' in answer && answer.bytes !== undefined) this.buffers.push(answer.bytes)
+      this.waiting.shift()!(answer)
+    }
+  }
+
+  static async start(module: WebAssembly.Module, key: CensusKey): Promise<Reader> {
+    const { port1, port2 } = new MessageChannel()
+    const data: ReaderData = { module, key, port: port2 }
+    try {
+      await startThread(program, data, [port2])
+    } catch (cause) {
+      port1.close()
+      const why = `a thread did not start: ${(cause as Error).message}: take \`workers: 0\``
+      throw new PagefoldError('EAGAIN', why, { cause })
+    }
+    return new Reader(port1)
+  }
+
+  async take(image: Image, task: Task): Promise<Stretch> {
+    const { first, count } = task
+    const places = image.places?.(first, count)
+    const gone = image.gone && new Uint8Array(count)
+    let bytes: Uint8Array | undefined
+    if (places === undefined) {
+      bytes = this.buffers.pop() ?? new Uint8Array(STRETCH_PAGES * PAGE_SIZE)
+      image.read(first, count, bytes.subarray(0, count * PAGE_SIZE))
+      for (let page = 0; gone !== undefined && page < count; page++)
+        gone[page] = Number(image.gone!(first + page))
+    }
+    const asked = new Promise<ReaderAnswer>((resolve) => this.waiting.push(resolve))
+    const message: ReaderTask = { count, places, bytes }
+    this.port.postMessage(message, bytes === undefined ? [] : [bytes.buffer as ArrayBuffer])
+    const answer = await asked
+    if ('prints' in answer) return { ...task, prints: answer.prints, gone }
+    throw new PagefoldError(
+      'EIO',
+      `${image.source}: cannot be read at byte ${answer.offset} (${answer.failed})`,
+    )
+  }
+
+  close(): void {
+    this.port.close()
+  }
+}

@@ -57,7 +57,10 @@ export class Chart {
       cursor: { show: false },
       legend: { show: false },
       scales: { x: { time: false }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] } },
-      axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => `${tick} s`) }, axis],
+      axes: [
+        { ...axis, values: (_, ticks) => ticks.map((tick) => `${tick} s`) },
+        { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => `${tick} MiB`) },
+      ],
       series: [{}, line('used', '--series-2'), line('saved', '--series-1')],
     }
     return new uPlot(options, [this.x, this.used, this.saved], this.parent)

@@ -4,11 +4,13 @@
 import { loadRegister, storeRegister } from './devices'
 import { isRam, toRead, toWrite } from './memory'
 import { PENDING, PENDING_AT, PENDING_DEVICE, PENDING_SIZE, PENDING_SPLIT, SCRATCH } from './state'
-import { FETCH, LOAD, REFUSED, refuseAccess, remember, STORE, translate } from './tlb'
+import { FETCH, LOAD, REFUSED, refuseAccess, remember, remembered, STORE, translate } from './tlb'
 
 /** The host address of the page that instructions at `pc` are in; 0 if it must not be fetched from. */
 export function fetchPage(hart: usize, pc: u64): usize {
   const va = pc & ~4095
+  const known = remembered(hart, va, FETCH)
+  if (known != 0) return known
   // What is noted is where the instruction is, not where its page begins.
   const gpa = translate(hart, pc, FETCH)
   if (gpa == REFUSED) return 0
@@ -21,6 +23,8 @@ export function fetchPage(hart: usize, pc: u64): usize {
 export function slowLoad(hart: usize, va: u64, size: u32): usize {
   const before: u32 = 4096 - (u32(va) & 4095)
   if (before < size) return splitLoad(hart, va, before, size)
+  const known = remembered(hart, va, LOAD)
+  if (known != 0) return known
   const gpa = translate(hart, va, LOAD)
   if (gpa == REFUSED) return 0
   if (isRam(hart, gpa)) return ramAt(hart, va, gpa, LOAD)
@@ -33,6 +37,8 @@ export function slowLoad(hart: usize, va: u64, size: u32): usize {
 export function slowStore(hart: usize, va: u64, size: u32): usize {
   const before: u32 = 4096 - (u32(va) & 4095)
   if (before < size) return splitStore(hart, va, before, size)
+  const known = remembered(hart, va, STORE)
+  if (known != 0) return known
   const gpa = translate(hart, va, STORE)
   if (gpa == REFUSED) return 0
   if (isRam(hart, gpa)) return ramAt(hart, va, gpa, STORE)

@@ -9,7 +9,7 @@
 // The context is what the walk's answer depends on beside the address: privilege, SUM, MXR; in bits 4 to 9 of the tag. Bits 0 to 2 are
 // clear, so that a misaligned access compares unequal and takes the slow way without being asked for.
 
-import { isRam, keep, stale, toRead, toWrite } from './memory'
+import { isRam, keep, pageToRead, pageToWrite, stale, toRead, toWrite } from './memory'
 import {
   FETCH_CONTEXT,
   FETCH_TLB,
@@ -78,6 +78,17 @@ export function remember(hart: usize, va: u64, gpa: u64, kind: i32): void {
   const entry = tlb + ((u32(va >> 12) & 255) << 4)
   store<u64>(entry, (va & ~4095) | context)
   store<u32>(entry, keep(gpa), 8)
+}
+
+/** The host address by what is remembered, for an access that does not cross the border of a page; 0 if that says nothing. */
+export function remembered(hart: usize, va: u64, kind: i32): usize {
+  const tlb = hart + (kind == FETCH ? FETCH_TLB : kind == LOAD ? LOAD_TLB : STORE_TLB)
+  const context = u64(load<u32>(hart + (kind == FETCH ? FETCH_CONTEXT : LOAD_CONTEXT)))
+  const entry = tlb + ((u32(va >> 12) & 255) << 4)
+  if (load<u64>(entry) != ((va & ~4095) | context)) return 0
+  const kept = load<u32>(entry, 8)
+  const page = kind == STORE ? pageToWrite(kept) : pageToRead(kept)
+  return page == 0 ? 0 : page | (u32(va) & 4095)
 }
 
 /** The guest physical address, or REFUSED. */

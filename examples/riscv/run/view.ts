@@ -3,14 +3,16 @@
 import type { Fleet, Sample } from './fleet.ts'
 
 const EVERY_MS = 250
-const EVERY_MS_IN_A_FILE = 2000
+/** Lines of a file stay: fewer of them. */
+const LINE_MS = 2000
 const MIB = 2 ** 20 / 4096
 const BAR = 40
 
 export class View {
   private readonly out: NodeJS.WriteStream
   private drawn = 0
-  private last = Number.NEGATIVE_INFINITY
+  private sampled = Number.NEGATIVE_INFINITY
+  private printed = Number.NEGATIVE_INFINITY
 
   constructor(out: NodeJS.WriteStream) {
     this.out = out
@@ -19,10 +21,12 @@ export class View {
   /** Shows the fleet, if it is time to. */
   show(fleet: Fleet, force = false): void {
     const now = performance.now()
-    if (!force && now - this.last < (this.out.isTTY ? EVERY_MS : EVERY_MS_IN_A_FILE)) return
-    this.last = now
+    if (!force && now - this.sampled < EVERY_MS) return
+    this.sampled = now
     const sample = fleet.sample()
     if (!this.out.isTTY) {
+      if (!force && now - this.printed < LINE_MS) return
+      this.printed = now
       this.out.write(`${oneLine(sample)}\n`)
       return
     }

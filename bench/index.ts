@@ -1,6 +1,5 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`, `npm run bench:cpus`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`. Merge throughput beside
-// its peers is `pagefold bench`.
+// `npm run bench:cold -- IMAGE...`, `npm run bench:cpus`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`, `npm run bench:store`. Merge throughput beside its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
 import { cpuFigures } from './cpus/index.ts'
@@ -11,6 +10,7 @@ import { coldStart } from './macro/cold.ts'
 import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
 import { type MicroResult, runGroup } from './micro/suite.ts'
+import { storeFigures } from './store/index.ts'
 
 const MICRO_HEAD = `${''.padEnd(44)} ${'ns'.padStart(8)}  ${'from..to'.padEnd(17)}  ${'GB/s'.padStart(5)}  Benchmark.js`
 const GROWTH_HEAD = `${'what'.padEnd(52)} ${'n'.padEnd(13)} ${'at'.padStart(6)}        ms   ms of 4 n  ms of 16 n  exponent`
@@ -65,9 +65,11 @@ try {
     const worse = all.filter(({ verdict }) => verdict === 'worse than n log n')
     console.log(`${all.length} measured, ${worse.length} worse than n log n`)
     if (worse.length > 0) process.exitCode = 1
+  } else if (what === 'store') {
+    await storeFigures(smoke, ({ what, figure }) => console.log(`${what}: ${figure}`))
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | cpus [--smoke] | growth [NAME...] | census [--smoke]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | cpus [--smoke] | growth [NAME...] | census [--smoke] | store [--smoke]',
     )
     process.exitCode = 2
   }

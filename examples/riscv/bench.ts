@@ -1,4 +1,4 @@
-// npm run bench:riscv: what it costs a guest that its memory is an mm's. The same CPU runs the same program on one block of memory, on pagefold, and
+// npm run bench:guests: what it costs a guest that its memory is an mm's. The same CPU runs the same program on one block of memory, on pagefold, and
 // on pagefold with a scan of ksmd's after every slice; the scans themselves are not counted. Ratios of processor time, taken
 // round by round, so that all three see the same machine; medians, with the least and the most.
 //

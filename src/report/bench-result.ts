@@ -1,5 +1,6 @@
 // What `pagefold bench` comes to, as it prints it with --json and as its report is made from.
 
+import type { ChangesPolicy } from '../ksm/tunables.ts'
 import type { Figure } from '../lab/measure/figure.ts'
 import type { Load } from '../lab/measure/load.ts'
 import type { Spread } from '../lab/median.ts'
@@ -85,6 +86,8 @@ export interface BenchResult {
   readonly checksum: string
   /** The name of the policy of one's own by which pagefold passed pages over, if it was given one. */
   readonly policy?: string
+  /** How pagefold knew what was written; undefined in results from before it was said. */
+  readonly changes_policy?: ChangesPolicy
   /** What times are: processor time where every peer has one thread, else time as it passes, but for ksmd's. */
   readonly clock: 'processor' | 'wall'
   /** Of the generator that drew the order of the turns in each round. */

@@ -1,11 +1,11 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`, `npm run bench:guests`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`,
+// `npm run bench:cold -- IMAGE...`, `npm run bench:cpus`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`,
 // `npm run bench:fleet -- [HOSTS]`, `npm run bench:store`. Merge throughput beside its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
+import { cpuFigures } from './cpus/index.ts'
 import { growth } from './growth/index.ts'
 import type { Grown } from './growth/measure.ts'
-import { guestFigures } from './guests/index.ts'
 import { censusCosts } from './macro/census.ts'
 import { coldStart } from './macro/cold.ts'
 import { fleetCost } from './macro/fleet.ts'
@@ -47,6 +47,8 @@ try {
     console.log(
       `comparePages                     ${pagefold.toFixed(0)} ns, ${(pagefold / native).toFixed(2)} times as long`,
     )
+  } else if (what === 'cpus') {
+    for await (const line of cpuFigures(smoke)) console.log(line)
   } else if (what === 'census') {
     const { speed, memory } = await censusCosts(smoke)
     for (const { threads, sum, census, ratio } of speed) {
@@ -69,8 +71,6 @@ try {
       `${hosts} hosts, ${guests} guests: written in ${seconds.seconds_to_write.toFixed(1)} s, asked in ${seconds.seconds_to_ask.toFixed(1)} s; ` +
         `placed by contents guests share ${(placed / now).toFixed(2)} times what they do now, ${(placed / random).toFixed(2)} times what chance does`,
     )
-  } else if (what === 'guests') {
-    for await (const line of guestFigures(smoke)) console.log(line)
   } else if (what === 'growth') {
     console.log(GROWTH_HEAD)
     const names = args.filter((arg) => arg !== '--smoke')
@@ -83,7 +83,7 @@ try {
     await storeFigures(names, smoke, ({ what, figure }) => console.log(`${what}: ${figure}`))
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | growth [NAME...] | census [--smoke] | fleet [HOSTS] | guests [--smoke] | store [NAME...] [--smoke]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | cpus [--smoke] | growth [NAME...] | census [--smoke] | fleet [HOSTS] | store [NAME...] [--smoke]',
     )
     process.exitCode = 2
   }

@@ -128,7 +128,7 @@ const OTHER_MEMORY: Readonly<Record<string, string>> = {
   'src/synth/generators.ts': 'a binary that makes words, in a memory of its own',
   ...Object.fromEntries(
     ['core', 'index', 'threads'].map((name) => [
-      `bench/guests/${name}.ts`,
+      `bench/cpus/${name}.ts`,
       'cores of virtual CPUs, which are others’',
     ]),
   ),

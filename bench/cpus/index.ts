@@ -10,7 +10,7 @@ const DOOR = new URL('./hypervisor.js', import.meta.url).href
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
 /** A line for each figure, as it comes. */
-export async function* guestFigures(smoke: boolean): AsyncGenerator<string> {
+export async function* cpuFigures(smoke: boolean): AsyncGenerator<string> {
   const rounds = smoke ? 3 : 31
   yield* translations(rounds, smoke)
   yield* await faults(smoke ? 64 : 4096)

@@ -44,6 +44,11 @@ export interface HostOptions extends StrategyOptions {
   readonly cowPolicy?: CowPolicy
   /** Turn a merged page with a single mapping back into an ordinary one when it is written to. Default: false. */
   readonly reuseKsm?: boolean
+  /**
+   * Swap pages out (`swapOn`) when a read, a write or a fault of a virtual CPU finds no free frame, rather than refuse it with ENOMEM.
+   * Pages that are pinned or locked stay. Default: false.
+   */
+  readonly reclaim?: boolean
   /** What smart_scan=1 means (ksm/policy.ts). Default: `linux`. */
   readonly smartScan?: SmartScanPolicy
   /** A policy of your own in its place (docs/strategies.md): which pages are passed over while smart_scan is 1. */
@@ -83,7 +88,14 @@ export interface HostOptions extends StrategyOptions {
 export type HostPolicy = Required<
   Pick<
     HostOptions,
-    'changes' | 'cowPolicy' | 'graceTimeout' | 'guests' | 'reuseKsm' | 'workers' | 'zeroPagesAcrossDomains'
+    | 'changes'
+    | 'cowPolicy'
+    | 'graceTimeout'
+    | 'guests'
+    | 'reclaim'
+    | 'reuseKsm'
+    | 'workers'
+    | 'zeroPagesAcrossDomains'
   >
 > & {
   /** The name of the policy that smart_scan=1 means. */
@@ -113,6 +125,7 @@ const HOST_OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   clock: true,
   cowPolicy: true,
   reuseKsm: true,
+  reclaim: true,
   smartScan: true,
   policy: true,
   guests: true,
@@ -159,6 +172,7 @@ function expectPolicy(options: HostOptions, { own }: ArenaStrategy): Omit<HostPo
   }
   return {
     cowPolicy: expectOneOf('cowPolicy', options.cowPolicy ?? 'anon_exclusive', COW_POLICIES),
+    reclaim: expectBoolean('reclaim', options.reclaim ?? false),
     reuseKsm: expectBoolean('reuseKsm', options.reuseKsm ?? false),
     guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
     changes: expectOneOf('changes', options.changes ?? 'log', CHANGES_POLICIES),

@@ -110,6 +110,7 @@ export class Host {
     const memory = new Memory(arena, numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
+    memory.reclaims = policy.reclaim
     memory.cpus.graceTimeout = policy.graceTimeout
     const helpers = new Helpers(arena, policy.workers)
     const core = guardedCore(coreFor(arena), arena.strategy, memory.gate)

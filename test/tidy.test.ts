@@ -123,6 +123,9 @@ function roomOf(name: string): string {
 
 /** Who has shared or WebAssembly memory that is no arena. */
 const OTHER_MEMORY: Readonly<Record<string, string>> = {
+  'bench/cpus/core.ts': 'the core of a virtual CPU',
+  'bench/cpus/index.ts': 'the core of a virtual CPU',
+  'bench/cpus/threads.ts': 'words to tell a thread what to do',
   'src/images/stream.ts': 'a word to sleep on',
   'src/cli/output.ts': 'a word to sleep on',
   'src/synth/generators.ts': 'a binary that makes words, in a memory of its own',

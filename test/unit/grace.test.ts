@@ -25,6 +25,7 @@ async function scene(options: Partial<HostOptions> = {}): Promise<Scene> {
     made.mmap(4 * PAGE, { address: RAM })
     made.madvise(RAM, 4 * PAGE, 'MADV_MERGEABLE')
     made.write(RAM, contentBytes(7))
+    made.write(RAM + 3 * PAGE, contentBytes(name === 'guest' ? 8 : 9))
     return made
   }) as [Mm, Mm]
   return { host, mm, other, cpu: mm.attachCpu({ length: 4 * MIB, thread: true }) }
@@ -73,7 +74,10 @@ const PATHS: Record<
   exit: { act: ({ mm }) => mm.exit() },
   replace: { act: ({ mm }) => mm.replace() },
   fork: { act: ({ mm }) => mm.fork() },
-  mremap: { act: ({ mm }) => mm.mremap(RAM, PAGE, PAGE, { address: RAM + MIB }) },
+  // Its table stays: another page is in it.
+  mremap: {
+    act: ({ mm }) => mm.mremap(RAM, PAGE, PAGE, { address: RAM + MIB }),
+  },
   mprotect: { act: ({ mm }) => mm.mprotect(RAM, PAGE, 'PROT_READ') },
   userfault: {
     act: ({ mm }) => {
@@ -354,7 +358,8 @@ describe('faults from another thread', () => {
   it('are answered between the pages of a scan', async () => {
     const { host, mm, cpu } = await scene({ graceTimeout: 5000 })
     start(cpu, ['fault', 2 * PAGE, 1], ['until over'])
-    while (mm.pfn(RAM + 2 * PAGE) === undefined) host.ksm.scan(1)
+    for (let scans = 0; scans < 20_000 && mm.pfn(RAM + 2 * PAGE) === undefined; scans++) host.ksm.scan(1)
+    expect(mm.pfn(RAM + 2 * PAGE)).toBeDefined()
     host.audit()
   })
 

@@ -6,6 +6,7 @@ import { addressOf, eachPage, hex, vpnOf } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { ptePfn } from '../page/pte.ts'
 import { getPte, markSoftDirty } from '../page/ptes.ts'
+import { reclaimSome } from '../reclaim/swap-out.ts'
 import { refused } from './refused.ts'
 
 /** Copies bytes of a guest into `into`, as much as that holds. Throws EFAULT, EIO, EHWPOISON, EAGAIN. */
@@ -55,6 +56,7 @@ export function resolve(mm: MmStruct, vpn: number, kind: FaultKind): number | Er
       return ptePfn(pte)
     }
     const errno = handleMmFault(mm, vpn, kind)
+    if (errno === 'ENOMEM' && mm.memory.reclaims && reclaimSome(mm.memory)) continue
     if (errno !== undefined) return errno
   }
   return 'EAGAIN'

@@ -38,6 +38,10 @@ export class Memory {
   readonly warnings: string[] = []
   /** When a write may go to a page that was shared; see cow.ts. */
   cowPolicy: CowPolicy = 'anon_exclusive'
+  /** Swap pages out when there is no frame left, rather than refuse one. */
+  reclaims = false
+  /** The frame that is looked at next for that. */
+  reclaimHand: number
   /** Turn a merged page with one mapping back into an ordinary one instead of copying it; see cow.ts. */
   reuseKsm = false
   /** Where a test may act between two steps; `mm` is the one whose mmap lock or page table lock Linux holds there. */
@@ -60,6 +64,7 @@ export class Memory {
 
   constructor(arena: Arena, numaNodes: number) {
     this.arena = arena
+    this.reclaimHand = arena.firstPfn
     this.bytes = new FrameBytes(arena)
     this.frames = new Frames(arena, this.bytes, numaNodes)
     this.anonVmas = new AnonVmas(() => this.frames.anonVmasNamed())

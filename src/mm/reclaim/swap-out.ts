@@ -37,6 +37,27 @@ export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undef
   return failure
 }
 
+/** So many frames are freed at a time. */
+const CLUSTER = 32
+
+/**
+ * Frees some frames by putting the next pages in order of frames into swap, from where this left off; false if none could be freed.
+ * Linux: do_try_to_free_pages(), without its lists of what was used last
+ */
+export function reclaimSome(memory: Memory): boolean {
+  const { frames, arena, swap } = memory
+  if (swap.usage.total === swap.usage.used) return false
+  let freed = 0
+  for (let looked = arena.firstPfn; looked < arena.endPfn && freed < CLUSTER; looked++) {
+    const pfn = memory.reclaimHand
+    memory.reclaimHand = pfn + 1 < arena.endPfn ? pfn + 1 : arena.firstPfn
+    if (!frames.isFrame(pfn) || frames.refcount(pfn) === 0 || !frames.isAnon(pfn)) continue
+    if (frames.hasFlag(pfn, FRAME_PINNED)) continue
+    if (reclaimPage(memory, pfn) === undefined) freed++
+  }
+  return freed > 0
+}
+
 /** Has somebody who maps the page locked it there? Linux: folio_test_mlocked() */
 function isMlocked(memory: Memory, pfn: number): boolean {
   let found = false

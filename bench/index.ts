@@ -1,6 +1,6 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`, `npm run bench:cpus`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`. Merge throughput beside
-// its peers is `pagefold bench`.
+// `npm run bench:cold -- IMAGE...`, `npm run bench:cpus`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`,
+// `npm run bench:fleet -- [HOSTS]`, `npm run bench:store`. Merge throughput beside its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
 import { cpuFigures } from './cpus/index.ts'
@@ -8,12 +8,16 @@ import { growth } from './growth/index.ts'
 import type { Grown } from './growth/measure.ts'
 import { censusCosts } from './macro/census.ts'
 import { coldStart } from './macro/cold.ts'
+import { fleetCost } from './macro/fleet.ts'
 import { memorySpeed } from './macro/memory.ts'
 import { microGroups } from './micro/groups.ts'
 import { type MicroResult, runGroup } from './micro/suite.ts'
+import { storeFigures } from './store/index.ts'
 
 const MICRO_HEAD = `${''.padEnd(44)} ${'ns'.padStart(8)}  ${'from..to'.padEnd(17)}  ${'GB/s'.padStart(5)}  Benchmark.js`
 const GROWTH_HEAD = `${'what'.padEnd(52)} ${'n'.padEnd(13)} ${'at'.padStart(6)}        ms   ms of 4 n  ms of 16 n  exponent`
+
+const DEFAULT_HOSTS = 1000
 
 const [what, ...args] = process.argv.slice(2)
 const smoke = args.includes('--smoke')
@@ -58,6 +62,15 @@ try {
       const each = (table_bytes / distinct).toFixed(1)
       console.log(`${pages} pages, ${distinct} contents: ${each} bytes a content, ${mib} MiB in all`)
     }
+  } else if (what === 'fleet') {
+    const { hosts, guests, bytes_shared, ...seconds } = await fleetCost(
+      smoke ? 4 : Number(args[0] ?? DEFAULT_HOSTS),
+    )
+    const { now, random, placed } = bytes_shared
+    console.log(
+      `${hosts} hosts, ${guests} guests: written in ${seconds.seconds_to_write.toFixed(1)} s, asked in ${seconds.seconds_to_ask.toFixed(1)} s; ` +
+        `placed by contents guests share ${(placed / now).toFixed(2)} times what they do now, ${(placed / random).toFixed(2)} times what chance does`,
+    )
   } else if (what === 'growth') {
     console.log(GROWTH_HEAD)
     const names = args.filter((arg) => arg !== '--smoke')
@@ -65,9 +78,12 @@ try {
     const worse = all.filter(({ verdict }) => verdict === 'worse than n log n')
     console.log(`${all.length} measured, ${worse.length} worse than n log n`)
     if (worse.length > 0) process.exitCode = 1
+  } else if (what === 'store') {
+    const names = args.filter((arg) => arg !== '--smoke')
+    await storeFigures(names, smoke, ({ what, figure }) => console.log(`${what}: ${figure}`))
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | cpus [--smoke] | growth [NAME...] | census [--smoke]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | cpus [--smoke] | growth [NAME...] | census [--smoke] | fleet [HOSTS] | store [NAME...] [--smoke]',
     )
     process.exitCode = 2
   }

@@ -1,5 +1,5 @@
-// Builds everything under dist/: the core (release and debug), the maker of synthetic pages and the census's table with asc, the
-// page of reports and the code with rolldown, which embeds them all, the types with tsc.
+// Builds everything under dist/: the core (release and debug), the maker of synthetic pages, the census's table and the store's part of
+// the core with asc, the page of reports and the code with rolldown, which embeds them all, the types with tsc.
 //
 // Bundling is for speed, not for size: it folds the constants of assembly/abi.ts into the code that uses them. Without
 // it every one is a load at run time, and a scan takes 1.2 times as long (measured).
@@ -18,8 +18,9 @@ const BUNDLED = /^(fflate\/browser|fzstd|hyparquet(-writer)?(\/.*)?)$/
 const CHUNKS = [
   {
     name: 'engine',
-    test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/]|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,
+    test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/](?!stage\.ts)|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,
   },
+  { name: 'snapshots', test: /[\\/](src[\\/](store[\\/]|core[\\/]stage\.ts)|dist[\\/]store\.wasm)/ },
   { name: 'synthetic', test: /[\\/](src[\\/]synth[\\/]|dist[\\/]synth\.wasm)/ },
 ]
 
@@ -30,6 +31,7 @@ run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'release')
 run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'debug')
 run('assemblyscript', 'asc', 'assembly/synth.ts', '--target', 'synth')
 run('assemblyscript', 'asc', 'assembly/census.ts', '--target', 'census')
+run('assemblyscript', 'asc', 'assembly/store.ts', '--target', 'store')
 run('typescript', 'tsc', '-p', 'tsconfig.build.json')
 shipTypes(root)
 await page()
@@ -45,6 +47,7 @@ async function bundle() {
       images: join(root, 'src/images/index.ts'),
       lab: join(root, 'src/lab/index.ts'),
       report: join(root, 'src/report/index.ts'),
+      store: join(root, 'src/store/index.ts'),
       main: join(root, 'src/cli/main.ts'),
       bench: join(root, 'bench/index.ts'),
       trial: join(root, 'bench/macro/trial.ts'),

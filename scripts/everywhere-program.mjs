@@ -13,10 +13,11 @@ import {
 } from 'pagefold'
 import { compareHashes, mergeImages, pageStates, synthImages, synthTruth } from 'pagefold/lab'
 import { mergeReport, renderReport, writeReport } from 'pagefold/report'
+import { SnapshotStore } from 'pagefold/store'
 
 /** Runs everything and returns a line for each thing done. Throws if anything comes out otherwise than it must. */
 export async function program() {
-  const steps = { example, hypervisor, helpers, strategies, advisor, synthetic, hashes, platform }
+  const steps = { example, hypervisor, helpers, strategies, advisor, synthetic, hashes, snapshots, platform }
   const done = []
   for (const [name, step] of Object.entries(steps)) done.push(`${name}: ${await step()}`)
   return done
@@ -121,6 +122,27 @@ async function hashes() {
   const { checksums, strategies } = await compareHashes(options)
   expect('checksums compared', checksums.map(({ checksum }) => checksum).join(), 'xxh3,xxh64')
   return strategies.map(({ checksum, pages_merged }) => `${checksum} merges ${pages_merged}`).join(', ')
+}
+
+async function snapshots() {
+  const store = await SnapshotStore.open()
+  const heap = new Uint8Array(200 * PAGE_SIZE)
+  for (let page = 0; page < 100; page++) heap.fill(page, page * PAGE_SIZE, (page + 1) * PAGE_SIZE)
+  await store.save('a', heap)
+  heap[150 * PAGE_SIZE] = 1
+  const { added_pages } = await store.save('b', heap, { like: 'a' })
+  expect('pages added', added_pages, 1)
+  const { pages_written } = await store.restore('a', heap, { from: 'b' })
+  expect('pages written', pages_written, 1)
+  expect('what was restored', heap[150 * PAGE_SIZE] + heap[99 * PAGE_SIZE], 99)
+  const host = await Host.create({ frames: 256 })
+  const mm = await store.load(host, 'b')
+  expect('what was loaded', mm.read(mm.smaps()[0].address + 150 * PAGE_SIZE, 1)[0], 1)
+  host.close()
+  await store.drop('a')
+  const { distinct_pages } = store.stats()
+  await store.close()
+  return `${distinct_pages} distinct pages`
 }
 
 /** What needs more than the language works where there is more, and says what is missing where there is not. */

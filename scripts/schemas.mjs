@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createGenerator } from 'ts-json-schema-generator'
 import { root } from './tool.mjs'
 
-export const COMMANDS = ['scan', 'hash', 'bench', 'census', 'fleet', 'diff', 'synth']
+export const COMMANDS = ['scan', 'hash', 'bench', 'census', 'fleet', 'diff', 'synth', 'store']
 const START = '<!-- made by scripts/schemas.mjs -->'
 
 /** { 'schemas/scan.json': text, ..., 'docs/json.md': text } */

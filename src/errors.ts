@@ -20,6 +20,7 @@ export type Errno =
   | 'ENOSPC'
   | 'ENOTSUP'
   | 'EPERM'
+  | 'EPROTO'
   | 'ERANGE'
   | 'ESRCH'
   | 'EUCLEAN'

@@ -33,35 +33,119 @@ export function files(who: string): Files {
  * Writes a file whole or not at all: beside its place, and there in one step when all of it is on its way to the disk. What was
  * there stays until then. Throws what the file system does.
  */
-export function writeWhole(files: Files, name: string, bytes: Uint8Array | string): void {
-  writeWholeBy(files, name, (fd) => files.fs.writeFileSync(fd, bytes))
+export function writeWhole(platform: Files, name: string, bytes: Uint8Array | string): void {
+  writeWholeBy(platform, name, (fd) => platform.fs.writeFileSync(fd, bytes))
 }
 
 /** The same, written by `write` to an open file. Throws what that does. */
-export function writeWholeBy({ fs, path }: Files, name: string, write: (fd: number) => void): void {
+export function writeWholeBy(platform: Files, name: string, write: (fd: number) => void): void {
+  const whole = beginWhole(platform, name)
+  try {
+    write(whole.fd)
+    whole.keep()
+  } finally {
+    whole.close()
+  }
+}
+
+/** A file on its way to be whole. */
+export interface WholeFile {
+  readonly fd: number
+  /** All of it is written: it takes its place. Throws what the file system does. */
+  keep(): void
+  /** Ends it; what was not kept is as if it had never been begun. */
+  close(): void
+}
+
+/** Begins a file that is to be whole or not at all, for writers who cannot do it at once. Throws what the file system does. */
+export function beginWhole({ fs, path }: Files, name: string): WholeFile {
   const existing = fs.lstatSync(name, { throwIfNoEntry: false })
   // Where a link leads to, and not the link, is replaced.
   const target = existing?.isSymbolicLink() ? fs.realpathSync(name) : name
   const mode = fs.statSync(target, { throwIfNoEntry: false })?.mode
   const beside = path.join(path.dirname(target), `.${path.basename(target)}.${ownPid()}`)
-  try {
-    const fd = fs.openSync(beside, 'w', mode)
-    try {
-      write(fd)
-      fs.fsyncSync(fd)
-    } finally {
-      fs.closeSync(fd)
-    }
-    fs.renameSync(beside, target)
-  } catch (error) {
-    fs.rmSync(beside, { force: true })
-    throw error
+  const fd = fs.openSync(beside, 'w', mode)
+  let isOpen = true
+  const closeFile = (): void => {
+    if (isOpen) fs.closeSync(fd)
+    isOpen = false
   }
+  let kept = false
+  return {
+    fd,
+    keep() {
+      fs.fsyncSync(fd)
+      closeFile()
+      fs.renameSync(beside, target)
+      kept = true
+    },
+    close() {
+      closeFile()
+      if (!kept) fs.rmSync(beside, { force: true })
+    },
+  }
+}
+
+/** Writes all of some bytes to a place in a file. Throws what the file system does. */
+export function writeAt({ fs }: Files, fd: number, bytes: Uint8Array, at: number): void {
+  for (let done = 0; done < bytes.length; )
+    done += fs.writeSync(fd, bytes, done, bytes.length - done, at + done)
+}
+
+/** Reads from a place in a file as much as is asked for, or as much as there is: returns how much. */
+export function readAt({ fs }: Files, fd: number, into: Uint8Array, at: number): number {
+  let done = 0
+  while (done < into.length) {
+    const got = fs.readSync(fd, into, done, into.length - done, at + done)
+    if (got === 0) break
+    done += got
+  }
+  return done
+}
+
+/** What the file system refuses to write, as a PagefoldError that names the place; everything else as it is. */
+export function writeRefused({ fs }: Files, place: string, cause: unknown): unknown {
+  const { code, message } = cause as NodeJS.ErrnoException
+  if (cause instanceof PagefoldError || code === undefined) return cause
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    return new PagefoldError('EACCES', `${place}: not allowed to write there`, { cause })
+  if (code === 'ENOSPC') return new PagefoldError('ENOSPC', `${place}: no space left`, { cause })
+  if (fs.existsSync(place) && (code === 'EEXIST' || code === 'ENOTDIR'))
+    return new PagefoldError('EINVAL', `${place}: not a directory`, { cause })
+  return new PagefoldError('EIO', `${place}: ${message}`, { cause })
+}
+
+/** Compares bytes at the speed of memory; undefined where the platform has nothing for it. */
+export function sameBytes(): ((one: Uint8Array, other: Uint8Array) => boolean) | undefined {
+  const compare = globalThis.Buffer?.compare
+  return compare === undefined ? undefined : (one, other) => compare(one, other) === 0
 }
 
 /** The number of this process. */
 export function ownPid(): number {
   return globalThis.process.pid
+}
+
+/**
+ * When a process began, as the system tells, so that another of the same number is told apart; empty where nobody tells.
+ */
+export function beginningOf({ fs }: Files, pid: number): string {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+/** Lets everything else have its turn. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0))
+}
+
+/** A number of 64 bits that nobody knows. */
+export function randomSeed(): bigint {
+  return globalThis.crypto.getRandomValues(new BigUint64Array(1))[0]!
 }
 
 /** Is there a process of this number? */

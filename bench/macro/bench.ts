@@ -5,7 +5,14 @@ import { createHash } from 'node:crypto'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Image, type IndexName, PAGE_SIZE, PagefoldError, systemClock } from '../../src/index.ts'
+import {
+  type ChangesPolicy,
+  type Image,
+  type IndexName,
+  PAGE_SIZE,
+  PagefoldError,
+  systemClock,
+} from '../../src/index.ts'
 import { bestPossible, type Candidate, inRounds, type Lap, ORDER_SEED } from '../../src/lab/index.ts'
 import type { BenchResult, PeerMissing } from '../../src/report/index.ts'
 import { loadChecksum, loadPolicy } from '../own.ts'
@@ -29,6 +36,8 @@ export interface BenchOptions {
   readonly checksum: string
   /** The path of a policy's file. */
   readonly policy?: string
+  /** How pagefold knows what was written. Default: `log`. */
+  readonly changes?: ChangesPolicy
   /** Threads that hash ahead of pagefold's scan. Default: 0. */
   readonly workers?: number
   /** Trials a peer. */
@@ -51,7 +60,7 @@ const NEVER = new AbortController().signal
  * with `stop`'s reason when told to stop, with NothingToCompare; whatever was written or started is gone then.
  */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  const { index, checksum, workers = 0, stop = NEVER, trial: run = runTrial } = options
+  const { index, checksum, changes = 'log', workers = 0, stop = NEVER, trial: run = runTrial } = options
   const peers = PEERS.filter(({ name }) => name === 'pagefold' || (options.peers?.includes(name) ?? true))
   const missing = new Map<string, PeerMissing>()
   for (const { name, unavailable } of peers) {
@@ -64,7 +73,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const { input_digest, ...input } = await writeImages(dir, options.images, stop)
     const own = await namesOf(options)
     const given = options.policy === undefined ? {} : { policy: options.policy }
-    const task = { ...input, maxPageSharing: 256, index, checksum, ...given, workers, scratch: dir }
+    const task = { ...input, maxPageSharing: 256, index, checksum, changes, ...given, workers, scratch: dir }
     const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
     const curves: CurveTrial[] = []
     const leaveOut = (name: string, failed: string): void => {
@@ -113,6 +122,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       versions: theseVersions(),
       index,
       ...own,
+      changes_policy: changes,
       workers,
       clock,
       order_seed: ORDER_SEED,

@@ -72,10 +72,10 @@ export async function loadedHost(task: Task, policy: GuestsPolicy): Promise<Host
 
 /** By the machine's clock, as the other peers. */
 async function createHost(task: Task, pages: number, guests: GuestsPolicy): Promise<Host> {
-  const { index, workers } = task
+  const { index, workers, changes } = task
   const policy = task.policy === undefined ? {} : { policy: await loadPolicy(task.policy) }
   const checksum = await loadChecksum(task.checksum)
-  return hostFor(pages, { index, checksum, workers, guests, ...policy, clock: systemClock })
+  return hostFor(pages, { index, checksum, workers, guests, changes, ...policy, clock: systemClock })
 }
 
 function warmUp(host: Host): void {

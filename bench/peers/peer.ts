@@ -1,7 +1,7 @@
 // What the benches compare: the same bytes, merged by ksmd's rules, by pagefold and by others. Each peer runs in a
 // process of its own, once a trial.
 
-import { type IndexName, systemClock } from '../../src/index.ts'
+import { type ChangesPolicy, type IndexName, systemClock } from '../../src/index.ts'
 import type { MergeCounters } from '../../src/report/index.ts'
 
 /** What every peer reports of one trial. Processor time is that of all threads; a peer that knows no other gives it twice. */
@@ -31,6 +31,8 @@ export interface Task {
   readonly checksum: string
   /** The path of a policy's file. */
   readonly policy?: string
+  /** How pagefold knows what was written. */
+  readonly changes: ChangesPolicy
   /** A directory for what a trial has to write; whoever made it removes it. */
   readonly scratch: string
   /** Threads that hash ahead of the scan. */

@@ -11,6 +11,7 @@ import type {
   ResultDiff,
   Versions,
 } from '../report/index.ts'
+import type { SavedSnapshot, SnapshotInfo, StoreStats, Verification } from '../store/index.ts'
 
 /** What every result says of itself. */
 export interface About {
@@ -136,4 +137,36 @@ export interface DiffJson extends About, ResultDiff {
   readonly files: readonly string[]
   /** Of two benches of the same input: what changed as a multiple of a peer's time. */
   readonly changes?: readonly MetricChange[]
+}
+
+/** What `pagefold store ACTION --json` prints. */
+export interface StoreJson extends About {
+  /** What was done. */
+  readonly action: 'save' | 'list' | 'restore' | 'drop' | 'compact' | 'stats' | 'verify'
+  /** The store, as the user named it. */
+  readonly directory: string
+  /** Of save: one a snapshot. */
+  readonly saved?: readonly SavedSnapshot[]
+  /** Of list. */
+  readonly snapshots?: readonly SnapshotInfo[]
+  /** Of restore. */
+  readonly restored?: RestoredFile
+  /** Of drop: the names of those that are gone. */
+  readonly dropped?: readonly string[]
+  /** Of compact: by how many bytes the store has become smaller. */
+  readonly given_back?: number
+  /** Of stats, and what is so after drop and compact. */
+  readonly stats?: StoreStats
+  /** Of verify. */
+  readonly verification?: Verification
+}
+
+/** A snapshot as a file. */
+export interface RestoredFile {
+  /** The snapshot's name. */
+  readonly name: string
+  /** Where it was written. */
+  readonly file: string
+  /** How large the file is. */
+  readonly bytes: number
 }

@@ -44,6 +44,10 @@ const COMMANDS: Readonly<Record<string, { readonly summary: string; load(): Prom
     summary: 'write synthetic guests, and the truth about what merging can save on them',
     load: () => import('./commands/synth.ts'),
   },
+  store: {
+    summary: 'keep snapshots in a directory, equal pages once',
+    load: () => import('./commands/store.ts'),
+  },
 }
 
 const HELP = `usage: pagefold COMMAND [arguments]

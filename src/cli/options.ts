@@ -3,7 +3,14 @@
 
 import { parseArgs } from 'node:util'
 import { ABSENT_POLICIES, IMAGE_FORMATS } from '../images/index.ts'
-import { CHECKSUM_NAMES, DEFAULT_CHECKSUM, DEFAULT_INDEX, INDEX_NAMES, MAX_WORKERS } from '../index.ts'
+import {
+  CHANGES_POLICIES,
+  CHECKSUM_NAMES,
+  DEFAULT_CHECKSUM,
+  DEFAULT_INDEX,
+  INDEX_NAMES,
+  MAX_WORKERS,
+} from '../index.ts'
 import { readChecksum } from './own.ts'
 import { expectName, expectNumber, UsageError } from './usage.ts'
 
@@ -81,6 +88,12 @@ or a FILE of your own, .wasm or .js (docs/strategies.md)`,
 
 export const policy = (whose: string) =>
   value('FILE', `which pages ${whose} scan passes over: a .js of your own (docs/strategies.md)`)
+
+export const changes = value(
+  'NAME',
+  `${CHANGES_POLICIES.join(', ')} (default: log): checksum reads every page in every scan, as Linux must, with the same result`,
+  oneOf(CHANGES_POLICIES),
+)
 
 /** How files are read: what the library takes by the same names. */
 export const reading = {

@@ -57,7 +57,7 @@ export function writeStrategy(buffer: ArrayBufferLike, strategy: ArenaStrategy):
   view.setUint32(HEADER_STRATEGY + STRATEGY_MARK, checksumBits < 32 ? 2 ** checksumBits : 0, true)
   view.setUint32(HEADER_STRATEGY + STRATEGY_SAMPLE_WORDS, sampleWords, true)
   view.setUint32(HEADER_STRATEGY + STRATEGY_STILL, strategy.still ? 1 : 0, true)
-  writeSecret(view, seed)
+  writeSecret(view, seed, HEADER_SECRET)
   if (checksum === CHECKSUM_CRC32C) writeCrcTables(view)
   if (checksum === CHECKSUM_SAMPLED) {
     for (const [i, offset] of sampleOrder(seed).entries())
@@ -65,11 +65,11 @@ export function writeStrategy(buffer: ArrayBufferLike, strategy: ArenaStrategy):
   }
 }
 
-/** The secret of XXH3: the default one, the seed added to every other word and subtracted from those between. */
-function writeSecret(view: DataView, seed: bigint): void {
+/** The secret of XXH3, at `to`: the default one, the seed added to every other word and subtracted from those between. */
+export function writeSecret(view: DataView, seed: bigint, to: number): void {
   for (let at = 0; at < XXH3_SECRET.length; at += 8) {
     const word = new DataView(XXH3_SECRET.buffer).getBigUint64(at, true)
-    view.setBigUint64(HEADER_SECRET + at, at % 16 === 0 ? word + seed : word - seed, true)
+    view.setBigUint64(to + at, at % 16 === 0 ? word + seed : word - seed, true)
   }
 }
 

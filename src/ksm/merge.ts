@@ -123,7 +123,7 @@ function isCandidate(batch: Batch, at: number, item: number, pfn: number): boole
     if (!nodes.isMigrating(pageNode)) {
       if (ksm.treeNid(nodes.pfn(pageNode)) !== nodes.nid(pageNode)) setAside(ksm, pageNode)
       else if (ksm.items.head(item) === pageNode) {
-        settleStable(ksm, ksm.memory.mm(ksm.items.mm(item)), item)
+        settleStable(ksm, item)
         return false
       }
     }
@@ -186,7 +186,7 @@ function joinKsmPage(
     return true
   }
   const err = tryToMergeWithKsmPage(ksm, item, pfn, ksmPfn)
-  if (err === OK) stableTreeAppend(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
+  if (err === OK) appendAndSettle(ksm, item, StableNodes.ofMapping(ksm.frames.mapping(ksmPfn)))
   ksm.frames.put(ksmPfn)
   return err === DIFFERENT && byChecksum ? joinKsmPage(batch, trees, item, pfn, key, false) : true
 }
@@ -212,8 +212,14 @@ function mergeTwoItems(
     breakCow(ksm, item)
     return
   }
-  stableTreeAppend(ksm, treeItem, node)
+  appendAndSettle(ksm, treeItem, node)
+  appendAndSettle(ksm, item, node)
+}
+
+/** Its pte maps the node's page by now. */
+function appendAndSettle(ksm: KsmState, item: number, node: number): void {
   stableTreeAppend(ksm, item, node)
+  settleStable(ksm, item)
 }
 
 /**

@@ -15,7 +15,6 @@
 // have trees by the node they are on, or where a tie does not tell that contents are equal.
 
 import { RMAP_UNSTABLE } from '../../assembly/abi.ts'
-import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { clearSoftDirty } from '../mm/page/ptes.ts'
 import type { KsmState, Trees } from './state.ts'
 
@@ -26,11 +25,11 @@ export function maySettle(ksm: KsmState, watched: boolean): boolean {
   return tunables.smart_scan === 0 && (frames.numaNodes === 1 || tunables.merge_across_nodes !== 0)
 }
 
-/** Settles a stable item whose pte was found to map its node's page. */
-export function settleStable(ksm: KsmState, mm: MmStruct, item: number): void {
-  if (!ksm.settles) return
-  clearSoftDirty(mm, ksm.items.vpn(item))
-  ksm.items.settle(item)
+/** Settles a stable item whose pte maps its node's page. */
+export function settleStable({ settles, items, memory }: KsmState, item: number): void {
+  if (!settles) return
+  clearSoftDirty(memory.mm(items.mm(item)), items.vpn(item))
+  items.settle(item)
 }
 
 /** Settles an item that has just entered the unstable tree, if it was met by nobody there (`alone`) and has no merged equal. */

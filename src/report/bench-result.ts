@@ -85,6 +85,8 @@ export interface BenchResult {
   readonly checksum: string
   /** The name of the policy of one's own by which pagefold passed pages over, if it was given one. */
   readonly policy?: string
+  /** How pagefold knew what was written; undefined in results from before it was said. */
+  readonly changes_policy?: 'log' | 'checksum'
   /** What times are: processor time where every peer has one thread, else time as it passes, but for ksmd's. */
   readonly clock: 'processor' | 'wall'
   /** Of the generator that drew the order of the turns in each round. */

@@ -3,7 +3,7 @@
 // when all of them are whole, truth.json last. A directory without it is a directory of which nothing is known.
 
 import { expectOptions, PagefoldError } from '../errors.ts'
-import { type Files, files, isRunning, ownPid } from '../platform.ts'
+import { type Files, files, isRunning, ownPid, writeRefused } from '../platform.ts'
 import {
   drained,
   type Sink,
@@ -65,7 +65,7 @@ export function* writeSynthSteps(all: WriteOptions): Generator<void, SynthTruth>
       fs.rmSync(workshop, { recursive: true, force: true })
     }
   } catch (cause) {
-    throw refusal(platform, dir, cause)
+    throw writeRefused(platform, dir, cause)
   } finally {
     if (made !== undefined) removeEmpty(platform, dir, made)
   }
@@ -163,16 +163,4 @@ class FileSink implements Sink {
     if (this.fd !== undefined) this.files.fs.closeSync(this.fd)
     this.fd = undefined
   }
-}
-
-/** What the file system refuses, as a PagefoldError that names the directory; everything else as it is. */
-function refusal({ fs }: Files, dir: string, cause: unknown): unknown {
-  const { code, message } = cause as NodeJS.ErrnoException
-  if (cause instanceof PagefoldError || code === undefined) return cause
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
-    return new PagefoldError('EACCES', `${dir}: not allowed to write there`, { cause })
-  if (code === 'ENOSPC') return new PagefoldError('ENOSPC', `${dir}: no space left`, { cause })
-  if (fs.existsSync(dir) && (code === 'EEXIST' || code === 'ENOTDIR'))
-    return new PagefoldError('EINVAL', `${dir}: not a directory`, { cause })
-  return new PagefoldError('EIO', `${dir}: ${message}`, { cause })
 }

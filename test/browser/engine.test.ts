@@ -30,7 +30,17 @@ const TYPES: Record<string, string> = {
   '.js': 'text/javascript',
   '.wasm': 'application/wasm',
 }
-const STEPS = ['example', 'hypervisor', 'helpers', 'strategies', 'advisor', 'synthetic', 'hashes', 'platform']
+const STEPS = [
+  'example',
+  'hypervisor',
+  'helpers',
+  'strategies',
+  'advisor',
+  'synthetic',
+  'hashes',
+  'snapshots',
+  'platform',
+]
 
 describe.skipIf(browserUnavailable !== undefined)(
   `in a browser${browserUnavailable ? ` (skipped: ${browserUnavailable})` : ''}`,

@@ -70,6 +70,7 @@ const small = args.map((one) => (/^synth:/.test(one) && !/pages=/.test(one) ? on
 if (command === 'hash' && !has('--checksum')) small.push('--checksum', 'none')
 if (command === 'bench') small.push('--trials', '1', '--peers', 'pagefold')
 if (/^(bench|hash)$/.test(command) && !small.some((one) => /^synth:|raw|core/.test(one))) small.push('synth:demo,pages=64')
+if (command === 'store') small.splice(0, small.length, ...args)
 if (command === 'synth') small.push('--pages', '32')
 process.exit(spawnSync(process.execPath, [${JSON.stringify(join(ROOT, 'dist/main.js'))}, command, ...small], { stdio: 'inherit' }).status)
 `

@@ -65,6 +65,13 @@ const RUNS: [name: string, line: string][] = [
   ['diff-scan.json', 'diff scan.json scan-map.json --csv diff.csv'],
   ['diff-hash.json', 'diff hash.json hash.json'],
   ['diff-bench.json', 'diff bench.json bench.json'],
+  ['store-save.json', 'store save snapshots a.raw b.raw'],
+  ['store-list.json', 'store list snapshots'],
+  ['store-stats.json', 'store stats snapshots'],
+  ['store-restore.json', 'store restore snapshots a.raw restored.raw'],
+  ['store-drop.json', 'store drop snapshots a.raw'],
+  ['store-compact.json', 'store compact snapshots'],
+  ['store-verify.json', 'store verify snapshots'],
 ]
 
 describe('the schemas', () => {

@@ -164,6 +164,44 @@ describe.skipIf(unavailable)(`running processes${unavailable ? ` (skipped: ${una
     expect(() => openSource(source)).toThrow(message)
   })
 
+  const FORKS = `
+import os, sys
+memory = bytearray(2000 * 4096)
+for at in range(0, len(memory), 4096): memory[at:at + 8] = at.to_bytes(8, 'little')
+for at in range(0, 500 * 4096, 4096): memory[at:at + 8] = b'together'
+child = os.fork()
+if child == 0:
+    import time
+    time.sleep(60)
+    os._exit(0)
+print(child, flush=True)
+sys.stdin.read()
+os.kill(child, 9)
+`
+  const noFrames =
+    process.getuid?.() === 0 && spawnSync('python3', ['--version']).status === 0
+      ? undefined
+      : 'root and python3 needed'
+  it.skipIf(noFrames)(
+    `that share frames since a fork are counted once${noFrames ? ` (skipped: ${noFrames})` : ''}`,
+    async () => {
+      const parent = spawn('python3', ['-c', FORKS], { stdio: ['pipe', 'pipe', 'inherit'] })
+      children.push(parent)
+      const child = Number(await new Promise<Buffer>((resolve) => parent.stdout!.once('data', resolve)))
+      const images = openSources([`pid:${parent.pid}`, `pid:${child}`], { inUse: true })
+      const [one, other] = images
+      expect(one!.pages).toBeGreaterThan(2000)
+      expect(other!.pages).toBeLessThan(1000)
+      expect(other!.notes.join()).toContain('share a frame already')
+      const { most } = await census({ images })
+      // The bytearray need not begin with a page.
+      expect(most[0]!.pages).toBeGreaterThanOrEqual(499)
+      expect(most[0]!.pages).toBeLessThanOrEqual(500)
+      for (const image of images) image.close()
+      process.kill(child, 'SIGKILL')
+    },
+  )
+
   it('take no base', () => {
     expect(() => openSource('all', { base: 'x' })).toThrow('not for processes')
   })

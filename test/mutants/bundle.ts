@@ -14,6 +14,7 @@ const FOLDERS = ['test/unit', 'test/seeds', 'test/model', 'test/conformance']
  */
 const WITHOUT = [
   'test/conformance/guests.test.ts',
+  'test/conformance/live.test.ts',
   'test/conformance/presets.test.ts',
   'test/conformance/synthetic.test.ts',
   'test/model/history.test.ts',
@@ -21,6 +22,7 @@ const WITHOUT = [
   'test/unit/abi.test.ts',
   'test/unit/bench-ends.test.ts',
   'test/unit/bench.test.ts',
+  'test/unit/census-table.test.ts',
   'test/unit/cli-options.test.ts',
   'test/unit/diff-snapshot.test.ts',
   'test/unit/generators.test.ts',

@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { Fingerprinter, instantiate, PRINT_WORDS } from '../../src/lab/census/binary.ts'
 import { Contents } from '../../src/lab/census/contents.ts'
+import { Histories } from '../../src/lab/census/histories.ts'
 import { censusModule } from '../../src/lab/census/module.ts'
 import { random as seeded } from '../support/random.ts'
 
@@ -207,4 +208,20 @@ it('takes at most 24 bytes a content, once there are many', () => {
     if (round > 100) expect((contents.bytes - 262_144) / contents.count).toBeLessThanOrEqual(24)
   }
   expect(contents.count).toBe(400_000)
+})
+
+it('forgets in how many pages a content was once it is in more', () => {
+  const histories = new Histories()
+  const { bytes } = histories
+  let history = histories.first(0)
+  histories.add(history)
+  for (let image = 0; image < 5; image++) {
+    histories.first(image)
+    for (let page = 0; page < 20_000; page++) history = histories.next(history, image)
+  }
+  expect(histories.bytes).toBe(bytes)
+  expect([...histories.spreads()]).toEqual([
+    { contents: 1, images: [0, 1, 2, 3, 4], pages: [20_001, 20_000, 20_000, 20_000, 20_000] },
+  ])
+  expect(histories.totals(history)).toEqual({ pages: 100_001, images: 5 })
 })

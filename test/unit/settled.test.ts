@@ -47,6 +47,16 @@ describe('a scan', () => {
     host.audit()
   })
 
+  it('visits no more what has just been merged', async () => {
+    const host = await makeHost()
+    guest(host, 'a', [1, 2])
+    guest(host, 'b', [1, 2, 1])
+    host.ksm.scan(2)
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 2, pages_sharing: 3 })
+    expect(scans(host)).toBe(0)
+    host.audit()
+  })
+
   it('visits what was written, and no more', async () => {
     const { host, a } = await settledHost()
     a.mm.write(a.at + 2 * PAGE, contentBytes(9))

@@ -21,6 +21,7 @@ import { bold, bytes, count, percent, plural, rankShown, table } from '../format
 import { expectToFit, sayNotes } from '../images.ts'
 import { sayLoad } from '../load.ts'
 import {
+  changes,
   checksum,
   given,
   index,
@@ -62,6 +63,7 @@ const OPTIONS = {
   index: index("pagefold's"),
   checksum: checksum("pagefold's"),
   policy: policy("pagefold's"),
+  changes,
   workers: workers("threads that take checksums ahead of pagefold's scan (default: 0, as ksmd has)"),
   baseline: value(
     'FILE',
@@ -116,7 +118,7 @@ export async function run(args: string[]): Promise<number> {
         trials,
         index,
         checksum,
-        ...given({ peers, workers, policy }),
+        ...given({ peers, workers, policy, changes: values.changes }),
         onProgress: (done, of, peer) => progress.show('bench', done, of, `trials, now ${peer}`),
         stop,
       }),
@@ -124,15 +126,14 @@ export async function run(args: string[]): Promise<number> {
     progress.clear()
     const result = about(measured)
     sayLoad('while the peers merged', result.load)
-    const changes = baseline === undefined ? undefined : compare(baseline.result, result)
-    if (values.json) printJson(changes === undefined ? result : { ...result, changes })
-    else print([describe(result), ...(changes === undefined ? [] : [describeChanges(changes)])].join('\n\n'))
+    const since = baseline === undefined ? undefined : compare(baseline.result, result)
+    if (values.json) printJson(since === undefined ? result : { ...result, changes: since })
+    else print([describe(result), ...(since === undefined ? [] : [describeChanges(since)])].join('\n\n'))
     await saveCsv(values.csv, 'bench', result)
-    if (values.report !== undefined)
-      await saveReport(values.report, benchReport(result, changes), values.json)
+    if (values.report !== undefined) await saveReport(values.report, benchReport(result, since), values.json)
     const failed = Object.entries(result.peers).filter(([, peer]) => 'failed' in peer)
     for (const [name, peer] of failed) complain(`${name}: ${whyMissing(peer as PeerMissing)}`)
-    return failed.length > 0 || changes?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
+    return failed.length > 0 || since?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
   } catch (error) {
     if (error instanceof NotComparable) throw new UsageError(`--baseline ${baseline?.path}: ${error.message}`)
     progress.clear()
@@ -151,7 +152,8 @@ function describe(result: BenchResult): string {
   )
   const { pages_shared, pages_sharing, pages_unshared } = result.counters
   const threads = result.workers === 0 ? '' : `pagefold with ${plural(result.workers, 'helper thread')}; `
-  const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * PAGE_SIZE)}; ${threads}every peer below: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
+  const reading = result.changes_policy === 'checksum' ? 'pagefold reads every page in every scan; ' : ''
+  const head = `${plural(result.pages, 'page')}, ${bytes(result.pages * PAGE_SIZE)}; ${threads}${reading}every peer below: pages_shared ${count(pages_shared)}, pages_sharing ${count(pages_sharing)}, pages_unshared ${count(pages_unshared)}, digest ${result.digest}`
   const range = ({ low, high }: Figure, digits: number): string =>
     `${low.toFixed(digits)}..${high.toFixed(digits)}`
   const clock =

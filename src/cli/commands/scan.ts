@@ -8,7 +8,6 @@ import {
   PACKING_NAMES,
 } from '../../images/index.ts'
 import {
-  CHANGES_POLICIES,
   expectStrategy,
   GUESTS_POLICIES,
   PAGE_SIZE,
@@ -28,6 +27,7 @@ import { bold, bytes, type Column, count, listed, percent, plural, prose, table 
 import { expectToFit, sayNotes } from '../images.ts'
 import { parseKnobs, SETTABLE_KNOBS } from '../knobs.ts'
 import {
+  changes,
   checksum,
   flag,
   type Given,
@@ -84,11 +84,7 @@ const OPTIONS = {
     oneOf(GUESTS_POLICIES),
   ),
   policy: policy('the'),
-  changes: value(
-    'NAME',
-    `${CHANGES_POLICIES.join(', ')} (default: log): checksum reads every page in every scan, as Linux must, with the same result`,
-    oneOf(CHANGES_POLICIES),
-  ),
+  changes,
   workers: workers('threads that take checksums ahead of the scan (default: 0): the same result sooner'),
   csv: csv('scan', 'the counters after every scan'),
   prometheus: flag('print the counters at the end in the text format of Prometheus'),
@@ -116,7 +112,7 @@ ${optionLines(OPTIONS)}`
 export async function run(args: string[]): Promise<number> {
   const { values, tokens } = parse(OPTIONS, args)
   const { sources, later } = splitAtThen(tokens)
-  const { scans, guests, changes, workers, report } = values
+  const { scans, guests, workers, report } = values
   const scansAfter = values['scans-after']
   const knobs = parseKnobs(values.knob, SETTABLE_KNOBS)
   if (sources.length === 0) throw new UsageError('no SOURCE given; see pagefold scan --help')
@@ -142,7 +138,7 @@ export async function run(args: string[]): Promise<number> {
       later: laterImages,
       knobs,
       ...strategy,
-      ...given({ scans, scansAfter, guests, changes, workers, policy: own }),
+      ...given({ scans, scansAfter, guests, changes: values.changes, workers, policy: own }),
       onProgress: (event) => showProgress(progress, event),
       ...(report === undefined && !values.map ? {} : { inspect: seen.inspect, onWrite: seen.onWrite }),
     }),

@@ -115,7 +115,7 @@ export function countersOf(
 
 /**
  * The merged frames of a content, filled in the order of its pages as ksmd fills them, `limit` pages each: calls `use` with the images of
- * each and their pages, and for how many frames that is so. A page that is left over alone is in none.
+ * each and their pages, and for how many frames that is so. A page that is left over alone has one to itself.
  */
 export function eachFrame(
   { images, pages }: Spread,
@@ -126,7 +126,7 @@ export function eachFrame(
   let counts: number[] = []
   let room = limit
   const done = (): void => {
-    if (room < limit - 1) use(inFrame, counts, 1)
+    if (room < limit) use(inFrame, counts, 1)
     inFrame = []
     counts = []
     room = limit

@@ -25,8 +25,8 @@ export interface Placement {
   readonly saved: number
 }
 
-/** Exchanges that are tried for each guest, where not all pairs are. */
-const TRIES = 64
+/** Exchanges that are tried where not all pairs are: so many a guest, of many guests fewer, but never less than the least. */
+const TRIES = { most: 64, least: 4, together: 50_000 }
 /** Fewer guests than these: all pairs are tried, from several beginnings. */
 const FEW = 64
 const BEGINNINGS = 24
@@ -123,7 +123,9 @@ function improve(places: Places, { guests }: PlacementTask, few: boolean, seed: 
     return
   }
   const next = decisions(seed, 2)
-  for (let tried = 0; tried < guests.length * TRIES; tried++) {
+  const { length } = guests
+  const tries = Math.max(length * TRIES.least, Math.min(length * TRIES.most, TRIES.together))
+  for (let tried = 0; tried < tries; tried++) {
     places.exchangeIfBetter(below(next, guests.length), below(next, guests.length))
   }
 }

@@ -1,0 +1,33 @@
+// What the store's benches save: memory that is like a guest's, made from a seed, with a part that is zeros and moments that
+// differ in a few pages.
+
+import { PAGE_SIZE } from '../../src/index.ts'
+
+/** A guest whose memory changes from one moment to the next. */
+export class Guest {
+  readonly memory: Uint8Array
+  private readonly words: Uint32Array
+  private state: number
+
+  /** `zeros`: which part of the pages. */
+  constructor(pages: number, zeros: number, seed: number) {
+    this.words = new Uint32Array(pages * (PAGE_SIZE / 4))
+    this.memory = new Uint8Array(this.words.buffer)
+    this.state = seed
+    const used = Math.round(pages * (1 - zeros)) * (PAGE_SIZE / 4)
+    for (let word = 0; word < used; word++) this.words[word] = this.next()
+  }
+
+  /** Runs it on: it writes to some of the pages that it uses. */
+  write(pages: number): void {
+    for (let i = 0; i < pages; i++) {
+      const page = this.next() % (this.words.length / (PAGE_SIZE / 4))
+      this.words[page * (PAGE_SIZE / 4) + (this.next() % 1024)] = this.next()
+    }
+  }
+
+  private next(): number {
+    this.state = (Math.imul(this.state, 1_664_525) + 1_013_904_223) >>> 0
+    return this.state ^ (this.state >>> 15)
+  }
+}

@@ -1,0 +1,89 @@
+// npm run bench:guests: what it costs a guest that its memory is an mm's. The same CPU runs the same program on one block of memory, on pagefold, and
+// on pagefold with a scan of ksmd's after every slice; the scans themselves are not counted. Ratios of processor time, taken
+// round by round, so that all three see the same machine; medians, with the least and the most.
+//
+//   --rounds N    default: 7
+
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Host } from 'pagefold'
+import { flatBoard } from './machine/board.ts'
+import { Guest } from './machine/guest.ts'
+import { Machine } from './machine/machine.ts'
+import { bareProgram, type Software } from './run/software.ts'
+
+const RAM = 8 << 20
+/** Instructions of a slice, after which ksmd scans. */
+const SLICE = 1_000_000
+
+const here = fileURLToPath(new URL('..', import.meta.url))
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '7' } } })
+const module = (name: string) => new WebAssembly.Module(readFileSync(`${here}build/${name}`))
+const cpu = module('cpu.wasm')
+const flat = module('cpu-flat.wasm')
+
+for (const name of ['primes', 'pages']) {
+  const software = bareProgram(name, readFileSync(`${here}programs/${name}.elf`), RAM)
+  const plain: number[] = []
+  const scanned: number[] = []
+  let mips = 0
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const alone = onFlat(software)
+    mips = Math.max(mips, alone.instructions / alone.ms / 1000)
+    plain.push((await onPagefold(software, false)).ms / alone.ms)
+    scanned.push((await onPagefold(software, true)).ms / alone.ms)
+  }
+  console.log(`${name}: ${Math.round(mips)} million instructions a second on one block of memory, at best`)
+  console.log(`  on pagefold                 ${summary(plain)} times as long`)
+  console.log(`  on pagefold, ksmd scanning  ${summary(scanned)} times as long`)
+}
+
+interface Run {
+  readonly ms: number
+  readonly instructions: number
+}
+
+function onFlat(software: Software): Run {
+  const machine = new Machine((devices) => flatBoard(flat, RAM, devices), { print: () => {} })
+  software.load(machine, 1)
+  return timed(machine, () => {})
+}
+
+async function onPagefold(software: Software, scanning: boolean): Promise<Run> {
+  const host = await Host.create({ frames: 2 * (RAM / 4096) })
+  const options = { name: software.name, ramBytes: RAM, firmware: false }
+  const guest = Guest.create(host, cpu, options, () => {})
+  // One that has run before, to merge with.
+  const other = Guest.create(host, cpu, options, () => {})
+  if (scanning) {
+    software.load(other.machine, 2)
+    while (other.run(SLICE) !== 'stopped') {}
+    host.ksm.set('run', 1)
+  }
+  software.load(guest.machine, 1)
+  const run = timed(guest.machine, () => {
+    if (scanning) host.ksm.scan()
+  })
+  host.close()
+  return run
+}
+
+/** Processor time of the slices alone. */
+function timed(machine: Machine, between: () => void): Run {
+  let microseconds = 0
+  for (let state = 'running'; state !== 'stopped'; ) {
+    const before = process.cpuUsage()
+    state = machine.run(SLICE)
+    const { user, system } = process.cpuUsage(before)
+    microseconds += user + system
+    between()
+  }
+  return { ms: microseconds / 1000, instructions: machine.instructions }
+}
+
+function summary(ratios: number[]): string {
+  const sorted = ratios.sort((a, b) => a - b)
+  const text = (at: number) => sorted[at]!.toFixed(2)
+  return `${text(Math.floor(sorted.length / 2))} (${text(0)} to ${text(sorted.length - 1)})`
+}

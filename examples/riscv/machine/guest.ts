@@ -1,0 +1,151 @@
+// A machine whose RAM is an mm of a host: what the guest writes are pages that ksmd merges, and a fork of it is a fork of the mm.
+
+import { type Host, type Mm, PAGE_SIZE } from 'pagefold'
+import type { VirtualCpu } from 'pagefold/hypervisor'
+import { HART_BYTES, RAM_BASE } from '../cpu/state.ts'
+import { type Board, type DeviceImports, setRam, startCpu } from './board.ts'
+import { type Devices, Machine, type MachineState } from './machine.ts'
+
+export interface GuestOptions {
+  readonly name: string
+  /** A multiple of a MiB. */
+  readonly ramBytes: number
+  /** Be the guest's SBI: it starts in S mode. */
+  readonly firmware: boolean
+  /** Will its CPU run on another thread? Then the machine here only loads and looks. Default: false. */
+  readonly thread?: boolean
+}
+
+/** What a guest is saved as. */
+export interface SavedGuest {
+  readonly options: GuestOptions
+  readonly hart: Uint8Array
+  readonly devices: Devices
+  /** Its RAM, as it was: bytes from an offset on. */
+  readonly ram: (from: number, length: number) => Uint8Array
+}
+
+type Print = (byte: number) => void
+
+const NEWLINE = 10
+
+export class Guest {
+  readonly name: string
+  readonly machine: Machine
+  readonly mm: Mm
+  /** What it has printed, in lines; the last has not ended. */
+  readonly lines: string[] = ['']
+  state: MachineState = 'running'
+  private readonly module: WebAssembly.Module
+  private readonly options: GuestOptions
+  /** The engine's side of its CPU. */
+  readonly cpu: VirtualCpu
+
+  /** `module`: cpu.wasm. `print`: takes what the guest prints in the place of `lines`. */
+  static create(host: Host, module: WebAssembly.Module, options: GuestOptions, print?: Print): Guest {
+    const { name, ramBytes } = options
+    const mm = host.createMm({ name })
+    mm.mmap(ramBytes, { address: RAM_BASE })
+    mm.madvise(RAM_BASE, ramBytes, 'MADV_MERGEABLE')
+    return new Guest(mm, module, options, print)
+  }
+
+  private constructor(mm: Mm, module: WebAssembly.Module, options: GuestOptions, print?: Print) {
+    const { name, ramBytes, firmware, thread = false } = options
+    this.name = name
+    this.mm = mm
+    this.module = module
+    this.options = options
+    this.cpu = mm.attachCpu({ address: RAM_BASE, length: ramBytes, scratch: HART_BYTES, thread })
+    this.machine = new Machine((devices) => this.board(devices), {
+      print: print ?? ((byte) => this.print(byte)),
+      firmware,
+    })
+  }
+
+  /** Executes about so many instructions. A guest that only waits for its timer has the time pass at once. */
+  run(budget: number): MachineState {
+    const end = this.machine.instructions + budget
+    do {
+      this.state = this.machine.run(end - this.machine.instructions)
+      if (this.state === 'asleep' && !this.machine.wake()) return this.state
+    } while (this.state === 'asleep' && this.machine.instructions < end)
+    return this.state
+  }
+
+  /** The same guest once more, with the same memory: shared until one of them writes. */
+  fork(name: string, thread = false): Guest {
+    const copy = new Guest(this.mm.fork({ name }), this.module, { ...this.options, name, thread })
+    this.machine.copyTo(copy.machine)
+    copy.lines.splice(0, 1, ...this.lines)
+    copy.state = this.state
+    return copy
+  }
+
+  /**
+   * All that it is: RAM, hart and devices, enough to go on anywhere. The RAM is that of a fork, so a guest that is not on another thread need not
+   * stand still while it is written somewhere; `release` ends that fork.
+   */
+  save(): { readonly state: SavedGuest; release(): void } {
+    const mm = this.mm.fork({ name: `${this.name}, saved` })
+    const { hart, hartAt } = this.machine.board
+    const state = {
+      options: this.options,
+      hart: new Uint8Array(hart.buffer, hartAt, HART_BYTES).slice(),
+      devices: this.machine.devices(),
+      ram: (from: number, length: number) => mm.read(RAM_BASE + from, length),
+    }
+    return { state, release: () => mm.exit() }
+  }
+
+  /** A guest on any host that goes on where one was saved. Pages of zeros are left out. */
+  static restore(host: Host, module: WebAssembly.Module, { options, hart, devices, ram }: SavedGuest): Guest {
+    const guest = Guest.create(host, module, options)
+    for (let from = 0; from < options.ramBytes; from += PAGE_SIZE) {
+      const page = ram(from, PAGE_SIZE)
+      if (page.some((byte) => byte !== 0)) guest.mm.write(RAM_BASE + from, page)
+    }
+    guest.machine.setHart(hart)
+    guest.machine.setDevices(devices)
+    return guest
+  }
+
+  /** Does its CPU run on another thread? */
+  get isOnThread(): boolean {
+    return this.options.thread ?? false
+  }
+
+  /** What a guest on another thread has printed since. */
+  hear(printed: string): void {
+    for (const character of printed) this.print(character.charCodeAt(0))
+  }
+
+  /** Ends it and gives its memory back. */
+  exit(): void {
+    this.cpu.detach()
+    this.mm.exit()
+  }
+
+  private print(byte: number): void {
+    if (byte === NEWLINE) this.lines.push('')
+    else if (byte >= 32 || byte === 9) this.lines[this.lines.length - 1] += String.fromCharCode(byte)
+  }
+
+  private board(devices: DeviceImports): Board {
+    const { mm, module, cpu } = this
+    const { env, pagefold } = cpu.imports
+    const { memory, record } = cpu.shared
+    const started = startCpu(module, memory, record, {
+      env: { ...env, ...devices },
+      pagefold: { ...pagefold },
+    })
+    const { ramBytes } = this.options
+    setRam(started.hart, ramBytes)
+    return {
+      ...started,
+      ramBytes,
+      read: (address, length) => mm.read(address, length),
+      write: (address, bytes) => mm.write(address, bytes),
+    }
+  }
+}

@@ -9,7 +9,7 @@ import { project, ROOT } from '../support/package.ts'
 it('the guide runs guests here and on another thread, and they are merged', { timeout: 120_000 }, () => {
   const user = project()
   const guide = readFileSync(join(ROOT, 'docs/hypervisor.md'), 'utf8')
-  const blocks = [...guide.matchAll(/^```(?:js|ts)\n(\/\/ (\w+\.\w+)\b.*?)^```$/gms)]
+  const blocks = [...guide.matchAll(/^```(?:mjs|typescript)\n(\/\/ (\w+\.\w+)\b.*?)^```$/gms)]
   expect(blocks.map(([, , name]) => name)).toEqual(['core.ts', 'emulator.mjs', 'worker.mjs'])
   for (const [, text, name] of blocks) writeFileSync(join(user.dir, name!), text!)
   const [, args] = /^\/\/ core\.ts: npx asc (.*)$/m.exec(guide)!

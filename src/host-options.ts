@@ -9,6 +9,7 @@ import {
   expectOneOf,
   expectOptions,
   expectString,
+  mistake,
 } from './errors.ts'
 import { type Clock, expectClock, systemClock } from './ksm/clock.ts'
 import type { ScanPolicy } from './ksm/policy.ts'
@@ -21,6 +22,7 @@ import {
   type SmartScanPolicy,
 } from './ksm/tunables.ts'
 import { COW_POLICIES, type CowPolicy } from './mm/model/cow-policy.ts'
+import type { MmOptions } from './mm/model/mm-struct.ts'
 import {
   checksumName,
   chosenStrategy,
@@ -194,4 +196,25 @@ function expectSkipping({ smartScan, policy }: HostOptions): SmartScanPolicy | S
 /** Four a frame, as long as that leaves most of a 4 GiB arena to frames. */
 function defaultMappings(frames: number): number {
   return Math.min(4 * frames + 4096, Math.max(frames + 4096, 2 ** 21))
+}
+
+/** How `loadImage` makes its mm. */
+export interface LoadOptions extends MmOptions {
+  /** Called now and then with how many pages have been read; only calls that look are possible there (docs/callbacks.md). */
+  readonly onProgress?: (pages: number) => void
+  /** Where its mapping begins, in bytes, a multiple of 4096. Default: where `mmap` puts one; with `holes`, 0. */
+  readonly address?: number
+  /** Leave out what the image leaves out: pages lie at their addresses in the guest, counted from `address`, a mapping for each stretch. Default: false. */
+  readonly holes?: boolean
+}
+
+const LOAD_OPTIONS = { name: true, domain: true, onProgress: true, address: true, holes: true } as const
+
+/** Checks the options of `loadImage` and fills in what they leave open. Throws TypeError. */
+export function expectLoadOptions(options: LoadOptions): LoadOptions & { readonly holes: boolean } {
+  const given = expectOptions('loadImage', options, LOAD_OPTIONS)
+  const { onProgress, holes = false } = given
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw mistake(new TypeError('Expected `onProgress` to be a function'))
+  return { ...given, holes: expectBoolean('holes', holes) }
 }

@@ -1,7 +1,7 @@
 // The simulated machine: an arena with its frames, the mms on it, and a ksmd of its own. Thin: it makes the parts and
 // delegates.
 
-import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY, PAGE_SIZE } from '../assembly/abi.ts'
+import { COUNTER_COW_KSM, COUNTER_KSM_SWPIN_COPY } from '../assembly/abi.ts'
 import { EAGAIN, ESRCH } from '../assembly/hypervisor/layout.ts'
 import { audit } from './audit/audit.ts'
 import { Arena, type ArenaMetadata } from './core/arena.ts'
@@ -16,15 +16,20 @@ import {
   outside,
   PagefoldError,
 } from './errors.ts'
-import { expectHostOptions, type HostOptions, type HostPolicy } from './host-options.ts'
+import {
+  expectHostOptions,
+  expectLoadOptions,
+  type HostOptions,
+  type HostPolicy,
+  type LoadOptions,
+} from './host-options.ts'
 import type { Image } from './image.ts'
 import { INSPECT, type InspectArguments, live, shown } from './inspect.ts'
 import { Ksm } from './ksm/ksmd.ts'
 import { guardedCore } from './ksm/own-checksum.ts'
 import { exitMm } from './mm/calls/exit.ts'
-import { populate } from './mm/calls/populate.ts'
+import { extentsOf, populateExtents } from './mm/calls/populate.ts'
 import { Mm } from './mm/mm.ts'
-import { vpnOf } from './mm/model/address.ts'
 import { Memory } from './mm/model/memory.ts'
 import { expectMmOptions, type MmOptions } from './mm/model/mm-struct.ts'
 import { describeFrame, type FrameInfo } from './mm/page/frame-info.ts'
@@ -51,14 +56,6 @@ export interface MetadataStats extends ArenaMetadata {
   readonly virtualCpus: number
   /** The sum of the others. */
   readonly total: number
-}
-
-/** How `loadImage` makes its mm. */
-export interface LoadOptions extends MmOptions {
-  /** Called now and then with how many pages have been read; only calls that look are possible there (docs/callbacks.md). */
-  readonly onProgress?: (pages: number) => void
-  /** Where its mapping begins, in bytes, a multiple of 4096. Default: where `mmap` puts one. */
-  readonly address?: number
 }
 
 /**
@@ -134,7 +131,7 @@ export class Host {
   }
 
   /**
-   * Makes an mm with one mapping that holds an image's pages, read straight into their frames. The mapping is not
+   * Makes an mm with a mapping that holds an image's pages, read straight into their frames, or with `holes` one for each stretch of them. It is not
    * mergeable yet. Throws TypeError, RangeError; ENOMEM when the image does not fit, and what reading it throws; the mm is gone then.
    */
   loadImage(image: Image, options: LoadOptions = {}): { mm: Mm; address: number } {
@@ -142,9 +139,7 @@ export class Host {
       expectObject('image', image, ['read'])
       const { pages, source } = outside(() => ({ pages: image.pages, source: image.source }))
       expectInteger('pages', pages, 1, Number.MAX_SAFE_INTEGER)
-      const { onProgress, address: where, ...mmOptions } = expectOptions('loadImage', options, LOAD_OPTIONS)
-      if (onProgress !== undefined && typeof onProgress !== 'function')
-        throw mistake(new TypeError('Expected `onProgress` to be a function'))
+      const { onProgress, address: where, holes, ...mmOptions } = expectLoadOptions(options)
       const { free } = this.memory.frames
       if (pages > free) {
         const room = `${pages} pages, but only ${free} frames are free`
@@ -152,9 +147,10 @@ export class Host {
       }
       const mm = this.createMm({ name: source, ...mmOptions })
       try {
-        const address = mm.mmap(pages * PAGE_SIZE, where === undefined ? {} : { address: where })
-        populate(mm, vpnOf(address), pages, (bytes, first, count) => {
-          const { gate } = this.memory
+        const { gate } = this.memory
+        const placeOf = (page: number): number => gate.call('image', () => image.addressOf(page))
+        const extents = extentsOf(mm, pages, where, holes ? placeOf : undefined)
+        const address = populateExtents(mm, extents, (bytes, first, count) => {
           gate.call('image', () => image.read(first, count, bytes))
           gate.call('progress', () => onProgress?.(first + count))
         })
@@ -386,8 +382,6 @@ export class Host {
     return this.memory.gate.look(work)
   }
 }
-
-const LOAD_OPTIONS = { name: true, domain: true, onProgress: true, address: true } as const
 
 const CANNOT_MOVE: Partial<Record<Errno, string>> = {
   EINVAL: "it is nobody's anonymous page",

@@ -7,8 +7,8 @@ import { PAGE_SIZE as BYTES } from '../assembly/abi.ts'
 export const PAGE_SIZE: number = BYTES
 
 export { type Errno, PagefoldError } from './errors.ts'
-export { type FrameCounts, Host, type LoadOptions, type MetadataStats } from './host.ts'
-export { type HostOptions, type HostPolicy, MAX_WORKERS } from './host-options.ts'
+export { type FrameCounts, Host, type MetadataStats } from './host.ts'
+export { type HostOptions, type HostPolicy, type LoadOptions, MAX_WORKERS } from './host-options.ts'
 export type { Image, ImageFormat } from './image.ts'
 export { type Clock, type SleepSignal, stillClock, systemClock } from './ksm/clock.ts'
 export type { Ksm } from './ksm/ksmd.ts'

@@ -266,8 +266,9 @@ describe('a CPU that does not come', () => {
       cpu,
       ['safe point'],
       ['until asked'],
-      ['safe point'],
+      // As one would right after the safe point: then the engine might have switched it already.
       ['load', 0],
+      ['safe point'],
       ['until over'],
       ['read', 0],
     )

@@ -1,7 +1,7 @@
 // The host for images, an image taken into it, and a later moment written over it.
 
 import { describe, expect, it } from 'vitest'
-import { type Image, PagefoldError } from '../../src/index.ts'
+import { Host, type Image, PagefoldError } from '../../src/index.ts'
 import { hostFor, loadGuest, MAX_IMAGE_PAGES, type MergeProgress, mergeImages } from '../../src/lab/index.ts'
 import { writeMoment } from '../../src/lab/merge/write-moment.ts'
 import { PAGE } from '../support/world.ts'
@@ -23,6 +23,42 @@ function imageOf(bytes: Uint8Array): Image {
 function twins(pages: number): Uint8Array {
   return Uint8Array.from({ length: pages * PAGE }, (_, at) => 1 + (((2 * Math.floor(at / PAGE)) / 3) % 250))
 }
+
+describe('an image with holes', () => {
+  const places = [0, 1, 2, 16, 17, 1000]
+  const image = (addressOf: (page: number) => number): Image => ({ ...imageOf(twins(6)), addressOf })
+
+  it('lies where it lay in the guest, from an address on, and the holes are left out', async () => {
+    const host = await Host.create({ frames: 64 })
+    const begin = 0x1000_0000
+    const { mm, address } = host.loadImage(
+      image((page) => places[page]! * PAGE),
+      { address: begin, holes: true },
+    )
+    expect(address).toBe(begin)
+    for (const [page, place] of places.entries())
+      expect(mm.read(begin + place * PAGE, PAGE)).toEqual(twins(6).subarray(page * PAGE, (page + 1) * PAGE))
+    expect(mm.smaps().map(({ address, size }) => [(address - begin) / PAGE, size / PAGE])).toEqual([
+      [0, 3],
+      [16, 2],
+      [1000, 1],
+    ])
+    expect(host.loadImage(imageOf(twins(3)), { address: begin }).address).toBe(begin)
+    host.audit()
+  })
+
+  it.each([
+    ['in another order', (page: number) => (6 - page) * PAGE],
+    ['within pages', (page: number) => page * PAGE + 5],
+    ['too far up', (page: number) => page * PAGE * 2 ** 32],
+    ['nowhere', () => Number.NaN],
+  ])('is refused if its pages lie %s', async (_, addressOf) => {
+    const host = await Host.create({ frames: 64 })
+    expect(() => host.loadImage(image(addressOf), { holes: true })).toThrow(RangeError)
+    expect(host.frames.free).toBe(64)
+    host.audit()
+  })
+})
 
 describe('a host for images', () => {
   it('holds as many pages as were asked for, and one to break a merge with', async () => {

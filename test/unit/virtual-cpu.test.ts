@@ -171,6 +171,11 @@ describe.each(NAMES)('a virtual CPU in %s', (name) => {
     mm.exit()
     expect(side.bytes[side.forRead(0)]).toBe(0)
     expect(side.failed()).toBe(layout.ESRCH)
+    // Its page table may be another's by now.
+    const other = host.createMm()
+    other.mmap(PAGE, { address: RAM })
+    other.write(RAM, Uint8Array.of(99))
+    expect(side.bytes[side.forRead(0)]).toBe(0)
     cpu.detach()
     host.audit()
   })

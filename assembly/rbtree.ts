@@ -45,9 +45,9 @@ export function erase(node: u32): void {
     } else {
       holeParent = parentWord(successor) & ~TREE_BLACK
       replaceInParent(successor, hole)
-      setRight(successor, right)
+      setChild(successor, TREE_RIGHT, right)
     }
-    setLeft(successor, left)
+    setChild(successor, TREE_LEFT, left)
     replaceInParent(node, successor)
     store<u32>(successor, parentWord(node), TREE_PARENT) // its place and its colour
   }
@@ -58,8 +58,8 @@ export function erase(node: u32): void {
 export function replace(old: u32, fresh: u32): void {
   replaceInParent(old, fresh)
   store<u32>(fresh, parentWord(old), TREE_PARENT)
-  setLeft(fresh, leftOf(old))
-  setRight(fresh, rightOf(old))
+  setChild(fresh, TREE_LEFT, leftOf(old))
+  setChild(fresh, TREE_RIGHT, rightOf(old))
 }
 
 /** The leftmost node below a link, or 0. Linux: rb_first() */
@@ -87,8 +87,8 @@ function rebalanceAfterInsert(node: u32): void {
     let parent = parentOf(node)
     if (isBlack(parent)) return
     const grandparent = parentOf(parent) // exists: a red node is not the top
-    const parentIsLeft = leftOf(grandparent) == parent
-    const uncle = parentIsLeft ? rightOf(grandparent) : leftOf(grandparent)
+    const side = sideOf(parent, grandparent)
+    const uncle = child(grandparent, opposite(side))
     if (uncle != 0 && !isBlack(uncle)) {
       // Both red: push the grandparent's black down, and look again from there.
       setBlack(parent)
@@ -97,23 +97,13 @@ function rebalanceAfterInsert(node: u32): void {
       node = grandparent
       continue
     }
-    if (parentIsLeft) {
-      if (rightOf(parent) == node) {
-        rotateLeft(parent)
-        parent = node
-      }
-      setBlack(parent)
-      setRed(grandparent)
-      rotateRight(grandparent)
-    } else {
-      if (leftOf(parent) == node) {
-        rotateRight(parent)
-        parent = node
-      }
-      setBlack(parent)
-      setRed(grandparent)
-      rotateLeft(grandparent)
+    if (child(parent, opposite(side)) == node) {
+      rotate(parent, side)
+      parent = node
     }
+    setBlack(parent)
+    setRed(grandparent)
+    rotate(grandparent, opposite(side))
     return
   }
   setBlack(node)
@@ -123,58 +113,48 @@ function rebalanceAfterErase(node: u32, parentAndTop: u32): void {
   // Every way through `node` (which may be empty) is one black short.
   while ((parentAndTop & TREE_TOP) == 0 && (node == 0 || isBlack(node))) {
     const parent = parentAndTop
-    if (leftOf(parent) == node) {
-      let sibling = rightOf(parent) // exists: the ways on its side hold a black more
-      if (!isBlack(sibling)) {
-        setBlack(sibling)
-        setRed(parent)
-        rotateLeft(parent)
-        sibling = rightOf(parent)
-      }
-      if (blackOrEmpty(leftOf(sibling)) && blackOrEmpty(rightOf(sibling))) {
-        setRed(sibling)
-        node = parent
-        parentAndTop = parentWord(parent) & ~TREE_BLACK
-        continue
-      }
-      if (blackOrEmpty(rightOf(sibling))) {
-        setBlack(leftOf(sibling))
-        setRed(sibling)
-        rotateRight(sibling)
-        sibling = rightOf(parent)
-      }
-      copyColour(sibling, parent)
-      setBlack(parent)
-      setBlack(rightOf(sibling))
-      rotateLeft(parent)
-      return
-    }
-    let sibling = leftOf(parent)
+    const side = sideOf(node, parent)
+    let sibling = child(parent, opposite(side)) // exists: the ways on its side hold a black more
     if (!isBlack(sibling)) {
       setBlack(sibling)
       setRed(parent)
-      rotateRight(parent)
-      sibling = leftOf(parent)
+      rotate(parent, side)
+      sibling = child(parent, opposite(side))
     }
-    if (blackOrEmpty(rightOf(sibling)) && blackOrEmpty(leftOf(sibling))) {
+    if (blackOrEmpty(leftOf(sibling)) && blackOrEmpty(rightOf(sibling))) {
       setRed(sibling)
       node = parent
       parentAndTop = parentWord(parent) & ~TREE_BLACK
       continue
     }
-    if (blackOrEmpty(leftOf(sibling))) {
-      setBlack(rightOf(sibling))
+    if (blackOrEmpty(child(sibling, opposite(side)))) {
+      setBlack(child(sibling, side))
       setRed(sibling)
-      rotateLeft(sibling)
-      sibling = leftOf(parent)
+      rotate(sibling, opposite(side))
+      sibling = child(parent, opposite(side))
     }
     copyColour(sibling, parent)
     setBlack(parent)
-    setBlack(leftOf(sibling))
-    rotateRight(parent)
+    setBlack(child(sibling, opposite(side)))
+    rotate(parent, side)
     return
   }
   if (node != 0) setBlack(node)
+}
+
+// Sides are told by the place of the link: TREE_LEFT or TREE_RIGHT.
+
+/** On which side of its parent a node is, or an empty link that has a sibling. */
+function sideOf(node: u32, parent: u32): u32 {
+  return leftOf(parent) == node ? TREE_LEFT : TREE_RIGHT
+}
+
+function opposite(side: u32): u32 {
+  return TREE_LEFT + TREE_RIGHT - side
+}
+
+function child(node: u32, side: u32): u32 {
+  return load<u32>(node + side)
 }
 
 //     x              y
@@ -183,20 +163,13 @@ function rebalanceAfterErase(node: u32, parentAndTop: u32): void {
 //      / \        / \
 //     b   c      a   b
 
-function rotateLeft(x: u32): void {
-  const y = rightOf(x)
-  const b = leftOf(y)
-  replaceInParent(x, y)
-  setRight(x, b)
-  setLeft(y, x)
-}
-
-function rotateRight(y: u32): void {
-  const x = leftOf(y)
-  const b = rightOf(x)
-  replaceInParent(y, x)
-  setLeft(y, b)
-  setRight(x, y)
+/** A node goes down on a side, its child on the other side comes up. */
+function rotate(node: u32, side: u32): void {
+  const up = child(node, opposite(side))
+  const between = child(up, side)
+  replaceInParent(node, up)
+  setChild(node, opposite(side), between)
+  setChild(up, side, node)
 }
 
 /** Makes whatever pointed down at `node` point at `other` (or at nothing), and `other` point up there. */
@@ -204,19 +177,13 @@ function replaceInParent(node: u32, other: u32): void {
   const word = parentWord(node)
   const parent = word & ~TREE_FLAGS
   if ((word & TREE_TOP) != 0) store<u32>(parent, other)
-  else if (leftOf(parent) == node) store<u32>(parent, other, TREE_LEFT)
-  else store<u32>(parent, other, TREE_RIGHT)
+  else store<u32>(parent + sideOf(node, parent), other)
   if (other != 0) store<u32>(other, (word & ~TREE_BLACK) | (parentWord(other) & TREE_BLACK), TREE_PARENT)
 }
 
-function setLeft(parent: u32, child: u32): void {
-  store<u32>(parent, child, TREE_LEFT)
-  if (child != 0) store<u32>(child, parent | (parentWord(child) & TREE_BLACK), TREE_PARENT)
-}
-
-function setRight(parent: u32, child: u32): void {
-  store<u32>(parent, child, TREE_RIGHT)
-  if (child != 0) store<u32>(child, parent | (parentWord(child) & TREE_BLACK), TREE_PARENT)
+function setChild(parent: u32, side: u32, node: u32): void {
+  store<u32>(parent + side, node)
+  if (node != 0) store<u32>(node, parent | (parentWord(node) & TREE_BLACK), TREE_PARENT)
 }
 
 function parentWord(node: u32): u32 {

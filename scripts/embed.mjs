@@ -1,5 +1,5 @@
 // A plugin for rolldown and Vite that makes text of imports that are no code, so that what is built needs no file beside
-// it and no configuration of whoever bundles it further: a `.wasm` becomes base64, a `.html` itself, a module with
+// it and no configuration of whoever bundles it further: a `.wasm` becomes hexadecimals, a `.html` itself, a module with
 // `?program` behind its name the script that rolldown bundles from it.
 import { readFileSync } from 'node:fs'
 import { basename, dirname, resolve } from 'node:path'
@@ -29,7 +29,7 @@ export function embed({ core } = {}) {
 }
 
 async function textOf(file) {
-  if (file.endsWith('.wasm')) return readFileSync(file).toString('base64')
+  if (file.endsWith('.wasm')) return readFileSync(file).toString('hex')
   if (file.endsWith('.html')) return readFileSync(file, 'utf8')
   const bundled = await rolldown({ input: file.replace('?program', ''), optimization: { inlineConst: true } })
   const { output } = await bundled.generate({ format: 'iife', minify: true })

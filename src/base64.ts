@@ -1,4 +1,4 @@
-// Bytes as text and back: what is embedded in the code, and what travels in a page.
+// Bytes as text: what travels in a page.
 
 /** As many as a call takes arguments without thinking. */
 const CHUNK = 8192
@@ -9,11 +9,4 @@ export function toBase64(bytes: Uint8Array): string {
     text += String.fromCharCode(...bytes.subarray(at, at + CHUNK))
   }
   return btoa(text)
-}
-
-export function fromBase64(base64: string): Uint8Array<ArrayBuffer> {
-  const text = atob(base64)
-  const bytes = new Uint8Array(text.length)
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at)
-  return bytes
 }

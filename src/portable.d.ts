@@ -3,10 +3,10 @@
 
 type u32 = number
 
-/** A binary, as base64. */
+/** A binary, in hexadecimals. */
 declare module '*.wasm' {
-  const base64: string
-  export default base64
+  const hex: string
+  export default hex
 }
 
 /** A script, bundled with all it needs, as text. */

@@ -49,14 +49,20 @@ export interface CpuPlan {
 /** What a CPU is made of, for whoever runs it: it can be posted to another thread. */
 export interface SharedCpu {
   /** The arena, which has to be the memory of the CPU's core. */
-  readonly memory: WebAssembly.Memory
+  readonly memory: CoreMemory
   /** Where in it the CPU's record is. */
   readonly record: number
 }
 
+/** A WebAssembly.Memory, told without the types of a platform; it is shared. */
+export interface CoreMemory {
+  readonly buffer: ArrayBuffer
+  grow(pages: number): number
+}
+
 /** What a core in WebAssembly imports. */
 export interface CpuImports {
-  readonly env: { readonly memory: WebAssembly.Memory }
+  readonly env: { readonly memory: CoreMemory }
   readonly pagefold: {
     /** Asks for a page: the CPU's record, an offset into the window, FAULT_READ or FAULT_WRITE. Returns 0 or the number of an error. */
     readonly fault: (record: number, offset: number, kind: number) => number

@@ -3,7 +3,7 @@
 
 import { HEADER_RESULT, HEADER_SECRET, PAGE_SIZE } from '../../assembly/abi.ts'
 import binary from '../../dist/store.wasm'
-import { fromBase64 } from '../base64.ts'
+import { fromHex } from '../hex.ts'
 import { writeSecret } from './strategy.ts'
 import { WASM_PAGE } from './wasm.ts'
 
@@ -42,7 +42,7 @@ export class Stage {
 
   /** `seed`: of XXH3, 64 bits. */
   static async create(seed: bigint): Promise<Stage> {
-    compiled ??= WebAssembly.compile(fromBase64(binary))
+    compiled ??= WebAssembly.compile(fromHex(binary))
     const memory = new WebAssembly.Memory({
       initial: Math.ceil((END * PAGE_SIZE) / WASM_PAGE),
       maximum: 65_536,

@@ -2,8 +2,8 @@
 
 import { ABI_VERSION } from '../../assembly/abi.ts'
 import core from '../../dist/core.wasm'
-import { fromBase64 } from '../base64.ts'
 import { PagefoldError } from '../errors.ts'
+import { fromHex } from '../hex.ts'
 import { files } from '../platform.ts'
 
 /** Bytes of the pages that a WebAssembly memory is counted in. */
@@ -81,7 +81,7 @@ let embedded: Promise<WebAssembly.Module> | undefined
  */
 export function compileCore(wasm?: object): Promise<WebAssembly.Module> {
   if (wasm !== undefined) return compileWasm(wasm, '`wasm`', notOurs)
-  embedded ??= compile(fromBase64(core), 'the core that is embedded', notOurs)
+  embedded ??= compile(fromHex(core), 'the core that is embedded', notOurs)
   return embedded
 }
 

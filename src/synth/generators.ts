@@ -4,7 +4,7 @@
 
 import { WORDS_PER_PAGE } from '../../assembly/abi.ts'
 import synth from '../../dist/synth.wasm'
-import { fromBase64 } from '../base64.ts'
+import { fromHex } from '../hex.ts'
 
 /** Makers of words. What each gives stands until the next call of any. */
 export interface Generators {
@@ -41,7 +41,7 @@ export function generators(): Generators {
 }
 
 function load(): Generators {
-  const module = new WebAssembly.Module(fromBase64(synth))
+  const module = new WebAssembly.Module(fromHex(synth))
   const binary = new WebAssembly.Instance(module).exports as unknown as Binary
   const made = new Uint32Array(binary.memory.buffer, AT)
   const page = made.subarray(0, WORDS_PER_PAGE)

@@ -43,6 +43,8 @@ describe('the tarball', () => {
       [
         '*.md',
         'LICENSE',
+        'assembly/hypervisor/cpu.ts',
+        'assembly/hypervisor/layout.ts',
         'bench/peers/*.c',
         'dist/*.js',
         'dist/LICENSES',

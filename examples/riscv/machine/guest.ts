@@ -135,7 +135,7 @@ export class Guest {
     const { mm, module, cpu } = this
     const { env, pagefold } = cpu.imports
     const { memory, record } = cpu.shared
-    const started = startCpu(module, memory, record, {
+    const started = startCpu(module, memory as WebAssembly.Memory, record, {
       env: { ...env, ...devices },
       pagefold: { ...pagefold },
     })

@@ -42,7 +42,8 @@ export class Threads {
   /** Has a guest made for it run on one of the threads from now on. */
   add(guest: Guest, module: WebAssembly.Module, firmware: boolean): void {
     const id = this.guests.push(guest) - 1
-    const { memory, record } = guest.cpu.shared
+    const { record } = guest.cpu.shared
+    const memory = guest.cpu.shared.memory as WebAssembly.Memory
     const { ramBytes } = guest.machine.board
     const devices = guest.machine.devices()
     const order: HandedOver = { id, memory, record, module, ramBytes, firmware, devices }

@@ -1,12 +1,12 @@
 // The binary of the census, embedded, and compiled once a process.
 
 import census from '../../../dist/census.wasm'
-import { fromBase64 } from '../../base64.ts'
+import { fromHex } from '../../hex.ts'
 
 let compiled: WebAssembly.Module | undefined
 
 /** The same for everybody in this process. */
 export function censusModule(): WebAssembly.Module {
-  compiled ??= new WebAssembly.Module(fromBase64(census))
+  compiled ??= new WebAssembly.Module(fromHex(census))
   return compiled
 }

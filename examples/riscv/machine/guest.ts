@@ -133,10 +133,11 @@ export class Guest {
 
   private board(devices: DeviceImports): Board {
     const { mm, module, cpu } = this
-    const { env, pagefold } = cpu.imports
-    const { memory, record } = cpu.shared
-    const started = startCpu(module, memory as WebAssembly.Memory, record, {
-      env: { ...env, ...devices },
+    const { pagefold } = cpu.imports
+    const { record } = cpu.shared
+    const memory = cpu.shared.memory as WebAssembly.Memory
+    const started = startCpu(module, memory, record, {
+      env: { memory, ...devices },
       pagefold: { ...pagefold },
     })
     const { ramBytes } = this.options

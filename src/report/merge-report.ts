@@ -258,7 +258,9 @@ function settings(result: MergeResult, { map }: MapSection): Section[] {
     ],
   }
   const { total, ...parts } = metadata
-  const records = Object.entries(parts).sort(([, a], [, b]) => b - a)
+  const records = Object.entries(parts)
+    .filter(([, size]) => size > 0)
+    .sort(([, a], [, b]) => b - a)
   const recordTable: TableSection = {
     kind: 'table',
     title: "pagefold's own records",

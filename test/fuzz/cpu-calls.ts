@@ -191,7 +191,7 @@ export const CPU_CALLS = {
       hostile: [NO_SNAPSHOT],
       errnos: orGone(guest, TAKEN),
       ...isOver(guest),
-      done: (ranges) => {
+      done: (ranges: readonly ChangedRange[]) => {
         if (ranges.some((range) => !isInSwap(world, guest, range)))
           world.fail(`${guest.mm.name}: changed since a snapshot of now`)
       },

@@ -18,6 +18,7 @@ export function exitMm(mm: MmStruct): void {
   memory.pageTables.prune(mm.pgd, 0, VPN_LIMIT)
   memory.pageTables.closeWindow(mm.pgd)
   memory.pageTables.destroy(mm.pgd)
+  mm.pgd = 0
   memory.race?.('exit: after teardown')
   mm.drop()
 }

@@ -35,7 +35,7 @@ export class MmStruct {
   /** What rmap items name it by. @internal */
   readonly id: number
   /** The top of its page table. @internal */
-  readonly pgd: number
+  pgd: number
   /** @internal */
   readonly vmas = new VmaList()
   /** 1 while it lives, 0 once it is exiting. Linux: mm_users. @internal */

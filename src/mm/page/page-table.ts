@@ -173,6 +173,8 @@ export class PageTables {
 
   /** The table that has the pte of a virtual page, 0 if there is none. */
   pteTable(pgd: number, vpn: number): number {
+    // Of an mm that has exited: what lay there is another's by now.
+    if (pgd === 0) return 0
     const place = vpn >>> TABLE_SHIFT
     if (place === this.cachedPlace && pgd === this.cachedPgd) return this.cachedTable
     const table = this.walk(pgd, vpn)

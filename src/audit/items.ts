@@ -44,13 +44,10 @@ export function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints
       before = items.vpn(item)
       complaints.equal(`${mm.name}, page ${before}: the item's mm`, items.mm(item), mm.id)
       if (items.state(item) === RMAP_UNSTABLE) total.unstable++
-      if (items.state(item) !== RMAP_STABLE) {
-        auditSoftDirty(ksm, mm, item, complaints)
-        continue
-      }
+      auditClean(ksm, mm, item, complaints)
+      if (items.state(item) !== RMAP_STABLE) continue
       merging++
       const node = items.head(item)
-      auditSettled(ksm, mm, item, complaints)
       auditItemPlace(memory, ksm, mm, items.vpn(item), node, complaints)
       const list = total.stableByNode.get(node)
       if (list === undefined) total.stableByNode.set(node, [item])
@@ -73,34 +70,25 @@ export function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints
   return total
 }
 
-/** A stable item that need not be visited maps the page of its node. */
-function auditSettled(
-  { items, nodes, frames }: KsmState,
+/** A page that is not soft-dirty is the one whose checksum its item has; or, where the item is stable and settled, its node's. */
+function auditClean(
+  { items, nodes, frames, memory }: KsmState,
   mm: MmStruct,
   item: number,
   complaints: Complaints,
 ): void {
-  if (mm.users === 0 || !items.isSettled(item)) return
   const vpn = items.vpn(item)
   const pte = getPte(mm, vpn)
   if (!pteNormal(pte) || isSoftDirty(mm, vpn)) return
-  const maps = frames.mapping(ptePfn(pte)) === nodes.key(items.head(item))
-  complaints.unless(maps, () => `${mm.name}, page ${vpn}: passed over, but maps another page than its node's`)
-}
-
-/** A page that is not soft-dirty is the one whose checksum its item has. */
-function auditSoftDirty(
-  { items, memory }: KsmState,
-  mm: MmStruct,
-  item: number,
-  complaints: Complaints,
-): void {
-  const vpn = items.vpn(item)
-  const pte = getPte(mm, vpn)
-  if (mm.users === 0 || !pteNormal(pte) || isSoftDirty(mm, vpn)) return
-  const page = memory.arena.checksum(ptePfn(pte))
-  const where = (): string => `${mm.name}, page ${vpn}: not soft-dirty, but changed since it was read`
-  complaints.unless(items.checksum(item) === page, where)
+  const where = (): string => `${mm.name}, page ${vpn}: not soft-dirty`
+  const pfn = ptePfn(pte)
+  if (items.state(item) !== RMAP_STABLE) {
+    const unchanged = items.checksum(item) === memory.arena.checksum(pfn)
+    complaints.unless(unchanged, () => `${where()}, but changed since it was read`)
+  } else if (items.isSettled(item)) {
+    const maps = frames.mapping(pfn) === nodes.key(items.head(item))
+    complaints.unless(maps, () => `${where()} and passed over, but maps another page than its node's`)
+  }
 }
 
 /**

@@ -146,6 +146,25 @@ describe('guest memory', () => {
     machine.audit()
   })
 
+  it('has no page table once it has exited: the tables that were its are another mm’s by then', async () => {
+    const machine = await host()
+    const other = machine.createMm()
+    const first = machine.createMm()
+    fill(other, other.mmap(PAGE), 1, 7)
+    other.exit()
+    const at = first.mmap(PAGE, { address: 0 })
+    first.madvise(at, PAGE, 'MADV_MERGEABLE')
+    fill(first, at, 1, 7)
+    machine.ksm.set('run', 1)
+    machine.ksm.scan(2)
+    first.exit()
+    // Its item is still there, and is looked at.
+    machine.audit()
+    const second = machine.createMm()
+    expect(second.pfn(at)).toBeUndefined()
+    machine.audit()
+  })
+
   it('costs what is mapped, not what is spanned: a page in the middle of a tebibyte', async () => {
     const machine = await host()
     const mm = machine.createMm()

@@ -1,8 +1,9 @@
 // What hangs together by links: the stable trees with their chains, the forests of anon_vmas.
 
-import { COUNTER_STABLE_NODE_CHAINS, COUNTER_STABLE_NODE_DUPS, RMAP_UNSTABLE } from '../../assembly/abi.ts'
+import { COUNTER_STABLE_NODE_CHAINS, COUNTER_STABLE_NODE_DUPS } from '../../assembly/abi.ts'
 import { hasRoom } from '../ksm/stable-node.ts'
 import type { KsmState } from '../ksm/state.ts'
+import { isInTree } from '../ksm/unstable.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import { add, type Complaints } from './complaints.ts'
 import type { ItemCount } from './items.ts'
@@ -53,7 +54,7 @@ export function auditTrees(memory: Memory, ksm: KsmState, complaints: Complaints
 /** The unstable trees of a scan under way. Between two scans, unless they last, they are forgotten, and what is left of them may dangle. */
 export function auditUnstableTrees(memory: Memory, ksm: KsmState, complaints: Complaints): void {
   if (!ksm.settles && ksm.cursor.slot === ksm.slots.head) return
-  const { core, items } = ksm
+  const { core } = ksm
   const { arena } = memory
   let found = 0
   for (const roots of [...ksm.allTrees()].flatMap(({ unstable }) => unstable)) {
@@ -67,13 +68,8 @@ export function auditUnstableTrees(memory: Memory, ksm: KsmState, complaints: Co
       found += Math.max(0, size)
     }
   }
-  const isEntered = (item: number): boolean =>
-    ksm.settles ? items.isLinked(item) : items.scansSince(item, ksm.seqnr) === 0
   let marked = 0
-  for (const { rmapList } of ksm.slots) {
-    for (let item = rmapList; item !== 0; item = items.next(item))
-      if (items.state(item) === RMAP_UNSTABLE && isEntered(item)) marked++
-  }
+  for (const { item } of ksm.unstableItems()) if (isInTree(ksm, item)) marked++
   complaints.equal('items in the unstable trees', found, marked)
 }
 

@@ -73,23 +73,16 @@ export function unsettle(ksm: KsmState, item: number, visited: number): void {
 export function stopSettling(ksm: KsmState): void {
   if (!ksm.settles) return
   const { items, core, cursor, seqnr } = ksm
-  for (const slot of ksm.slots) {
-    for (let item = slot.rmapList; item !== 0; item = items.next(item)) {
-      if (items.state(item) !== RMAP_UNSTABLE) continue
-      const behind = slot === cursor.slot ? items.vpn(item) < cursor.vpn : slot.passedIn === seqnr
-      if (!behind && items.isLinked(item)) core.erase(item)
-      items.setUnstableSince(item, behind ? seqnr : seqnr - 1)
-    }
+  for (const { slot, item } of ksm.unstableItems()) {
+    const behind = slot === cursor.slot ? items.vpn(item) < cursor.vpn : slot.passedIn === seqnr
+    if (!behind && items.isLinked(item)) core.erase(item)
+    items.setUnstableSince(item, behind ? seqnr : seqnr - 1)
   }
   ksm.settles = false
 }
 
 /** Begins to settle pages, at the start of a full scan: the trees are empty. */
 export function startSettling(ksm: KsmState): void {
-  const { items } = ksm
-  for (const { rmapList } of ksm.slots) {
-    for (let item = rmapList; item !== 0; item = items.next(item))
-      if (items.state(item) === RMAP_UNSTABLE) items.unlink(item)
-  }
+  for (const { item } of ksm.unstableItems()) ksm.items.unlink(item)
   ksm.settles = true
 }

@@ -1,7 +1,7 @@
 // Everything the samepage merger keeps: what in Linux are the static variables of mm/ksm.c. One per host, no globals.
 // The functions of this room take it as their first argument.
 
-import { COUNTER_FULL_SCANS, INDEX_HASH, ZERO_PFN } from '../../assembly/abi.ts'
+import { COUNTER_FULL_SCANS, INDEX_HASH, RMAP_UNSTABLE, ZERO_PFN } from '../../assembly/abi.ts'
 import type { Arena } from '../core/arena.ts'
 import { RmapItems } from '../core/rmap-items.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
@@ -12,7 +12,7 @@ import type { Frames } from '../mm/page/frames.ts'
 import { Advisor } from './advisor.ts'
 import { type Clock, soundClock } from './clock.ts'
 import { DupOrder } from './dup-order.ts'
-import { MmSlots, ScanCursor } from './mm-slot.ts'
+import { type MmSlot, MmSlots, ScanCursor } from './mm-slot.ts'
 import type { ScanPolicy } from './policy.ts'
 import type { ChangesPolicy, SmartScanPolicy } from './tunables.ts'
 import { defaultTunables, type Tunables } from './tunables.ts'
@@ -133,6 +133,15 @@ export class KsmState {
     const { stable, unstable } = this.treesByDomain.get(domain)!
     this.treesByDomain.delete(domain)
     for (const roots of [...stable, ...unstable]) this.memory.arena.freeRoots(roots)
+  }
+
+  /** Every unstable item, with the slot it belongs to. */
+  *unstableItems(): IterableIterator<{ readonly slot: MmSlot; readonly item: number }> {
+    const { items } = this
+    for (const slot of this.slots) {
+      for (let item = slot.rmapList; item !== 0; item = items.next(item))
+        if (items.state(item) === RMAP_UNSTABLE) yield { slot, item }
+    }
   }
 
   /** The trees of every domain. */

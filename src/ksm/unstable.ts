@@ -62,7 +62,7 @@ export function unstableTreeRemove(ksm: KsmState, item: number): void {
 }
 
 /** Is an unstable item in a tree that is not forgotten? */
-function isInTree({ items, seqnr, settles }: KsmState, item: number): boolean {
+export function isInTree({ items, seqnr, settles }: KsmState, item: number): boolean {
   if (settles) return items.isLinked(item)
   const age = items.scansSince(item, seqnr)
   if (age > 1) throw brokenInvariant(`rmap item ${item} was left in the unstable tree for ${age} scans`)
@@ -93,11 +93,8 @@ export function unstableTreeReset(ksm: KsmState): void {
  */
 export function unstableTreeGiveUp(ksm: KsmState): void {
   const { items, seqnr } = ksm
-  for (const { rmapList } of ksm.slots) {
-    for (let item = rmapList; item !== 0; item = items.next(item)) {
-      if (items.state(item) === RMAP_UNSTABLE && items.scansSince(item, seqnr) === 0)
-        items.setUnstableSince(item, seqnr - 1)
-    }
+  for (const { item } of ksm.unstableItems()) {
+    if (items.scansSince(item, seqnr) === 0) items.setUnstableSince(item, seqnr - 1)
   }
 }
 

@@ -11,7 +11,8 @@
 //     8192   fingerprints, 16 bytes each
 //     16384  pages, in a memory that makes fingerprints; slots, in one that keeps them
 
-import { PAGE_SIZE } from './abi'
+import { PAGE_SHIFT, PAGE_SIZE } from './abi'
+import { isZeroPage } from './page'
 
 const SIP_KEY: usize = 0
 const ZERO_PRINT: usize = 16
@@ -57,7 +58,7 @@ export function fingerprints(count: u32): void {
   let page = PAGES
   let print = PRINTS
   for (let i: u32 = 0; i < count; i++) {
-    if (isZero(page)) memory.copy(print, ZERO_PRINT, PRINT_BYTES)
+    if (isZeroPage(<u32>(page >>> PAGE_SHIFT))) memory.copy(print, ZERO_PRINT, PRINT_BYTES)
     else fingerprint(page, print)
     page += PAGE_SIZE
     print += PRINT_BYTES
@@ -105,16 +106,6 @@ export function sipHash(low: u64, high: u64, first: u64, second: u64, third: u64
     v0 ^= word
     store<u64>(out + (step > 5 ? 8 : 0), v0 ^ v1 ^ v2 ^ v3)
   }
-}
-
-function isZero(page: usize): bool {
-  const end = page + PAGE_SIZE
-  for (; page < end; page += 64) {
-    const low = v128.or(v128.load(page), v128.load(page, 16))
-    const high = v128.or(v128.load(page, 32), v128.load(page, 48))
-    if (v128.any_true(v128.or(low, high))) return false
-  }
-  return true
 }
 
 /** Two blocks at a time: the secret of one, shifted, is that of the other, so each is loaded half as often. */

@@ -3,8 +3,8 @@
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { CensusResult } from '../lab/census/result.ts'
 import { format, plural } from './page/units.ts'
-import type { FiguresSection, MatrixSection, Report, Section, TableSection } from './section.ts'
-import { MOST_IMAGES } from './sharing-matrix.ts'
+import type { FiguresSection, Report, Section, TableSection } from './section.ts'
+import { matrixPicture } from './sharing-matrix.ts'
 import { shortNames } from './short-names.ts'
 
 /** More images than these stand behind a line. */
@@ -19,7 +19,7 @@ export function censusReport(result: CensusResult): Report {
     verdict: verdict(result),
     sections: [
       savings(result),
-      ...whoWithWhom(result, names),
+      ...matrixPicture(result.images, names, { pages: 'would share', end: '' }, () => result.shared_between),
       ...contents(result, names),
       imageTable(result, names),
       counterTable(result),
@@ -63,24 +63,6 @@ function savings({ pages, saved, bytes_saved, profit }: CensusResult): FiguresSe
       },
     ],
   }
-}
-
-function whoWithWhom({ images, shared_between }: CensusResult, names: readonly string[]): MatrixSection[] {
-  if (images.length < 2 || images.length > MOST_IMAGES) return []
-  const titles = images.map(({ source }) => source)
-  return [
-    {
-      kind: 'matrix',
-      title: 'Who shares with whom',
-      note:
-        "Pages of a row's image that would share their frame with a page of a column's; along the diagonal, with another page of " +
-        'their own image. Pages of zeros are not among them.',
-      rows: { label: 'pages of', names, titles },
-      columns: { label: 'shared with', names, titles },
-      unit: 'count',
-      values: shared_between,
-    },
-  ]
 }
 
 function contents({ most, images }: CensusResult, names: readonly string[]): Section[] {

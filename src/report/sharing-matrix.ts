@@ -43,24 +43,36 @@ export function whoWithWhom(
   images: readonly { readonly source: string; readonly name: string; readonly pages: number }[],
   pages: PageStates,
 ): MatrixSection[] {
-  if (images.length < 2 || images.length > MOST_IMAGES) return []
   const names = images.map(({ name }) => name)
+  const share = { pages: 'share', end: ' Each number leads to the pages.' }
+  const values = (): number[][] =>
+    sharingMatrix(
+      images.map((image) => image.pages),
+      pages,
+    )
+  return matrixPicture(images, names, share, values).map((matrix) => ({ ...matrix, linked: true }))
+}
+
+/** Any such matrix as a picture. `share`: what pages do, and how the note ends. */
+export function matrixPicture(
+  images: readonly { readonly source: string }[],
+  names: readonly string[],
+  share: { readonly pages: string; readonly end: string },
+  values: () => readonly (readonly number[])[],
+): MatrixSection[] {
+  if (images.length < 2 || images.length > MOST_IMAGES) return []
   const titles = images.map(({ source }) => source)
   return [
     {
       kind: 'matrix',
       title: 'Who shares with whom',
       note:
-        "Pages of a row's image that share their frame with a page of a column's; along the diagonal, with another page of their " +
-        'own image. Pages of zeros are not among them. Each number leads to the pages.',
+        `Pages of a row's image that ${share.pages} their frame with a page of a column's; along the diagonal, with another page of their ` +
+        `own image. Pages of zeros are not among them.${share.end}`,
       rows: { label: 'pages of', names, titles },
       columns: { label: 'shared with', names, titles },
       unit: 'count',
-      values: sharingMatrix(
-        images.map((image) => image.pages),
-        pages,
-      ),
-      linked: true,
+      values: values(),
     },
   ]
 }

@@ -1,12 +1,10 @@
-// The core of examples/hypervisor, compiled for a test: by the line that it says itself, on the contract's file in this repository.
+// The core of examples/hypervisor, as tests run it.
 
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { resolve } from 'node:path'
+import { compileGuestCore } from '../../bench/cpus/core.ts'
 import type { VirtualCpu } from '../../src/hypervisor/index.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
-const SOURCE = join(ROOT, 'examples/hypervisor/core.ts')
 
 /** What the core exports. */
 export interface CpuCore {
@@ -28,7 +26,7 @@ let compiled: WebAssembly.Module | undefined
 
 /** Compiles it, once. */
 export function cpuModule(): WebAssembly.Module {
-  compiled ??= compile()
+  compiled ??= compileGuestCore(ROOT)
   return compiled
 }
 
@@ -38,23 +36,4 @@ export function runCpu(cpu: VirtualCpu): CpuCore {
   const core = instance.exports as unknown as CpuCore
   if (core.attach(cpu.shared.record) === 0) throw new Error('the core is of another version')
   return core
-}
-
-function compile(): WebAssembly.Module {
-  const text = readFileSync(SOURCE, 'utf8')
-  const dir = mkdtempSync(join(ROOT, 'dist/cpu-core-'))
-  try {
-    const contract = relative(dir, join(ROOT, 'assembly/hypervisor/cpu')).replaceAll('\\', '/')
-    writeFileSync(join(dir, 'core.ts'), text.replaceAll('pagefold/assembly/hypervisor/cpu', contract))
-    const [, args] = /^\/\/ npx asc (.*)$/m.exec(text)!
-    const asc = join(ROOT, 'node_modules/assemblyscript/bin/asc.js')
-    const { status, stderr } = spawnSync(process.execPath, [asc, ...args!.split(' ')], {
-      cwd: dir,
-      encoding: 'utf8',
-    })
-    if (status !== 0) throw new Error(`asc: ${stderr}`)
-    return new WebAssembly.Module(readFileSync(join(dir, 'core.wasm')))
-  } finally {
-    rmSync(dir, { recursive: true })
-  }
 }

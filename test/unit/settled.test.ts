@@ -146,6 +146,13 @@ describe('a scan', () => {
   })
 })
 
+/** Five pages more of a guest, all different, and settled. */
+function settledRange(host: Host, { mm }: Guest): number {
+  const at = addRange(mm, [11, 12, 13, 14, 15])
+  host.ksm.scan(4)
+  return at
+}
+
 /** What is done on two hosts, of which one visits every page. */
 type Act = (guests: { host: Host; a: Guest; b: Guest }) => void
 
@@ -156,8 +163,7 @@ describe('a settled page', () => {
     [
       'is found by two pages before it, of its own mm',
       ({ host, a }) => {
-        const at = addRange(a.mm, [11, 12, 13, 14, 15])
-        host.ksm.scan(4)
+        const at = settledRange(host, a)
         a.mm.write(at, contentBytes(14))
         a.mm.write(at + PAGE, contentBytes(14))
       },
@@ -165,8 +171,7 @@ describe('a settled page', () => {
     [
       'is found by a page before it that was last of its window',
       ({ host, a }) => {
-        const at = addRange(a.mm, [11, 12, 13, 14, 15])
-        host.ksm.scan(4)
+        const at = settledRange(host, a)
         a.mm.write(at, contentBytes(15))
         host.ksm.scan(1)
         a.mm.write(at + PAGE, contentBytes(99))
@@ -175,8 +180,7 @@ describe('a settled page', () => {
     [
       'is found before another one that waits in the window',
       ({ host, a }) => {
-        const at = addRange(a.mm, [11, 12, 13, 14, 15])
-        host.ksm.scan(4)
+        const at = settledRange(host, a)
         a.mm.write(at, contentBytes(14))
         a.mm.write(at + 4 * PAGE, contentBytes(14))
       },
@@ -184,8 +188,7 @@ describe('a settled page', () => {
     [
       'is found with another, the farther one first, before one that waits in the window',
       ({ host, a }) => {
-        const at = addRange(a.mm, [11, 12, 13, 14, 15])
-        host.ksm.scan(4)
+        const at = settledRange(host, a)
         a.mm.write(at, contentBytes(15))
         a.mm.write(at + PAGE, contentBytes(13))
         a.mm.write(at + 3 * PAGE, contentBytes(13))
@@ -194,8 +197,7 @@ describe('a settled page', () => {
     [
       'has been written, and is met for what it was by a page before it',
       ({ host, a }) => {
-        const at = addRange(a.mm, [11, 12, 13, 14, 15])
-        host.ksm.scan(4)
+        const at = settledRange(host, a)
         a.mm.write(at, contentBytes(14))
         host.ksm.scan(1)
         a.mm.write(at + 3 * PAGE, contentBytes(99))
@@ -204,8 +206,7 @@ describe('a settled page', () => {
     [
       'has been written and written back, and is met for what it is by a page before it',
       ({ host, a }) => {
-        const at = addRange(a.mm, [11, 12, 13, 14, 15])
-        host.ksm.scan(4)
+        const at = settledRange(host, a)
         a.mm.write(at, contentBytes(14))
         host.ksm.scan(1)
         a.mm.write(at + 3 * PAGE, contentBytes(14))
@@ -215,8 +216,7 @@ describe('a settled page', () => {
     [
       'is found before its turn by two pages, of which one waits in the window',
       ({ host, a }) => {
-        const at = addRange(a.mm, [11, 12, 13, 14, 15])
-        host.ksm.scan(4)
+        const at = settledRange(host, a)
         a.mm.write(at, contentBytes(15))
         a.mm.write(at + PAGE, contentBytes(15))
       },

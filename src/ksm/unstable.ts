@@ -1,6 +1,6 @@
 // The unstable tree: pages that have kept still for a scan but have no equal yet. They are not write-protected, so
-// their order may rot; that is harmless, because it is forgotten at the start of every full scan and nothing is merged
-// without another comparison.
+// their order may rot; that is harmless, because it is forgotten at the start of every full scan, or lasts where order is by
+// checksum (settled.ts), and nothing is merged without another comparison.
 //
 // Linux: unstable_tree_search_insert()
 

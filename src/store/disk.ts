@@ -5,7 +5,7 @@ import { Stage } from '../core/stage.ts'
 import { PagefoldError } from '../errors.ts'
 import { type Files, files, randomSeed, writeRefused } from '../platform.ts'
 import { DiskBacking, segmentNumbers, syncDirectory } from './disk-backing.ts'
-import { INDEX, IndexFile, readIndex, replay, writeIndex } from './index-file.ts'
+import { INDEX, IndexFile, noStore, readIndex, replay, writeIndex } from './index-file.ts'
 import { isLock, takeLock } from './lock.ts'
 import { Pages } from './pages.ts'
 import type { StoreRecord } from './records.ts'
@@ -41,14 +41,18 @@ export class Disk {
   }
 
   /**
-   * Opens a store to write, which is made if there is none. Throws EBUSY while another writes it, EINVAL for a directory of something
+   * Opens a store to write; if there is none, it is made with `create`, else ENOENT. Throws EBUSY while another writes it, EINVAL for a directory of something
    * else, EPROTO for a store of another version, EUCLEAN for a damaged one, EACCES, ENOSPC, EIO, ENOTSUP where there are no files.
    */
-  static async open(dir: string): Promise<Disk> {
+  static async open(dir: string, create: boolean): Promise<Disk> {
     const platform = files('SnapshotStore.open')
+    if (!create && !platform.fs.existsSync(dir)) throw noStore(dir)
     const unlock = await occupy(platform, dir)
     try {
-      if (!platform.fs.existsSync(platform.path.join(dir, INDEX))) makeIndex(platform, dir)
+      if (!platform.fs.existsSync(platform.path.join(dir, INDEX))) {
+        if (!create) throw noStore(dir)
+        makeIndex(platform, dir)
+      }
       const found = readIndex(platform, dir)
       expectSound(dir, found.damaged)
       const state = await stateOf(platform, dir, found, true)

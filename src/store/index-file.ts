@@ -116,6 +116,11 @@ export function writeIndex(
   return bytes.length
 }
 
+/** What to throw where there is none. */
+export function noStore(dir: string, cause?: unknown): PagefoldError {
+  return new PagefoldError('ENOENT', `${dir}: no store of snapshots there`, { cause })
+}
+
 /** Reads the index of a store. Throws what decodeHeader does; ENOENT if there is none, EACCES, EIO. */
 export function readIndex(
   files: Files,
@@ -134,8 +139,7 @@ export function readIndex(
   } catch (cause) {
     if (cause instanceof PagefoldError) throw cause
     const { code } = cause as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR')
-      throw new PagefoldError('ENOENT', `${dir}: no store of snapshots there`, { cause })
+    if (code === 'ENOENT' || code === 'ENOTDIR') throw noStore(dir, cause)
     if (code === 'EACCES') throw new PagefoldError('EACCES', `${dir}: not allowed to read it`, { cause })
     throw new PagefoldError('EIO', `${dir}: its index cannot be read (${code ?? cause})`, { cause })
   }

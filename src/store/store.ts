@@ -3,6 +3,7 @@
 
 import { Stage } from '../core/stage.ts'
 import {
+  expectBoolean,
   expectInteger,
   expectObject,
   expectOptions,
@@ -32,6 +33,8 @@ import { type Verification, verifySteps } from './verify.ts'
 export interface OpenOptions {
   /** Only to read what it holds now: beside a writer too. For a store in a directory. Default: false. */
   readonly readonly?: boolean
+  /** Makes the store if there is none. Default: true. */
+  readonly create?: boolean
 }
 
 /** What may be said about work that takes its time. */
@@ -82,9 +85,11 @@ export class SnapshotStore {
    */
   static async open(directory?: string, options: OpenOptions = {}): Promise<SnapshotStore> {
     expectString('directory', directory)
-    const { readonly = false } = expectOptions('SnapshotStore.open', options, { readonly: true })
+    const known = { readonly: true, create: true } as const
+    const { readonly = false, create = true } = expectOptions('SnapshotStore.open', options, known)
+    expectBoolean('create', create)
     if (directory !== undefined) {
-      const disk = await (readonly ? Disk.openToRead(directory) : Disk.open(directory))
+      const disk = await (readonly ? Disk.openToRead(directory) : Disk.open(directory, create))
       return new SnapshotStore(disk.state, directory, disk)
     }
     if (readonly) throw mistake(new TypeError('Expected a directory: one in memory holds nothing to be read'))

@@ -46,6 +46,22 @@ describe('pagefold store', () => {
     expect(run(dir, 'verify', 's').out).toBe('Whole: 20 pages are as they were written.\n')
   })
 
+  it('makes no store for what is refused, nor for what only looks for one', WAIT, () => {
+    const dir = scratch()
+    writeFileSync(join(dir, 'odd.raw'), pages(2).subarray(1))
+    for (const source of ['odd.raw', 'nothing.raw', '-']) expect(run(dir, 'save', 's', source).code).toBe(2)
+    const noStore = 'pagefold: ENOENT: s: no store of snapshots there\n'
+    for (const args of [
+      ['drop', 's', 'a'],
+      ['compact', 's'],
+      ['list', 's'],
+      ['stats', 's'],
+      ['verify', 's'],
+    ])
+      expect(run(dir, ...args), args[0]).toEqual({ code: 2, out: '', err: noStore })
+    expect(readdirSync(dir)).toEqual(['odd.raw'])
+  })
+
   it('saves nothing of several when one cannot be saved, if that can be known before', WAIT, () => {
     const dir = scratch()
     for (const name of ['a.raw', 'b.raw']) writeFileSync(join(dir, name), pages(3))

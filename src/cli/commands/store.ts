@@ -50,7 +50,15 @@ interface Action {
   readonly wants: string
   readonly takes: readonly (keyof Options)[]
   readonly readonly: boolean
-  run(store: SnapshotStore, names: readonly string[], values: Options, work: Work): Promise<Result>
+  /** What the names are, where they are sources: opened before the store is, so that what is refused leaves none behind. */
+  opens?(names: readonly string[], values: Options): Image[]
+  run(
+    store: SnapshotStore,
+    names: readonly string[],
+    values: Options,
+    work: Work,
+    images: readonly Image[],
+  ): Promise<Result>
   describe(result: Result, store: SnapshotStore): string
 }
 
@@ -67,6 +75,7 @@ const ACTIONS: Readonly<Record<StoreJson['action'], Action>> = {
     wants: 'SOURCE...',
     takes: ['name', 'like', 'domain', 'note', 'format', 'absent'],
     readonly: false,
+    opens: (sources, { format, absent }) => openSources(sources, given({ format, absent })),
     run: save,
     describe: ({ saved }) =>
       table([
@@ -158,52 +167,54 @@ export async function run(args: string[]): Promise<number> {
   }
   const strange = Object.keys(values).find((one) => one !== 'json' && !action.takes.includes(one as never))
   if (strange !== undefined) throw new UsageError(`store ${name} takes no --${strange}`)
-  const store = await SnapshotStore.open(dir, { readonly: action.readonly })
+  const images = action.opens?.(names, values) ?? []
   try {
-    for (const note of store.notes) complain(note)
-    const progress = new Progress()
-    const onProgress = (done: number, of: number): void => progress.show(name, done, of, 'pages')
-    const result = await interruptible((signal) =>
-      action.run(store, names, values, { signal, onProgress }),
-    ).finally(() => progress.clear())
-    if (values.json) printJson(about({ action: name, directory: dir, ...result }))
-    else print(action.describe(result, store))
-    return result.verification?.whole === false ? 1 : 0
+    sayNotes(images)
+    const create = action.opens !== undefined
+    const store = await SnapshotStore.open(dir, { readonly: action.readonly, create })
+    try {
+      for (const note of store.notes) complain(note)
+      const progress = new Progress()
+      const onProgress = (done: number, of: number): void => progress.show(name, done, of, 'pages')
+      const result = await interruptible((signal) =>
+        action.run(store, names, values, { signal, onProgress }, images),
+      ).finally(() => progress.clear())
+      if (values.json) printJson(about({ action: name, directory: dir, ...result }))
+      else print(action.describe(result, store))
+      return result.verification?.whole === false ? 1 : 0
+    } finally {
+      await store.close()
+    }
   } finally {
-    await store.close()
+    for (const image of images) image.close()
   }
 }
 
 async function save(
   store: SnapshotStore,
-  sources: readonly string[],
-  { name, like, domain, note, format, absent }: Options,
+  _sources: readonly string[],
+  { name, like, domain, note }: Options,
   { signal, onProgress }: Work,
+  images: readonly Image[],
 ): Promise<Result> {
-  const images = openSources(sources, given({ format, absent }))
-  try {
-    sayNotes(images)
-    const names = namesOf(images, name)
-    for (const one of names) {
-      if (store.get(one) !== undefined)
-        throw new UsageError(
-          `${printable(one)}: a snapshot of that name is in the store already: --name NAME gives another`,
-        )
-    }
-    if (like !== undefined) expectThere(store, like)
-    const all = images.reduce((sum, { pages }) => sum + pages, 0)
-    const saved: NonNullable<StoreJson['saved']>[number][] = []
-    let before = 0
-    for (const [i, image] of images.entries()) {
-      const told = (done: number): void => onProgress(before + done, all)
-      const options = { ...given({ like, domain, note }), signal, onProgress: told }
-      saved.push(await store.save(names[i]!, image, options))
-      before += image.pages
-    }
-    return { saved }
-  } finally {
-    for (const image of images) image.close()
+  const names = namesOf(images, name)
+  for (const one of names) {
+    if (store.get(one) !== undefined)
+      throw new UsageError(
+        `${printable(one)}: a snapshot of that name is in the store already: --name NAME gives another`,
+      )
   }
+  if (like !== undefined) expectThere(store, like)
+  const all = images.reduce((sum, { pages }) => sum + pages, 0)
+  const saved: NonNullable<StoreJson['saved']>[number][] = []
+  let before = 0
+  for (const [i, image] of images.entries()) {
+    const told = (done: number): void => onProgress(before + done, all)
+    const options = { ...given({ like, domain, note }), signal, onProgress: told }
+    saved.push(await store.save(names[i]!, image, options))
+    before += image.pages
+  }
+  return { saved }
 }
 
 /** What each image is to be called. Throws UsageError for a name for several, and one that two would have. */

@@ -134,8 +134,8 @@ export function expectObject(name: string, value: unknown, methods: readonly str
 
 /**
  * Returns a copy of `options`, each read once, if it is an object with no other names in it than those of `known`, a name each, which the
- * compiler holds to be all of the type's. Throws TypeError otherwise, with the name it does not know, which may be misspelt, and the nearest
- * one of `known`; or what a getter throws.
+ * compiler holds to be all of the type's, and none of them null. Throws TypeError otherwise, with the name it does not know, which may be
+ * misspelt, and the nearest one of `known`; or what a getter throws.
  */
 export function expectOptions<Options extends object>(
   call: string,
@@ -156,6 +156,8 @@ export function expectOptions<Options extends object>(
   const given = outside(() => {
     return names.filter((name) => name in options).map((name) => [name, options[name as keyof Options]])
   })
+  const [empty] = given.find(([, value]) => value === null) ?? []
+  if (empty !== undefined) throw mistake(new TypeError(`${call}: \`${empty}\` is null: leave it out instead`))
   return Object.fromEntries(given) as Options
 }
 

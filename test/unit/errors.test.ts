@@ -47,6 +47,13 @@ describe('options', () => {
     },
   )
 
+  it('of which one is null, which leaves nothing out, are refused', () => {
+    expect(check({ frames: 1, workers: null })).toThrow(
+      new TypeError('Host.create: `workers` is null: leave it out instead'),
+    )
+    expect(check({ frames: 1, workers: undefined })()).toEqual({ frames: 1, workers: undefined })
+  })
+
   it.each([null, undefined, 3, 'frames'])('that are no object, such as %s, are refused', (wrong) => {
     expect(check(wrong)).toThrow(TypeError)
     expect(check(wrong)).toThrow('Host.create: expected `options` to be an object, got')

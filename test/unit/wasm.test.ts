@@ -65,7 +65,7 @@ describe('the core', () => {
     await merges(url)
   })
 
-  it.each(['./core.wasm', 3, null, [], {}, new Uint16Array(4), new Map()])(
+  it.each(['./core.wasm', 3, [], {}, new Uint16Array(4), new Map()])(
     'is refused as anything else, such as %j',
     async (wasm) => {
       await expect(Host.create({ frames: 1, wasm: wasm as object })).rejects.toThrow(
@@ -74,6 +74,12 @@ describe('the core', () => {
       await expect(Host.create({ frames: 1, wasm: wasm as object })).rejects.toBeInstanceOf(TypeError)
     },
   )
+
+  it('is not left out by a null', async () => {
+    await expect(Host.create({ frames: 1, wasm: null as never })).rejects.toThrow(
+      new TypeError('Host.create: `wasm` is null: leave it out instead'),
+    )
+  })
 
   it('that is not there is ENOENT, or EIO from a server', async () => {
     const nowhere = pathToFileURL(join(scratch(), 'core.wasm'))

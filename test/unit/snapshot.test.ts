@@ -146,6 +146,22 @@ describe('a snapshot', () => {
     host.audit()
   })
 
+  it('gives a pinned page that has been swapped out its bytes back where the device sees them', async () => {
+    const { host, mm } = await scene()
+    host.swapOn(memorySwapStore(16))
+    const pin = mm.pin(RAM, PAGE, { write: true })
+    const snapshot = mm.snapshot()
+    host.reclaim(pin.pfns[0]!)
+    pin.write(0, Uint8Array.of(77))
+    mm.restore(snapshot)
+    expect(pin.read(0, PAGE)).toEqual(contentBytes(1))
+    pin.write(0, contentBytes(9))
+    expectContent(mm, RAM, 9)
+    expect(mm.pfn(RAM)).toBe(pin.pfns[0])
+    pin.release()
+    host.audit()
+  })
+
   it("is another mm's, or nobody's", async () => {
     const { host, mm } = await scene()
     const other = host.createMm()

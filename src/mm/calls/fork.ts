@@ -6,6 +6,7 @@
 
 import { FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
+import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { show } from '../model/shared-object.ts'
 import { VM_DONTCOPY, VM_LOCKED, VM_READ, VM_UFFD_WP, VM_WIPEONFORK, VM_WRITE, Vma } from '../model/vma.ts'
@@ -96,7 +97,9 @@ export function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vpn: numbe
   const { memory } = parent
   if (!memory.pageTables.reserve(child.pgd, vpn)) return 'ENOMEM'
   const pte = getPte(parent, vpn)
-  if (!ptePresent(pte)) return copyNonPresentPte(child, copy, parent, vpn, pte)
+  const held = heldPage(memory, pte)
+  if (held !== 0) return copyPinnedPage(child, copy, vpn, held)
+  if (!ptePresent(pte)) return copyNonPresentPte(child, parent, vpn, pte)
   if (!pteNormal(pte)) {
     setPte(child, vpn, pteClearUffdWp(pte))
     if (isKsmZeroPte(pte)) memory.addKsmZeroPages(child, 1)
@@ -104,9 +107,6 @@ export function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vpn: numbe
   }
   const pfn = ptePfn(pte)
   const { frames } = memory
-  if (frames.hasFlag(pfn, FRAME_PINNED) && frames.hasFlag(pfn, FRAME_EXCLUSIVE)) {
-    return copyPinnedPage(child, copy, vpn, pfn)
-  }
   if (!frames.mayMap(pfn)) return 'ENOMEM'
   frames.get(pfn)
   addRmap(memory, pfn)
@@ -114,6 +114,20 @@ export function copyPte(child: MmStruct, copy: Vma, parent: MmStruct, vpn: numbe
   if (pteWrite(pte)) setPteProt(parent, vpn, pteWrprotect(pte))
   setPte(child, vpn, pteClearUffdWp(pteWrprotect(pte)))
   return undefined
+}
+
+/**
+ * The page behind a pte, in swap perhaps, that is its mm's alone and that somebody has pinned; 0 if there is none. It stays the mm's,
+ * or the device and the mm would part.
+ */
+export function heldPage({ frames, swap }: Memory, pte: number): number {
+  if (pteNormal(pte)) {
+    const pfn = ptePfn(pte)
+    return frames.hasFlag(pfn, FRAME_PINNED) && frames.hasFlag(pfn, FRAME_EXCLUSIVE) ? pfn : 0
+  }
+  if (!isSwapPte(pte) || !entryExclusive(pte)) return 0
+  const cached = swap.cachedPage(swapEntryOf(pte))
+  return cached !== 0 && frames.hasFlag(cached, FRAME_PINNED) ? cached : 0
 }
 
 /** Somebody may be doing DMA to it on the parent's behalf: the child gets a copy now. Linux: copy_present_page() */
@@ -128,24 +142,9 @@ export function copyPinnedPage(child: MmStruct, copy: Vma, vpn: number, pfn: num
   return undefined
 }
 
-/**
- * Swapped out, on the move, or broken. Neither side has it alone any more; but a page that was swapped out while pinned
- * stays the parent's, or the device and the parent would part. Linux: copy_nonpresent_pte()
- */
-function copyNonPresentPte(
-  child: MmStruct,
-  copy: Vma,
-  parent: MmStruct,
-  vpn: number,
-  pte: number,
-): Errno | undefined {
-  const { swap, frames } = parent.memory
-  if (isSwapPte(pte)) {
-    const cached = swap.cachedPage(swapEntryOf(pte))
-    const pinned = cached !== 0 && frames.hasFlag(cached, FRAME_PINNED)
-    if (pinned && entryExclusive(pte)) return copyPinnedPage(child, copy, vpn, cached)
-    swap.duplicate(swapEntryOf(pte))
-  }
+/** Swapped out, on the move, or broken. Neither side has it alone any more. Linux: copy_nonpresent_pte() */
+function copyNonPresentPte(child: MmStruct, parent: MmStruct, vpn: number, pte: number): undefined {
+  if (isSwapPte(pte)) parent.memory.swap.duplicate(swapEntryOf(pte))
   const shared = isPoisonPte(pte) ? pte : entryClearExclusive(pte)
   const kept = isMigrationPte(pte) ? pteWrprotect(shared) : shared
   setPte(parent, vpn, kept)

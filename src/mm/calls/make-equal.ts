@@ -1,7 +1,7 @@
 // Making an mm equal to one of its own past, and telling where it is not: two page tables are compared word by word, so that it costs
 // what differs. What snapshots are made of.
 
-import { FRAME_DIRTY, FRAME_EXCLUSIVE, FRAME_PINNED, ZERO_PFN } from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, ZERO_PFN } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import { handleMmFault } from '../fault/fault.ts'
 import { addressOf } from '../model/address.ts'
@@ -11,7 +11,7 @@ import { prepareAnonVma } from '../model/vma-edit.ts'
 import { EMPTY_PTE, pteNormal, ptePfn, ptePresent } from '../page/pte.ts'
 import { getPte, markSoftDirty, nextDifferentPte, setPte } from '../page/ptes.ts'
 import { anonVmaOf, isPlainAnon } from '../page/rmap.ts'
-import { copyPinnedPage, copyPte, copyVma } from './fork.ts'
+import { copyPinnedPage, copyPte, copyVma, heldPage } from './fork.ts'
 import { unmapRange, zapPte } from './unmap.ts'
 
 /** Bytes of an mm, from `address` on. */
@@ -101,12 +101,8 @@ function equalPage(to: MmStruct, vma: Vma, from: MmStruct, vpn: number): Errno |
   const { memory } = to
   const { frames, pageTables } = memory
   const old = getPte(to, vpn)
-  if (
-    pteNormal(old) &&
-    frames.hasFlag(ptePfn(old), FRAME_PINNED) &&
-    frames.hasFlag(ptePfn(old), FRAME_EXCLUSIVE)
-  )
-    return fillPinned(to, from, vpn, ptePfn(old))
+  const held = heldPage(memory, old)
+  if (held !== 0) return fillPinned(to, from, vpn, held)
   const wanted = getPte(from, vpn)
   if (wanted !== EMPTY_PTE && !pageTables.reserve(to.pgd, vpn)) return 'ENOMEM'
   const foreign = pteNormal(wanted) && !mayShare(vma, ptePfn(wanted))

@@ -190,7 +190,8 @@ export class Host {
 
   /**
    * Moves a page to another frame on NUMA node `node` and returns its number. Every mm that maps it maps the new one.
-   * Throws EINVAL if the frame is nobody's anonymous page, EAGAIN while somebody holds it, ENOMEM if the node is full.
+   * Throws EINVAL if the frame is nobody's anonymous page, EAGAIN while somebody holds it, ENOMEM if the node is full,
+   * EHWPOISON if the frame is broken.
    * Linux: migrate_pages()
    */
   migrate(pfn: number, to: { readonly node: number }): number {
@@ -386,5 +387,6 @@ export class Host {
 const CANNOT_MOVE: Partial<Record<Errno, string>> = {
   EINVAL: "it is nobody's anonymous page",
   EAGAIN: 'somebody holds it; try again',
+  EHWPOISON: 'the frame is broken, and what was in it lost',
   ENOMEM: 'the node has no free frame',
 }

@@ -205,7 +205,7 @@ function close(world: World, draw: Random): Attempt | undefined {
 }
 
 const NO_TARGETS = [1, 2, 3].map((nodes) => [undefined, {}, ...noOptions({ node: notIn(0, nodes - 1) })])
-const MOVE_ERRNOS: readonly Errno[] = ['EINVAL', 'EAGAIN', 'ENOMEM']
+const MOVE_ERRNOS: readonly Errno[] = ['EINVAL', 'EAGAIN', 'ENOMEM', 'EHWPOISON']
 
 export const HOST_CALLS = {
   'Host.createMm': [14, createMm],

@@ -143,6 +143,29 @@ describe('a broken frame', () => {
     host.audit()
   })
 
+  it('that those who have it swapped out find broken is not made good by moving it, by swap, or by fork', async () => {
+    const host = await makeHost()
+    host.swapOn(memorySwapStore(4))
+    const { mm, at } = guest(host, 'a', [7], { mergeable: false })
+    const snapshot = mm.snapshot()
+    pokeByte(mm, at, 8)
+    const device = mm.pin(at, 1, { write: true })
+    const [pfn] = device.pfns
+    host.reclaim(pfn!)
+    device.write(0, contentBytes(9))
+    expect(host.memoryFailure(pfn!)).toEqual({ told: [], recovered: 0 })
+    expect(errnoOf(() => host.migrate(pfn!, { node: 0 }))).toBe('EHWPOISON')
+    expect(host.reclaim(pfn!)).toBe('hwpoison')
+    const child = mm.fork()
+    device.release()
+    expect(errnoOf(() => host.migrate(pfn!, { node: 0 }))).toBe('EHWPOISON')
+    expect(host.reclaim(pfn!)).toBe('hwpoison')
+    for (const each of [mm, child]) expect(errnoOf(() => byteAt(each, at))).toBe('EHWPOISON')
+    mm.restore(snapshot)
+    expectContent(mm, at, 7)
+    host.audit()
+  })
+
   it('in the swap cache, dirty: those who map it are told, those who have it swapped out find out', async () => {
     const host = await makeHost()
     const store = memorySwapStore(4)

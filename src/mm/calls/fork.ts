@@ -4,7 +4,7 @@
 //
 // Linux: dup_mmap(), copy_page_range()
 
-import { FRAME_EXCLUSIVE, FRAME_PINNED } from '../../../assembly/abi.ts'
+import { FRAME_EXCLUSIVE, FRAME_PINNED, FRAME_POISONED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
@@ -127,7 +127,8 @@ export function heldPage({ frames, swap }: Memory, pte: number): number {
   }
   if (!isSwapPte(pte) || !entryExclusive(pte)) return 0
   const cached = swap.cachedPage(swapEntryOf(pte))
-  return cached !== 0 && frames.hasFlag(cached, FRAME_PINNED) ? cached : 0
+  const held = cached !== 0 && frames.hasFlag(cached, FRAME_PINNED)
+  return held && !frames.hasFlag(cached, FRAME_POISONED) ? cached : 0
 }
 
 /** Somebody may be doing DMA to it on the parent's behalf: the child gets a copy now. Linux: copy_present_page() */

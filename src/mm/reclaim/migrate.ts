@@ -4,16 +4,17 @@
 //
 // Linux: migrate_folio_move(), __folio_migrate_mapping(), folio_migrate_ksm()
 
-import { FRAME_DIRTY, FRAME_LOCKED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
+import { FRAME_DIRTY, FRAME_LOCKED, FRAME_POISONED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { Memory } from '../model/memory.ts'
 import { getAnonVma } from '../page/rmap.ts'
 import { removeMigrationPtes, unmapToMigrate } from './unmap-page.ts'
 
-/** Moves a page to a frame on NUMA node `nid`. Returns the new pfn, or ENOMEM, EAGAIN, EINVAL (no anonymous page). */
+/** Moves a page to a frame on NUMA node `nid`. Returns the new pfn, or ENOMEM, EAGAIN, EINVAL (no anonymous page), EHWPOISON. */
 export function migratePage(memory: Memory, pfn: number, nid: number): number | Errno {
   const { frames, anonVmas } = memory
   if (frames.refcount(pfn) === 0 || !frames.isAnon(pfn)) return 'EINVAL'
+  if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
   if (frames.hasFlag(pfn, FRAME_LOCKED)) return 'EAGAIN'
   const fresh = frames.allocOn(nid)
   if (fresh === 0) return 'ENOMEM'

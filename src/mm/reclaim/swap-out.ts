@@ -1,7 +1,13 @@
 // Swap-out: giving up a frame whose content is kept elsewhere, and taking a store out of use again.
 // Linux: shrink_folio_list(), try_to_unuse()
 
-import { FRAME_DIRTY, FRAME_LOCKED, FRAME_PINNED, FRAME_SWAPCACHE } from '../../../assembly/abi.ts'
+import {
+  FRAME_DIRTY,
+  FRAME_LOCKED,
+  FRAME_PINNED,
+  FRAME_POISONED,
+  FRAME_SWAPCACHE,
+} from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import { doSwapPage } from '../fault/swap-in.ts'
 import { VPN_LIMIT } from '../model/address.ts'
@@ -15,7 +21,14 @@ import { discardLazily } from './lazy-free.ts'
 import { unmapToSwap } from './unmap-page.ts'
 
 /** Why a page was not reclaimed; undefined if its frame is free now. */
-export type ReclaimFailure = 'locked' | 'mlocked' | 'no swap' | 'still mapped' | 'referenced' | 'cannot write'
+export type ReclaimFailure =
+  | 'locked'
+  | 'mlocked'
+  | 'no swap'
+  | 'still mapped'
+  | 'referenced'
+  | 'cannot write'
+  | 'hwpoison'
 
 /**
  * Tries to free a frame by putting its content into swap. A page that somebody holds a reference on is unmapped all
@@ -24,6 +37,8 @@ export type ReclaimFailure = 'locked' | 'mlocked' | 'no swap' | 'still mapped' |
 export function reclaimPage(memory: Memory, pfn: number): ReclaimFailure | undefined {
   const { frames, swap } = memory
   if (frames.hasFlag(pfn, FRAME_LOCKED)) return 'locked'
+  // In swap it would pass for what it was.
+  if (frames.hasFlag(pfn, FRAME_POISONED)) return 'hwpoison'
   // Nobody's page any more, only held: there is nothing to bring back later.
   if (frames.mapcount(pfn) === 0 && !frames.hasFlag(pfn, FRAME_SWAPCACHE)) return 'referenced'
   if (memory.mayBeLocked && isMlocked(memory, pfn)) return 'mlocked'

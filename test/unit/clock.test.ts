@@ -1,7 +1,7 @@
 // Time as ksmd takes it from whoever made the host: it never goes back, and is a number.
 
 import { expect, it, vi } from 'vitest'
-import { soundClock, stillClock } from '../../src/ksm/clock.ts'
+import { soundClock, stillClock, systemClock } from '../../src/ksm/clock.ts'
 import { Gate } from '../../src/mm/model/gate.ts'
 
 it.each(['now', 'cpu'] as const)('%s: what is no later time is the last there was', (name) => {
@@ -15,4 +15,11 @@ it.each(['now', 'cpu'] as const)('%s: what is no later time is the last there wa
   const clock = soundClock({ ...stillClock, [name]: read }, new Gate())
   expect(Array.from({ length: 11 }, () => clock[name]())).toEqual([5, 5, 5, 5, 5, 5, 5, 7, 7, 7, 8])
   vi.unstubAllGlobals()
+})
+
+it("the machine's own clocks tell a time that goes on", async () => {
+  const before = [systemClock.now(), systemClock.cpu()]
+  await systemClock.sleep(5, new AbortController().signal)
+  expect(systemClock.now()).toBeGreaterThan(before[0]!)
+  expect(systemClock.cpu()).toBeGreaterThanOrEqual(before[1]!)
 })

@@ -71,6 +71,20 @@ describe('offline', () => {
     host.audit()
   })
 
+  it('and so is the next one to be handed out, when it went and came back', async () => {
+    const host = await makeHost({ frames: 8 })
+    const { mm, at } = guest(host, 'a', [1, 2, 3, 4, 5, 6, 7], { mergeable: false })
+    mm.munmap(at + 4 * PAGE, 3 * PAGE)
+    const fresh = memoryOf(host).arena.endPfn - 1
+    host.offline(fresh, fresh + 1)
+    host.online(fresh, fresh + 1)
+    const more = mm.mmap(4 * PAGE)
+    for (let page = 0; page < 4; page++) pokeByte(mm, more + page * PAGE, 1)
+    expect(new Set([...framesOf(mm, at, 4), ...framesOf(mm, more, 4)]).size).toBe(8)
+    expect(errnoOf(() => pokeByte(mm, mm.mmap(PAGE), 1))).toBe('ENOMEM')
+    host.audit()
+  })
+
   it('takes a range once, and only whole ranges back', async () => {
     const host = await makeHost({ frames: 16 })
     const [start, end] = lowerHalf(host)

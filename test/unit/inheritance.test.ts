@@ -21,6 +21,24 @@ describe('fork and replace', () => {
     host.audit()
   })
 
+  it('give mappings ancestors, and such a one takes in no neighbour, on either side', async () => {
+    const host = await bootHost()
+    const mm = host.createMm()
+    const at = addFilled(mm, 2, 7, { mergeable: false, address: 64 * PAGE })
+    const child = mm.fork()
+    for (const [each, joined] of [
+      [child, false],
+      [mm, true],
+    ] as const) {
+      each.mmap(2 * PAGE, { address: at - 2 * PAGE })
+      expect([...each.vmas], 'before it').toHaveLength(joined ? 1 : 2)
+      each.mmap(2 * PAGE, { address: at + 2 * PAGE })
+      expect([...each.vmas], 'behind it').toHaveLength(joined ? 1 : 3)
+      fill(each, at - 2 * PAGE, 6, 9)
+      host.audit()
+    }
+  })
+
   it('inherit the domain, and refuse another', async () => {
     const host = await bootHost()
     const mm = host.createMm({ name: 'guest', domain: 'a' })

@@ -31,6 +31,18 @@ describe('a range', () => {
     host.audit()
   })
 
+  it('that never had a page joins its neighbour where it goes; one that had keeps apart', async () => {
+    const host = await makeHost()
+    for (const touched of [false, true]) {
+      const mm = host.createMm()
+      const [at, to] = [mm.mmap(2 * PAGE, { address: PAGE * 64 }), mm.mmap(2 * PAGE, { address: PAGE * 128 })]
+      if (touched) pokeByte(mm, at, 7)
+      mm.mremap(at, 2 * PAGE, 2 * PAGE, { address: to + 2 * PAGE })
+      expect([...mm.vmas]).toHaveLength(touched ? 2 : 1)
+      host.audit()
+    }
+  })
+
   it('moves where it has no room to grow, or says so if it may not', async () => {
     const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })

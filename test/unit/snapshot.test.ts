@@ -4,6 +4,8 @@
 import { describe, expect, it } from 'vitest'
 import { GuestMemory } from '../../src/hypervisor/index.ts'
 import { type Host, type Mm, memorySwapStore, type Snapshot } from '../../src/index.ts'
+import { ptePfn } from '../../src/mm/page/pte.ts'
+import { getPte } from '../../src/mm/page/ptes.ts'
 import { random } from '../support/random.ts'
 import {
   addRange,
@@ -14,6 +16,7 @@ import {
   fullScans,
   makeHost,
   PAGE,
+  pokeByte,
   useUpFrames,
 } from '../support/world.ts'
 
@@ -186,6 +189,150 @@ describe('a snapshot', () => {
     mm.restore(snapshot)
     for (const [page, content] of [1, 1, 2, 0, 3].entries()) expectContent(mm, RAM + page * PAGE, content)
     host.audit()
+  })
+})
+
+describe('going back', () => {
+  it('shares the pages again rather than copying them, merged ones too', async () => {
+    const { host, mm } = await scene([1, 1, 2, 3])
+    fullScans(host, 3)
+    const snapshot = mm.snapshot()
+    const [free, counters] = [host.frames.free, counted(host)]
+    for (const [page, content] of [7, 8, 9].entries()) mm.write(RAM + page * PAGE, contentBytes(content))
+    mm.restore(snapshot)
+    expect(host.frames.free).toBe(free)
+    expect(counted(host)).toEqual(counters)
+    mm.munmap(RAM, 4 * PAGE)
+    mm.mmap(4 * PAGE, { address: RAM })
+    mm.restore(snapshot)
+    expect(host.frames.free, 'mapped anew').toBe(free)
+    for (const [page, content] of [1, 1, 2, 3].entries()) expectContent(mm, RAM + page * PAGE, content)
+    host.audit()
+  })
+
+  it('leaves a mapping that never had a page as it is, and shares what it has to have', async () => {
+    const { host, mm } = await scene()
+    const at = mm.mmap(2 * PAGE)
+    const empty = mm.snapshot()
+    mm.write(at, contentBytes(5))
+    const full = mm.snapshot()
+    mm.restore(empty)
+    expect(mm.pfn(at)).toBeUndefined()
+    const { free } = host.frames
+    mm.restore(full)
+    expect(host.frames.free).toBe(free)
+    expectContent(mm, at, 5)
+    host.audit()
+  })
+
+  it('fills a pinned page from swap, and says EIO if the store has lost it', async () => {
+    for (const lost of [false, true]) {
+      const { host, mm } = await scene()
+      const store = memorySwapStore(16)
+      let broken = false
+      host.swapOn({
+        slots: 16,
+        write: (slot, page) => store.write(slot, page),
+        read: (slot, into) => {
+          if (broken) throw new Error('lost')
+          store.read(slot, into)
+        },
+      })
+      const pin = mm.pin(RAM, PAGE, { write: true })
+      const snapshot = mm.snapshot()
+      const copy = snapshot.mm
+      const at = ptePfn(getPte(copy, RAM / PAGE))
+      expect(host.reclaim(at)).toBeUndefined()
+      pin.write(0, contentBytes(9))
+      broken = lost
+      expect(errnoOf(() => mm.restore(snapshot))).toBe(lost ? 'EIO' : undefined)
+      expectContent(mm, RAM, lost ? 9 : 1)
+      expect(mm.pfn(RAM)).toBe(pin.pfns[0])
+      host.audit()
+    }
+  })
+
+  it('tells notifiers of pages that are others, and not of those that may be used otherwise', async () => {
+    const { mm } = await scene()
+    const snapshot = mm.snapshot()
+    mm.registerUserfault(RAM, 5 * PAGE, { onWriteProtect() {} })
+    mm.userfaultWriteProtect(RAM, 2 * PAGE, true)
+    pokeByte(mm, RAM + 4 * PAGE, 9)
+    const told: number[][] = []
+    mm.registerNotifier({
+      invalidateRangeStart({ start, end }) {
+        told.push([(start - RAM) / PAGE, (end - RAM) / PAGE])
+      },
+      invalidateRangeEnd() {},
+    })
+    mm.restore(snapshot)
+    expect(told).toEqual([[4, 5]])
+  })
+
+  it('works where one side has a table of ptes and the other has none', async () => {
+    const { host, mm } = await scene([1])
+    const far = RAM + 2 ** 26
+    const at = mm.mmap(8 * 2 ** 20, { address: far })
+    mm.write(at, contentBytes(1))
+    mm.write(at + 7 * 2 ** 20, contentBytes(2))
+    const before = mm.snapshot()
+    mm.write(at + 3 * 2 ** 20, contentBytes(3))
+    mm.madvise(at + 7 * 2 ** 20, 2 ** 20, 'MADV_DONTNEED')
+    const changed = [
+      { address: at + 3 * 2 ** 20, length: PAGE },
+      { address: at + 7 * 2 ** 20, length: PAGE },
+    ]
+    expect(mm.changedSince(before)).toEqual(changed)
+    mm.restore(before)
+    expect(mm.changedSince(before)).toEqual([])
+    expectContent(mm, at + 7 * 2 ** 20, 2)
+    expectContent(mm, at + 3 * 2 ** 20, 0)
+    host.audit()
+  })
+
+  it('is to a snapshot of a moment: one whose taking failed half way is none, until it is taken again', async () => {
+    const { host, mm } = await scene()
+    const snapshot = mm.snapshot()
+    mm.pin(mm.mmap(PAGE), PAGE, { write: true })
+    const filler = useUpFrames(host)
+    expect(errnoOf(() => mm.snapshot(snapshot))).toBe('ENOMEM')
+    expect(errnoOf(() => mm.restore(snapshot))).toBe('EINVAL')
+    expect(errnoOf(() => mm.changedSince(snapshot))).toBe('EINVAL')
+    filler.exit()
+    mm.snapshot(snapshot)
+    expect(mm.changedSince(snapshot)).toEqual([])
+    host.audit()
+  })
+})
+
+describe('what has changed', () => {
+  it('is told in the order of addresses, mappings that came and went among it', async () => {
+    const { mm } = await scene()
+    const [low, high] = [RAM - 64 * PAGE, RAM + 64 * PAGE]
+    mm.mmap(2 * PAGE, { address: high })
+    const snapshot = mm.snapshot()
+    mm.mmap(3 * PAGE, { address: low })
+    mm.munmap(high, 2 * PAGE)
+    mm.write(RAM + PAGE, contentBytes(9))
+    expect(mm.changedSince(snapshot)).toEqual([
+      { address: low, length: 3 * PAGE },
+      { address: RAM + PAGE, length: PAGE },
+      { address: high, length: 2 * PAGE },
+    ])
+  })
+
+  it('is a mapping that shows another part of its file, and not one that shows the same', async () => {
+    const { mm } = await scene()
+    const file = new Uint8Array(4 * PAGE).map((_, i) => i >> 12)
+    const at = mm.mmap(2 * PAGE, { file, address: RAM + 64 * PAGE })
+    const snapshot = mm.snapshot()
+    expect(mm.changedSince(snapshot)).toEqual([])
+    mm.munmap(at, 2 * PAGE)
+    mm.mmap(2 * PAGE, { file, address: at })
+    expect(mm.changedSince(snapshot)).toEqual([])
+    mm.munmap(at, 2 * PAGE)
+    mm.mmap(2 * PAGE, { file, offset: PAGE, address: at })
+    expect(mm.changedSince(snapshot)).toEqual([{ address: at, length: 2 * PAGE }])
   })
 })
 

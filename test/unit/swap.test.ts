@@ -100,6 +100,20 @@ describe('swapon and swapoff', () => {
     host.swapOn(stores[8]!)
     expect(memoryOf(host).swap.find(stores[8]!)).toBe(3)
     expect(errnoOf(() => host.swapOff(stores[3]!))).toBe('EINVAL')
+    host.swapOff(stores[5]!)
+    const { slots, read, write } = memorySwapStore(1)
+    for (const wrong of [
+      { slots, read },
+      { slots, write },
+      { read, write },
+    ]) {
+      expect(() => host.swapOn(wrong as SwapStore)).toThrow(TypeError)
+    }
+    let closed = 0
+    host.swapOn({ slots, read, write, close: () => closed++ })
+    host.swapOff(stores[4]!)
+    host.close()
+    expect(closed, 'and one that was taken out of use is not closed again').toBe(1)
   })
 
   it('take no store with more slots than a pte can name', async () => {
@@ -222,6 +236,19 @@ describe('the swap cache', () => {
       expect(host.frame(pfn)).toMatchObject({ refcount: 0, mapping: undefined })
       host.audit()
     }
+  })
+
+  it('is kept, slot and all, for as long as a pte maps its page, when another that named the slot goes', async () => {
+    const { host, mm, at, pfn } = await withCachedPage()
+    const child = mm.fork()
+    byteAt(mm, at)
+    child.munmap(at, PAGE)
+    expect(mm.pfn(at)).toBe(pfn)
+    expect(memoryOf(host).swap.usage.used).toBe(1)
+    expect(host.frame(pfn).flags).toContain('swapcache')
+    mm.exit()
+    expect(memoryOf(host).swap.usage.used).toBe(0)
+    host.audit()
   })
 
   it('is left by a page that a device still holds: its frame goes with the last reference', async () => {

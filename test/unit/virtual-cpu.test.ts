@@ -180,6 +180,21 @@ describe.each(NAMES)('a virtual CPU in %s', (name) => {
     host.audit()
   })
 
+  it('does not come back to its record when the handler of its fault has detached it', async () => {
+    const { host, mm, cpu } = await scene(2)
+    const side = SIDES[name](cpu)
+    side.bytes[side.forWrite(0)] = 1
+    mm.registerUserfault(RAM, PAGE, {
+      onWriteProtect() {
+        cpu.detach()
+        mm.userfaultWriteProtect(RAM, PAGE, false)
+      },
+    })
+    mm.userfaultWriteProtect(RAM, PAGE, true)
+    expect(errnoOf(() => side.forWrite(0))).toBe('ESRCH')
+    host.audit()
+  })
+
   it('is told when leaves have gone, and never sees another guest through one', async () => {
     const { host, mm, cpu } = await scene(2)
     const side = SIDES[name](cpu)

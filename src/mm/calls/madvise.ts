@@ -140,7 +140,7 @@ function makeMergeable(mm: MmStruct, vma: Vma, start: number, end: number): Errn
 function makeUnmergeable(mm: MmStruct, vma: Vma, start: number, end: number): Errno | undefined {
   if (!vma.has(VM_MERGEABLE)) return undefined
   // A range that may no longer be merged must hold no merged page: if breaking fails it stays mergeable.
-  const errno = vma.anonVma === undefined ? undefined : mm.memory.ksm.unmerge(mm, vma, start, end)
+  const errno = mm.memory.ksm.unmerge(mm, vma, start, end)
   if (errno !== undefined) return errno
   modifyFlags(mm, start, end, vma.flags & ~VM_MERGEABLE)
   return undefined

@@ -26,7 +26,7 @@ export function enableMergeAny(mm: MmStruct): Errno | undefined {
 export function disableMergeAny(mm: MmStruct): Errno | undefined {
   if (!mm.mergeAny) return undefined
   for (const vma of mm.vmas) {
-    if (!vma.has(VM_MERGEABLE) || vma.anonVma === undefined) continue
+    if (!vma.has(VM_MERGEABLE)) continue
     const errno = mm.memory.ksm.unmerge(mm, vma, vma.start, vma.end)
     if (errno !== undefined) return errno
   }

@@ -75,8 +75,7 @@ export function handleMmFault(
   if (kind === 'read') return undefined
   if ((kind === 'write' || kind === 'force') && pteUffdWp(pte)) {
     // The handler may have done anything: from the beginning.
-    const asked = tries > 0 && handleUserfault(mm, vma, vpn)
-    return asked ? handleMmFault(mm, vpn, kind, tries - 1) : 'EAGAIN'
+    return handleUserfault(mm, vma, vpn) ? handleMmFault(mm, vpn, kind, tries) : 'EAGAIN'
   }
   if (kind === 'write' && pteWrite(pte)) {
     setPte(mm, vpn, pteMkdirty(pte))
@@ -113,11 +112,8 @@ function doFilePage(mm: MmStruct, vma: Vma, vpn: number, kind: FaultKind): Errno
   const { frames } = memory
   const page = pageOfFile(memory, vma, vpn)
   if (typeof page === 'string') return page
-  // Whoever was asked for the bytes has been here, or has let others be: from the beginning.
-  if (mm.vmas.at(vpn) !== vma || getPte(mm, vpn) !== EMPTY_PTE) return handleMmFault(mm, vpn, kind)
   if (!memory.pageTables.reserve(mm.pgd, vpn)) return 'ENOMEM'
   if (kind === 'read') return mapFilePage(mm, vpn, page)
-  if (frames.hasFlag(page, FRAME_POISONED)) return 'EHWPOISON'
   const pfn = frames.alloc(vma.nid)
   if (pfn === 0) return 'ENOMEM'
   memory.bytes.copy(pfn, page)

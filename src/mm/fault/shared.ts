@@ -64,7 +64,6 @@ export function pageOfFile(memory: Memory, vma: Vma, vpn: number): number | Errn
 /** Maps the file's own page, for reading. */
 export function mapFilePage(mm: MmStruct, vpn: number, pfn: number): Errno | undefined {
   const { frames } = mm.memory
-  if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
   if (!frames.mayMap(pfn)) return 'ENOMEM'
   frames.get(pfn)
   addRmap(mm.memory, pfn)

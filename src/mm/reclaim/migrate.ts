@@ -13,7 +13,7 @@ import { removeMigrationPtes, unmapToMigrate } from './unmap-page.ts'
 /** Moves a page to a frame on NUMA node `nid`. Returns the new pfn, or ENOMEM, EAGAIN, EINVAL (no anonymous page), EHWPOISON. */
 export function migratePage(memory: Memory, pfn: number, nid: number): number | Errno {
   const { frames, anonVmas } = memory
-  if (frames.refcount(pfn) === 0 || !frames.isAnon(pfn)) return 'EINVAL'
+  if (!frames.isAnon(pfn)) return 'EINVAL'
   if (frames.hasFlag(pfn, FRAME_POISONED)) return 'EHWPOISON'
   if (frames.hasFlag(pfn, FRAME_LOCKED)) return 'EAGAIN'
   const fresh = frames.allocOn(nid)

@@ -54,12 +54,16 @@ export class VirtualCpu {
   /**
    * Makes the page at an offset into the window accessible for a CPU on this thread, which then tries again; what it must not take the answer
    * for is an address. Returns 0, or Linux's number of what it cannot be had for: EFAULT, ENOMEM, EIO, EHWPOISON, EAGAIN, ESRCH.
-   * Throws EDEADLK inside a callback, EUCLEAN, and what a userfault handler throws. Linux: handle_mm_fault()
+   * Throws EDEADLK inside a callback, EUCLEAN, what a userfault handler throws, and ESRCH if that has detached the CPU. Linux: handle_mm_fault()
    */
   fault(offset: number, write: boolean): number {
     return this.enter(() => {
       expectInteger('offset', offset, 0, ADDRESS_LIMIT - 1)
-      return answerFault(this.mm, this.address + offset, expectBoolean('write', write))
+      const errno = answerFault(this.mm, this.address + offset, expectBoolean('write', write))
+      // Its record is somebody else's by now: no number may bring its core back there.
+      if (!this.attached)
+        throw new PagefoldError('ESRCH', `${this.mm.name}: a handler detached the virtual CPU`)
+      return errno
     })
   }
 

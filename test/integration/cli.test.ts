@@ -292,15 +292,18 @@ describe('pagefold hash', () => {
     expect(pagefold(...few).out).toContain(`A page to look at is in ${path}`)
   })
 
+  const SMALL_HASH = ['hash', 'synth:demo,pages=64', '--checksum', 'xxh64', '--index', 'hash'] as const
+
+  it('says what it leaves out of its tables on a narrow terminal', () => {
+    const { code, out } = pagefoldWith({ COLUMNS: '80' }, ...SMALL_HASH)
+    expect(code).toBe(0)
+    expect(out).toMatch(/\nno room for random [^\n]*pointer-rich \(4,096\), sparse \(4,096\)\n/)
+    expect(out).toMatch(/\nno room for [^\n]*comparisons, failed, metadata\/page/)
+    for (const line of out.split('\n')) expect(line.length, line).toBeLessThanOrEqual(80)
+  })
+
   it('has tables for people', () => {
-    const { code, out, err } = pagefold(
-      'hash',
-      'synth:demo,pages=64',
-      '--checksum',
-      'xxh64',
-      '--index',
-      'hash',
-    )
+    const { code, out, err } = pagefold(...SMALL_HASH)
     expect(code).toBe(0)
     expect(butBusy(err)).toBe('')
     for (const word of [

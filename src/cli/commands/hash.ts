@@ -18,7 +18,7 @@ import {
 } from '../../lab/index.ts'
 import { type HashCost, type HashReport, hashReport, USER_CHECKSUM } from '../../report/index.ts'
 import { about } from '../about.ts'
-import { bold, bytes, count, percent, plural, rankShown, table } from '../format.ts'
+import { bold, bytes, count, percent, plural, prose, rankShown, table } from '../format.ts'
 import { sayNotes } from '../images.ts'
 import { sayLoad } from '../load.ts'
 import {
@@ -72,6 +72,11 @@ cache and out of it; which different pages a checksum confuses, beside what an
 ideal one would by chance; which changes it misses; and how a merge of the
 sources goes with it, on a sample of at most ${count(QUICK.mergePages)} of their pages (${count(THOROUGH.mergePages)}
 with --thorough). Only figures of one run compare.
+
+On a terminal that is too narrow columns give way: of the confused pages
+pointer-rich, sparse, random, near-duplicate, adversarial; of the changes half,
+line, word, bit; of the merges metadata, failed, comparisons, probes, merged, in
+this order. In a pipe or a file nothing is left out.
 
   SOURCE                as for scan (default: ${DEFAULT_SOURCE})
 ${optionLines(OPTIONS)}`
@@ -165,8 +170,11 @@ function describeCosts(report: HashReport): string {
       ...columns('cold'),
       ...columns('hot'),
     ]),
-    `sampled reads ${plural(report.sample_words, 'word')}; half as many more, cold, take ${resample.median.toFixed(0)} ns ` +
-      `(${interval(resample)}) instead of all anew.\n${howToRead(resample)}`,
+    prose(
+      `sampled reads ${plural(report.sample_words, 'word')}; half as many more, cold, take ${resample.median.toFixed(0)} ns ` +
+        `(${interval(resample)}) instead of all anew.`,
+    ),
+    prose(howToRead(resample)),
     '',
     describeBeside(report),
   ].join('\n')
@@ -209,15 +217,25 @@ function describeCollisions(sets: readonly PageSet[], checksums: readonly Checks
   const shown = (pairs: Collisions | undefined): string =>
     pairs === undefined ? 'no seed' : WIDTHS.map((width) => brief(pairs[width])).join('/')
   return [
-    bold(`Pairs of different pages with one checksum, of which ${WIDTHS.join('/')} bits are kept`),
+    bold(`Pairs of different pages with one checksum, if ${WIDTHS.join('/')} bits are kept`),
     table([
       { title: 'checksum', cells: ['by chance', ...checksums.map(({ checksum }) => checksum)] },
       ...sets.map(({ name, random_seed, pages, birthday }, set) => ({
         title: `${name}${random_seed ? ', seeded' : ''} (${count(pages)})`,
         cells: [shown(birthday), ...checksums.map(({ collisions }) => shown(collisions[set]))],
+        ...given({ gives: SETS_GIVE[name] }),
       })),
     ]),
   ].join('\n')
+}
+
+/** In which order the sets of pages give way in a narrow terminal: those last in which checksums differ. Images stay. */
+const SETS_GIVE: Readonly<Record<string, number>> = {
+  'pointer-rich': 1,
+  sparse: 2,
+  random: 3,
+  'near-duplicate': 4,
+  adversarial: 5,
 }
 
 /** A number of pairs in few characters. */
@@ -225,7 +243,8 @@ function brief(pairs: number): string {
   if (pairs === 0) return '0'
   if (pairs < 0.1) return '~0'
   if (pairs < 10 && !Number.isInteger(pairs)) return pairs.toFixed(1)
-  return pairs < 1e6 ? pairs.toFixed(0) : `${(pairs / 1e6).toFixed(1)}M`
+  if (pairs < 1e4) return pairs.toFixed(0)
+  return pairs < 1e6 ? `${(pairs / 1e3).toFixed(0)}k` : `${(pairs / 1e6).toFixed(1)}M`
 }
 
 function describeMissed(checksums: readonly ChecksumQuality[]): string {
@@ -233,8 +252,10 @@ function describeMissed(checksums: readonly ChecksumQuality[]): string {
     bold('Changes missed between two scans, of pages of the images, and to be expected'),
     table([
       { title: 'checksum', cells: checksums.map(({ checksum }) => checksum) },
-      ...CHANGES.map((change) => ({
+      ...CHANGES.map((change, i) => ({
         title: `one ${change}`,
+        // The large changes, which hardly any misses, first.
+        gives: CHANGES.length - i,
         cells: checksums.map(
           ({ missed, missed_expected }) =>
             `${percent(missed[change], 1)} (${percent(missed_expected[change], 1)})`,
@@ -248,9 +269,10 @@ function describeStrategies({ strategies, merged_pages }: HashReport, pages: num
   const sample =
     merged_pages === pages ? '' : `, a sample of ${count(merged_pages)} of their ${count(pages)} pages`
   const ranks = strategies.map(({ rank }) => rank)
-  const column = (title: string, cell: (result: StrategyResult) => string) => ({
+  const column = (title: string, cell: (result: StrategyResult) => string, gives?: number) => ({
     title,
     cells: strategies.map(cell),
+    ...given({ gives }),
   })
   return [
     bold(`Merging the images${sample}: two full scans, in processor time`),
@@ -260,12 +282,12 @@ function describeStrategies({ strategies, merged_pages }: HashReport, pages: num
       column('ns/page', ({ time }) => time.median.toFixed(0)),
       column('from..to', ({ time }) => interval(time)),
       column('rank', ({ rank }) => rankShown(rank, ranks)),
-      column('merged', ({ pages_merged }) => count(pages_merged)),
+      column('merged', ({ pages_merged }) => count(pages_merged), 5),
       column('merged/CPU s', ({ merged_per_cpu_second }) => count(Math.round(merged_per_cpu_second))),
-      column('probes/search', ({ probes_per_search }) => probes_per_search.toFixed(2)),
-      column('comparisons', ({ comparisons }) => count(comparisons)),
-      column('failed', ({ failed_comparisons }) => count(failed_comparisons)),
-      column('metadata/page', ({ metadata_bytes_per_page }) => metadata_bytes_per_page.toFixed(1)),
+      column('probes/search', ({ probes_per_search }) => probes_per_search.toFixed(2), 4),
+      column('comparisons', ({ comparisons }) => count(comparisons), 3),
+      column('failed', ({ failed_comparisons }) => count(failed_comparisons), 2),
+      column('metadata/page', ({ metadata_bytes_per_page }) => metadata_bytes_per_page.toFixed(1), 1),
     ]),
   ].join('\n')
 }

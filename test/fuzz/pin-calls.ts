@@ -1,6 +1,6 @@
 // Calls about pages that somebody outside the guest holds: pins, and the translations of a secondary MMU.
 
-import type { NotifierRange, Pin, SecondaryMmu } from '../../src/index.ts'
+import type { Errno, NotifierRange, Pin, SecondaryMmu } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
 import type { Random } from '../support/random.ts'
 import { PAGE } from '../support/world.ts'
@@ -83,6 +83,9 @@ const drawPin = (world: World, draw: Random): Held | undefined =>
 /** Bytes in what is held, from the address pinned on. */
 const sizeOf = ({ pin, offset }: Held): number => pin.pfns.length * PAGE - offset
 
+/** A frame that is held may break. */
+const broken = (world: World): readonly Errno[] => (world.failures > 0 ? ['EHWPOISON'] : [])
+
 function readPin(world: World, draw: Random): Attempt | undefined {
   const held = drawPin(world, draw)
   if (held === undefined || (world.released.length > 0 && draw.below(20) === 0))
@@ -94,7 +97,7 @@ function readPin(world: World, draw: Random): Attempt | undefined {
     call: (...args) => held.pin.read(...(args as [number, number])),
     args: [offset, length],
     hostile: [notIn(0, size).concat(undefined), notIn(0, size - offset).concat(undefined)],
-    errnos: [],
+    errnos: broken(world),
     done: (bytes: Uint8Array) => {
       if (bytes.length !== length) world.fail(`${bytes.length} bytes read through a pin, should be ${length}`)
       for (const { page, at, from, count } of partsOf(held.offset + offset, length)) {
@@ -123,7 +126,7 @@ function writePin(world: World, draw: Random): Attempt | undefined {
     call: (...args) => held.pin.write(...(args as [number, Uint8Array])),
     args: [offset, bytes],
     hostile: [notIn(0, size - bytes.length).concat(undefined), NO_BYTES],
-    errnos: [],
+    errnos: broken(world),
     mistake: !held.write,
     // A page that was given up may be another than the one held by now.
     before: () => {

@@ -166,6 +166,22 @@ describe('a broken frame', () => {
     host.audit()
   })
 
+  it('is of no more use to a device that holds it, whoever has been given another page since', async () => {
+    const host = await makeHost()
+    host.swapOn(memorySwapStore(4))
+    const { mm, at } = guest(host, 'a', [6, 7], { mergeable: false })
+    const device = mm.pin(at, 2 * PAGE, { write: true })
+    host.reclaim(device.pfns[1]!)
+    expect(host.memoryFailure(device.pfns[1]!)).toEqual({ told: [], recovered: 0 })
+    expect(errnoOf(() => device.write(PAGE - 1, Uint8Array.of(9, 9)))).toBe('EHWPOISON')
+    expect(errnoOf(() => device.read(0, 2 * PAGE))).toBe('EHWPOISON')
+    expect(device.read(0, PAGE)).toEqual(contentBytes(6))
+    expectContent(mm, at + PAGE, 7)
+    host.audit()
+    device.release()
+    host.audit()
+  })
+
   it('in the swap cache, dirty: those who map it are told, those who have it swapped out find out', async () => {
     const host = await makeHost()
     const store = memorySwapStore(4)

@@ -1,8 +1,8 @@
 // What `mm.pin` and `mm.get` give: pages held by somebody outside, to be read and written as a device does, from the frames
 // themselves. Linux: the pages of pin_user_pages(), get_user_pages()
 
-import { FRAME_DIRTY, PAGE_SIZE } from '../../../assembly/abi.ts'
-import { expectBytes, expectInteger, mistake, outside } from '../../errors.ts'
+import { FRAME_DIRTY, FRAME_POISONED, PAGE_SIZE } from '../../../assembly/abi.ts'
+import { expectBytes, expectInteger, mistake, outside, PagefoldError } from '../../errors.ts'
 import { INSPECT, type InspectArguments, shown } from '../../inspect.ts'
 import { eachPage } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
@@ -44,12 +44,16 @@ export class Pin {
     this.longterm = options.longterm
   }
 
-  /** Reads `length` bytes at `offset` into the range, as a device would: from the frames, whoever maps them now. */
+  /**
+   * Reads `length` bytes at `offset` into the range, as a device would: from the frames, whoever maps them now. Throws EHWPOISON if
+   * one of them is broken.
+   */
   read(offset: number, length: number): Uint8Array {
     return this.enter(() => {
       expectInteger('offset', offset, 0, this.bytes)
       expectInteger('length', length, 0, this.bytes - offset)
       const into = outside(() => new Uint8Array(length))
+      this.expectWhole(offset, length)
       eachPage(this.offset + offset, length, (page, at, from, count) => {
         this.memory.bytes.read(this.pfns[page]!, at, count, into, from)
       })
@@ -58,14 +62,15 @@ export class Pin {
   }
 
   /**
-   * Writes as a device would. Throws RangeError if the pages are held for reading: others may share them. Swap does not
-   * have what is written. Linux: unpin_user_pages_dirty_lock()
+   * Writes as a device would. Throws RangeError if the pages are held for reading: others may share them; EHWPOISON, having written
+   * nothing, if one is broken. Swap does not have what is written. Linux: unpin_user_pages_dirty_lock()
    */
   write(offset: number, bytes: Uint8Array): void {
     this.enter(() => {
       expectInteger('offset', offset, 0, this.bytes - expectBytes('bytes', bytes).length)
       if (!this.writable)
         throw mistake(new RangeError('the pages are held for reading only: take them with `write: true`'))
+      this.expectWhole(offset, bytes.length)
       eachPage(this.offset + offset, bytes.length, (page, at, from, count) => {
         this.memory.bytes.write(this.pfns[page]!, at, count, bytes, from)
         this.memory.frames.setFlag(this.pfns[page]!, FRAME_DIRTY)
@@ -94,6 +99,15 @@ export class Pin {
   /** From the address pinned to the end of its last page. */
   private get bytes(): number {
     return this.pfns.length * PAGE_SIZE - this.offset
+  }
+
+  /** Nothing is to be had from a broken frame, and nothing would be kept there: its guest may have another page by now. */
+  private expectWhole(offset: number, length: number): void {
+    eachPage(this.offset + offset, length, (page) => {
+      const pfn = this.pfns[page]!
+      if (this.memory.frames.hasFlag(pfn, FRAME_POISONED))
+        throw new PagefoldError('EHWPOISON', `frame ${pfn}, which is held, is broken`)
+    })
   }
 
   private enter<Result>(work: () => Result): Result {

@@ -1,4 +1,4 @@
-// Passing over pages that need no visit: see ksm/settled.ts for when that is.
+// Passing over pages that need no visit, and no longer: see ksm/settled.ts for when that is.
 
 import {
   HEADER_RESULT,
@@ -8,8 +8,11 @@ import {
   RMAP_NEXT,
   RMAP_SETTLED,
   RMAP_STATE,
+  RMAP_STATE_MASK,
+  RMAP_UNSTABLE,
   RMAP_VPN,
   TABLE_ENTRIES,
+  TREE_PARENT,
 } from './abi'
 
 const NORMAL: u32 = PTE_PRESENT | PTE_SPECIAL
@@ -34,4 +37,14 @@ export function passSettled(table: u32, vpn: u32, end: u32, item: u32, most: u32
   }
   store<u64>(HEADER_RESULT, passed)
   return last
+}
+
+/** Of the items from `item` on, one mm's, no unstable one is in a tree any more, nor settled. */
+export function forgetUnstable(item: u32): void {
+  for (; item != 0; item = load<u32>(item, RMAP_NEXT)) {
+    const state = load<u8>(item, RMAP_STATE)
+    if ((state & RMAP_STATE_MASK) != RMAP_UNSTABLE) continue
+    store<u8>(item, state & ~(<u8>RMAP_SETTLED), RMAP_STATE)
+    store<u32>(item, 0, TREE_PARENT)
+  }
 }

@@ -106,6 +106,11 @@ export class RmapItems {
     return lowHalf(this.u32, RESULT)
   }
 
+  /** Of the items from `first` on, one mm's, no unstable one is in a tree any more, nor settled. */
+  forgetUnstable(first: number): void {
+    this.core.forgetUnstable(first)
+  }
+
   /** Is an unstable item, which was not when it became one, linked in a tree? For a scan that settles. */
   isLinked(item: number): boolean {
     return this.i32[(item + TREE_PARENT) >>> 2] !== 0

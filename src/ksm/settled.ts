@@ -5,7 +5,8 @@
 //   unstable   no page of zeros, and nobody with its checksum was in either tree when it was entered in its own.
 //
 // The cursor passes over such pages by the table and counts them as scanned, so that batches end where they would have ended.
-// Settled items stay in the unstable tree from one scan to the next, where Linux has each enter it anew as its turn comes.
+// Settled items stay in the unstable tree from one scan to the next, where Linux has each enter it anew as its turn comes; unless
+// most pages have been written, when the tree is forgotten as Linux does.
 // So where a search meets one, its place tells what Linux would have found. *Behind* the page being visited: the item, which
 // has entered. *Ahead*: nothing; it is taken out, and its own visit, later in this scan, will find the page being visited. Nothing
 // else can bring it news: whoever changes what its address maps, or the bytes there, marks the pte; and a stable node of its
@@ -15,6 +16,8 @@
 // have trees by the node they are on, or where a tie does not tell that contents are equal.
 
 import { RMAP_UNSTABLE } from '../../assembly/abi.ts'
+import { VM_MERGEABLE } from '../mm/model/vma.ts'
+import { pteNormal, pteSoftDirty } from '../mm/page/pte.ts'
 import { clearSoftDirty } from '../mm/page/ptes.ts'
 import type { KsmState, Trees } from './state.ts'
 
@@ -83,6 +86,36 @@ export function stopSettling(ksm: KsmState): void {
 
 /** Begins to settle pages, at the start of a full scan: the trees are empty. */
 export function startSettling(ksm: KsmState): void {
-  for (const { item } of ksm.unstableItems()) ksm.items.unlink(item)
+  forgetSettled(ksm)
   ksm.settles = true
+}
+
+/** No item is in the unstable tree, which is forgotten, nor passed over for having been there. */
+export function forgetSettled({ slots, items }: KsmState): void {
+  for (const { rmapList } of slots) items.forgetUnstable(rmapList)
+}
+
+/** How many pages are looked at for whether most have been written. */
+const SAMPLE = 128
+
+/**
+ * Have most pages been written since they were visited, as far as some of them tell? Then the tree is better forgotten: to take
+ * one page out of it costs as much as to have another that need not be visited enter anew.
+ */
+export function isMostlyWritten({ slots, memory }: KsmState): boolean {
+  const ranges = [...slots].flatMap(({ mm }) => [...mm!.vmas].filter((vma) => vma.has(VM_MERGEABLE)))
+  const pages = ranges.reduce((sum, { start, end }) => sum + end - start, 0)
+  const step = Math.ceil(pages / SAMPLE)
+  let [there, written, from] = [0, 0, 0]
+  for (const { mm, start, end } of ranges) {
+    let vpn = start + from
+    for (; vpn < end; vpn += step) {
+      const pte = memory.pageTables.get(mm.pgd, vpn)
+      if (!pteNormal(pte)) continue
+      there++
+      if (pteSoftDirty(pte)) written++
+    }
+    from = vpn - end
+  }
+  return 2 * written > there
 }

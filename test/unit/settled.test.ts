@@ -119,6 +119,49 @@ describe('a scan', () => {
     expect(scans(host)).toBe(7)
   })
 
+  it('forgets the tree where most pages have been written, rather than take one after the other out of it', async () => {
+    for (const [written, visited, erased] of [
+      [100, 100, 100],
+      [200, 300, 0],
+    ] as const) {
+      const [log, checksum] = await Promise.all(
+        (['log', 'checksum'] as const).map(async (changes) => {
+          const host = await makeHost({ frames: 1024, changes })
+          const contents = Array.from({ length: 150 }, (_, i) => 100 + i)
+          const guests = [
+            guest(host, 'a', contents),
+            guest(
+              host,
+              'b',
+              contents.map((c) => c + 1000),
+            ),
+          ]
+          host.ksm.scan(3)
+          return { host, guests }
+        }),
+      )
+      const write = ({ guests }: typeof log, content: number): void => {
+        for (let page = 0; page < written; page++) {
+          const { mm, at } = guests[page % 2]!
+          mm.write(at + (page >> 1) * PAGE, contentBytes(content + page))
+        }
+      }
+      for (const each of [log, checksum]) write(each, 5000)
+      const { items } = ksmOf(log.host)
+      const takenOut = vi.spyOn(items, 'unlink')
+      expect(scans(log.host)).toBe(visited)
+      expect(takenOut).toHaveBeenCalledTimes(erased)
+      takenOut.mockRestore()
+      checksum.host.ksm.scan(1)
+      for (const more of [1, 1, 1]) {
+        expect(log.host.ksm.counters()).toEqual(checksum.host.ksm.counters())
+        for (const { host } of [log, checksum]) host.ksm.scan(more)
+      }
+      expect(scans(log.host)).toBe(0)
+      log.host.audit()
+    }
+  })
+
   it('visits every page while somebody is called back, and with trees for each node', async () => {
     const { host, a } = await settledHost({ numaNodes: 2 })
     expect(scans(host)).toBe(0)

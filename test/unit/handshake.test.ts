@@ -281,6 +281,11 @@ describe("the engine's side", () => {
       expect(record.hasPassed(period)).toBe(false)
       memory.safePoint()
       expect([get(CPU_SEEN), record.hasPassed(period)]).toEqual([period, true])
+      const later = record.ask()
+      memory.safePoint()
+      expect([record.hasPassed(period), record.hasPassed(later)]).toEqual([true, true])
+      set(CPU_ASKED, period)
+      memory.safePoint()
       before = period
     }
     memory.park()

@@ -7,14 +7,19 @@
 //   --report FILE                                  the chart at the end; default: build/guests.html
 //   --threads N                                    guests' CPUs on so many other threads
 //   --no-ksm                                       to compare with
+//   --save FOLDER  --after MILLIONS                saves each guest when it has executed so many instructions, and runs it on
+//   --restore FOLDER                               guests that go on where they were saved
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { Host } from 'pagefold'
 import { writeReport } from 'pagefold/report'
+import type { SavedGuest } from './machine/guest.ts'
 import { chart } from './run/chart.ts'
 import { Fleet, isAsking } from './run/fleet.ts'
+import { readAllSaved } from './run/saved.ts'
+import { Saver } from './run/saver.ts'
 import { bareProgram, linux, type Software } from './run/software.ts'
 import { Threads } from './run/threads.ts'
 import { View } from './run/view.ts'
@@ -37,19 +42,28 @@ const { values } = parseArgs({
     report: { type: 'string', default: `${here}build/guests.html` },
     threads: { type: 'string' },
     'no-ksm': { type: 'boolean', default: false },
+    save: { type: 'string' },
+    after: { type: 'string', default: '20' },
+    restore: { type: 'string' },
   },
 })
-const count = wholeNumber('guests', values.guests)
-const software = chooseSoftware()
+const saved = values.restore === undefined ? undefined : savedGuests(values.restore)
+const software = saved === undefined ? chooseSoftware() : undefined
+const count = saved?.length ?? wholeNumber('guests', values.guests)
 
-const frames = Math.min(2 ** 20 - 65536, (count * software.ramBytes) / 4096 + 4096)
+const ramBytes = Math.max(software?.ramBytes ?? 0, ...(saved ?? []).map(({ options }) => options.ramBytes))
+const frames = Math.min(2 ** 20 - 65536, (count * ramBytes) / 4096 + 4096)
 const host = await Host.create({ frames })
 const threads =
   values.threads === undefined
     ? undefined
     : new Threads(`${here}build/thread.js`, wholeNumber('threads', values.threads))
 const cpu = new WebAssembly.Module(readFileSync(`${here}build/cpu.wasm`))
-const fleet = new Fleet(host, cpu, software, threads)
+const fleet = new Fleet(host, cpu, threads)
+const saver =
+  values.save === undefined
+    ? undefined
+    : new Saver(values.save, wholeNumber('after', values.after) * 1e6, threads)
 const view = new View(process.stdout)
 if (!values['no-ksm']) {
   host.ksm.set('pages_to_scan', 4000)
@@ -58,21 +72,23 @@ if (!values['no-ksm']) {
   host.ksm.start()
 }
 
-if (values.fork) {
-  const first = fleet.boot(0)
+if (software === undefined) {
+  for (const guest of saved!) fleet.restore(guest)
+} else if (values.fork) {
+  const first = fleet.boot(software, 0)
   await runUntil(() => isAsking(first))
   if (first.state === 'stopped')
     fail(`${first.name} does not ask who it is, so forks of it would all be the same`)
   fleet.fork(first, 1, count)
 } else {
-  for (let number = 1; number <= count; number++) fleet.boot(number)
+  for (let number = 1; number <= count; number++) fleet.boot(software, number)
 }
 await runUntil(() => false)
 while (fleet.guests.some(({ state }) => state !== 'stopped')) {
   host.serveFaults(SERVE_MS)
-  view.show(fleet)
-  await new Promise((resolve) => setImmediate(resolve))
+  await others()
 }
+if (saver !== undefined) console.log(`${await saver.done()} guests saved in ${values.save}`)
 view.show(fleet, true)
 await threads?.close()
 await host.ksm.stop()
@@ -86,10 +102,22 @@ host.close()
 /** Runs all guests, one slice each, until none runs any more or `done` says so. */
 async function runUntil(done: () => boolean): Promise<void> {
   while (!done() && fleet.turn(SLICE) !== undefined) {
-    view.show(fleet)
-    // ksmd's turn.
-    await new Promise((resolve) => setImmediate(resolve))
+    await others()
   }
+}
+
+/** What happens between turns. */
+async function others(): Promise<void> {
+  view.show(fleet)
+  saver?.look(fleet)
+  // Ksmd's turn, and that of whatever is being written.
+  await new Promise((resolve) => setImmediate(resolve))
+}
+
+function savedGuests(folder: string): SavedGuest[] {
+  const guests = existsSync(folder) ? readAllSaved(folder) : []
+  if (guests.length === 0) fail(`no guests have been saved in ${folder}`)
+  return guests
 }
 
 function chooseSoftware(): Software {

@@ -69,6 +69,11 @@ export class Window {
     return this.i32[entry(at) + WINDOW_PFN / 4]!
   }
 
+  /** Is a page to be read? For one that no helper has seen yet. */
+  isToBeHashed(at: number): boolean {
+    return this.i32[entry(at) + WINDOW_TICKET / 4] !== ((at << TICKET_SHIFT) | TICKET_DONE)
+  }
+
   /** Where the checksum of a page stands, once it is hashed. */
   keyOf(at: number): number {
     return entry(at) * 4 + WINDOW_CHECKSUM

@@ -20,7 +20,7 @@ export class Batch {
   passed = 0
   /** What an embedder's checksum threw where nothing may be thrown. */
   thrown: { readonly error: unknown } | undefined
-  /** Somebody is called back in the middle of merges (notifiers, tracepoints): each page is looked at again at its visit. */
+  /** Somebody acts in the middle of it (virtual CPUs on other threads): each page is looked at again at its visit. */
   watched = false
   /** What time it is, in ms: read once for every window of pages, which is as fine as Linux's jiffies. */
   now = 0

@@ -150,7 +150,7 @@ export class Ksm {
     let scanned = 0
     state.activity = 'scanning'
     // Not while somebody may change pages between look and visit, and not for so few that waking up takes longer.
-    batch.watched = state.memory.callsBack
+    batch.watched = state.memory.isActedOn
     batch.helped = helpers.count > 0 && !batch.watched && pages >= WINDOW_LENGTH
     if (batch.helped) helpers.wake()
     if (!maySettle(state, batch.watched)) stopSettling(state)

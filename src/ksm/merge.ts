@@ -83,7 +83,7 @@ function visitUnsettled(batch: Batch, mm: MmStruct, trees: Trees, at: number, ot
 }
 
 /**
- * Deals with one page of the window while somebody is called back in the middle of merges: they may have changed what the
+ * Deals with one page of the window while somebody acts in the middle of merges: they may have changed what the
  * cursor saw, and the bytes themselves, and may do so while the page is looked at.
  */
 function visitWatched(batch: Batch, mm: MmStruct, trees: Trees, at: number): void {

@@ -15,7 +15,7 @@ import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { maySettle, startSettling } from './settled.ts'
-import { testAndClearSoftDirty } from './soft-dirty.ts'
+import { clearMarks, mustBeRead } from './soft-dirty.ts'
 import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
 import { unstableTreeReset } from './unstable.ts'
@@ -39,9 +39,11 @@ export function fillWindow(batch: Batch, limit: number): boolean {
     if (slots.head.next === slots.head) return false
     cursor.enter(slots.head.next)
   }
+  const before = window.length
   do {
     const stop = pagesOfMm(batch, limit)
     if (window.length > 0) {
+      if (!batch.watched) clearMarks(ksm, cursor.slot.mm!, window, before)
       if (batch.helped) offerWindow(batch)
       return true
     }
@@ -177,7 +179,7 @@ function passSettled(ksm: KsmState, mm: MmStruct, end: number, item: number, mos
 /** Where the checksum of a page is to be had from; of one that will be looked at again this is not yet known. */
 function checksumFrom({ ksm, watched }: Batch, mm: MmStruct, vpn: number, pfn: number): ChecksumFrom {
   if (hasNode(ksm, pfn)) return 'node'
-  return watched || testAndClearSoftDirty(ksm, mm, vpn, pfn, 0) ? 'page' : 'item'
+  return watched || mustBeRead(ksm, mm, vpn) ? 'page' : 'item'
 }
 
 /**

@@ -21,7 +21,7 @@ import { pteNormal, pteSoftDirty } from '../mm/page/pte.ts'
 import { clearSoftDirty } from '../mm/page/ptes.ts'
 import type { KsmState, Trees } from './state.ts'
 
-/** May pages be passed over in a batch? `watched`: somebody is called back in the middle of it. */
+/** May pages be passed over in a batch? `watched`: somebody acts in the middle of it. */
 export function maySettle(ksm: KsmState, watched: boolean): boolean {
   const { tunables, memory, frames } = ksm
   if (!ksm.logsChanges || !ksm.trustsTies || watched || memory.race !== undefined) return false

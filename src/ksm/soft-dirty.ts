@@ -5,6 +5,7 @@
 // Invariant: a page that is not soft-dirty and has a volatile or unstable item has that item's checksum.
 
 import { FRAME_PINNED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import type { Window } from '../core/window.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { pteWritable } from '../mm/page/pte.ts'
 import { clearSoftDirty, getPte, isSoftDirty, markSoftDirty } from '../mm/page/ptes.ts'
@@ -25,6 +26,43 @@ export function testAndClearSoftDirty(
   if (!isSoftDirty(mm, vpn)) return false
   if (!mayBeWrittenUnasked(ksm, pfn, held)) endWriting(mm, vpn)
   return true
+}
+
+/** Has an unmerged page to be read to know its checksum? */
+export function mustBeRead(ksm: KsmState, mm: MmStruct, vpn: number): boolean {
+  return !ksm.logsChanges || isSoftDirty(mm, vpn)
+}
+
+/**
+ * Takes the marks away from the pages in the window that are about to be read, from the one behind `before` others on: as
+ * `testAndClearSoftDirty` does, where nobody acts meanwhile. Neighbours are told of at once.
+ */
+export function clearMarks(ksm: KsmState, mm: MmStruct, window: Window, before: number): void {
+  if (!ksm.logsChanges) return
+  const silent = mm.notifiers.isEmpty
+  let [start, end] = [0, 0]
+  for (let i = before; i < window.length; i++) {
+    const at = window.position(i)
+    if (!window.isToBeHashed(at) || mayBeWrittenUnasked(ksm, window.pfn(at), 0)) continue
+    const vpn = ksm.items.vpn(window.item(at))
+    if (silent || !pteWritable(getPte(mm, vpn))) {
+      clearSoftDirty(mm, vpn)
+      continue
+    }
+    if (vpn !== end) {
+      endWritingOf(mm, start, end)
+      start = vpn
+    }
+    end = vpn + 1
+  }
+  endWritingOf(mm, start, end)
+}
+
+function endWritingOf(mm: MmStruct, start: number, end: number): void {
+  if (start === end) return
+  const range = mm.notifiers.start('soft_dirty', start, end)
+  for (let vpn = start; vpn < end; vpn++) clearSoftDirty(mm, vpn)
+  mm.notifiers.end(range)
 }
 
 /** Marks an item's page again: its checksum does not stand in the item. */

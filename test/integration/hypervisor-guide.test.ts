@@ -10,7 +10,7 @@ it('the guide runs guests here and on another thread, and they are merged', { ti
   const user = project()
   const guide = readFileSync(join(ROOT, 'docs/hypervisor.md'), 'utf8')
   const blocks = [...guide.matchAll(/^```(?:mjs|typescript)\n(\/\/ (\w+\.\w+)\b.*?)^```$/gms)]
-  expect(blocks.map(([, , name]) => name)).toEqual(['core.ts', 'emulator.mjs', 'worker.mjs'])
+  expect(blocks.map(([, , name]) => name)).toEqual(['core.ts', 'emulator.mjs', 'worker.mjs', 'saved.mjs'])
   for (const [, text, name] of blocks) writeFileSync(join(user.dir, name!), text!)
   const [, args] = /^\/\/ core\.ts: npx asc (.*)$/m.exec(guide)!
   const asc = join(ROOT, 'node_modules/assemblyscript/bin/asc.js')
@@ -21,4 +21,6 @@ it('the guide runs guests here and on another thread, and they are merged', { ti
   expect(compiled.stderr).toBe('')
   const ran = user.run('emulator.mjs', readFileSync(join(user.dir, 'emulator.mjs'), 'utf8'))
   expect(ran).toEqual({ code: 0, err: '', out: 'here: 100 pages\nthere: 100 pages\n1 frames\n' })
+  const saved = user.run('saved.mjs', readFileSync(join(user.dir, 'saved.mjs'), 'utf8'))
+  expect(saved).toEqual({ code: 0, err: '', out: 'the guest and its copy have come to the same end\n' })
 })

@@ -1,21 +1,26 @@
 // examples/riscv: what bare programs print; generated programs against QEMU, or against what it printed once; guests whose memory ksmd merges
 // under them, forked and booted apart; and Linux, where it has been fetched.
 
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 // @ts-expect-error: no types, and none needed
 import { buildMain, readyCpu } from '../../examples/riscv/build.mjs'
-import { X } from '../../examples/riscv/cpu/state.ts'
+import { EXPANDED, X } from '../../examples/riscv/cpu/state.ts'
 import { flatBoard } from '../../examples/riscv/machine/board.ts'
 import { readElf } from '../../examples/riscv/machine/elf.ts'
 import { Guest } from '../../examples/riscv/machine/guest.ts'
 import { Machine, RAM_BASE } from '../../examples/riscv/machine/machine.ts'
 import { Fleet, isAsking } from '../../examples/riscv/run/fleet.ts'
+import { readAllSaved, writeSaved } from '../../examples/riscv/run/saved.ts'
+import { Saver } from '../../examples/riscv/run/saver.ts'
 import { bareProgram, linux } from '../../examples/riscv/run/software.ts'
 import { Threads } from '../../examples/riscv/run/threads.ts'
+import { openSources } from '../../src/images/index.ts'
 import { Host } from '../../src/index.ts'
+import { scratch } from '../support/files.ts'
 import { ROOT } from '../support/package.ts'
 import { Code } from '../support/riscv/encode.ts'
 import { onOurs, onQemu, qemuUnavailable } from '../support/riscv/machines.ts'
@@ -38,6 +43,7 @@ beforeAll(async () => {
 }, 120_000)
 
 const program = (name: string): Uint8Array => readFileSync(join(RISCV, 'programs', `${name}.elf`))
+const pagesProgram = () => bareProgram('pages', program('pages'), RAM)
 /** Of what each program of an image printed. */
 function digestsOf(printed: Uint8Array): string[] {
   return Array.from({ length: printed.length / PRINTED }, (_, i) => {
@@ -89,8 +95,8 @@ describe('bare programs', () => {
 
   it('find their own memory under ksmd as they left it, and what they share is merged', async () => {
     const host = await Host.create({ frames: 4096 })
-    const fleet = new Fleet(host, cpu, bareProgram('pages', program('pages'), RAM))
-    for (let number = 1; number <= 3; number++) fleet.boot(number)
+    const fleet = new Fleet(host, cpu)
+    for (let number = 1; number <= 3; number++) fleet.boot(pagesProgram(), number)
     runAll(fleet)
     for (const [i, guest] of fleet.guests.entries())
       expect(said(guest)).toEqual(onFlat('pages', i + 1).filter((line) => line.startsWith('guest ')))
@@ -106,8 +112,8 @@ describe('bare programs', () => {
 
   it('are forked while they run, and each goes on as if it had been alone', async () => {
     const host = await Host.create({ frames: 4096 })
-    const fleet = new Fleet(host, cpu, bareProgram('pages', program('pages'), RAM))
-    const first = fleet.boot(0)
+    const fleet = new Fleet(host, cpu)
+    const first = fleet.boot(pagesProgram(), 0)
     while (!isAsking(first)) fleet.turn(1000)
     fleet.fork(first, 1, 3)
     runAll(fleet)
@@ -118,27 +124,127 @@ describe('bare programs', () => {
 })
 
 describe('a guest that is saved', () => {
-  it('goes on elsewhere from where it was, and stays as it was while the guest runs on', async () => {
-    const host = await Host.create({ frames: 4096 })
-    const fleet = new Fleet(host, cpu, bareProgram('pages', program('pages'), RAM))
-    const guest = fleet.boot(7)
-    while (said(guest).length < 2) guest.run(SLICE)
+  /** Files of a guest that is saved after two rounds; meanwhile it runs on. */
+  async function savedWhileRunning(host: Host): Promise<{ guest: Guest; folder: string }> {
+    const guest = new Fleet(host, cpu).boot(pagesProgram(), 7)
+    host.ksm.set('run', 1)
+    while (said(guest).length < 2) {
+      guest.run(SLICE)
+      host.ksm.scanPages(256)
+    }
     const { state, release } = guest.save()
-    guest.run(20 * SLICE)
-    const elsewhere = await Host.create({ frames: 4096 })
-    const copy = Guest.restore(elsewhere, cpu, state)
+    const folder = scratch()
+    let written = false
+    const writing = writeSaved(folder, state).then(() => {
+      written = true
+    })
+    const then = guest.machine.instructions
+    while (!written) {
+      // Enough to come by pages that it writes.
+      guest.run(40 * SLICE)
+      host.ksm.scanPages(50)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await writing
     release()
-    for (const one of [guest, copy]) while (one.run(SLICE) !== 'stopped') {}
-    const all = onFlat('pages', 7).filter((line) => line.startsWith('guest '))
-    expect(said(guest)).toEqual(all)
-    // Its last line may have been in the middle when it was saved.
-    expect(said(copy).length).toBeGreaterThanOrEqual(all.length - 3)
-    expect(said(copy).slice(1)).toEqual(all.slice(1 - said(copy).length))
-    for (const { lines } of [guest, copy]) expect(lines.some((line) => line.includes('wrong'))).toBe(false)
-    host.audit()
-    elsewhere.audit()
+    expect(guest.machine.instructions).toBeGreaterThan(then + 100 * SLICE)
+    return { guest, folder }
+  }
+
+  /** Its registers and its memory. */
+  const whole = ({ machine: { board } }: Guest): string =>
+    createHash('sha256')
+      .update(new Uint8Array(board.hart.buffer, board.hartAt, EXPANDED))
+      .update(board.read(RAM_BASE, board.ramBytes))
+      .digest('hex')
+
+  it('goes on elsewhere and comes to the same end, to the bit, as the one that ran on', async () => {
+    const host = await Host.create({ frames: 4096 })
+    const { guest, folder } = await savedWhileRunning(host)
+    const elsewhere = await Host.create({ frames: 4096 })
+    elsewhere.ksm.set('run', 1)
+    const [copy] = readAllSaved(folder).map((saved) => new Fleet(elsewhere, cpu).restore(saved))
+    expect(copy!.machine.instructions).toBeLessThan(guest.machine.instructions)
+    for (const one of [guest, copy!]) while (one.run(SLICE) !== 'stopped') elsewhere.ksm.scanPages(256)
+    expect(said(copy!)).toEqual(onFlat('pages', 7).filter((line) => line.startsWith('guest ')))
+    expect(copy!.lines).toEqual(guest.lines)
+    expect(copy!.machine.exitCode).toBe(0)
+    expect(whole(copy!)).toBe(whole(guest))
+    expect(() => guest.save()).toThrow('pages-7 has stopped')
+    for (const one of [host, elsewhere]) {
+      one.audit()
+      one.close()
+    }
+  })
+
+  it('is an image of its RAM beside, and half of one is refused', async () => {
+    const host = await Host.create({ frames: 4096 })
+    const { folder } = await savedWhileRunning(host)
+    const [image] = openSources([join(folder, 'pages-7.raw')])
+    expect(image!.pages).toBe(RAM / 4096)
+    image!.close()
+    const state = join(folder, 'pages-7.json')
+    const text = readFileSync(state, 'utf8')
+    truncateSync(join(folder, 'pages-7.raw'), RAM - 4096)
+    expect(() => readAllSaved(folder)).toThrow(/pages-7\.raw: has 4190208 bytes/)
+    writeFileSync(state, text.replace('"format":1', '"format":2'))
+    expect(() => readAllSaved(folder)).toThrow('format 2')
+    rmSync(state)
+    expect(readAllSaved(folder)).toEqual([])
     host.close()
-    elsewhere.close()
+  })
+
+  it('may be on another thread, before and afterwards', async () => {
+    await buildMain()
+    const folder = scratch()
+    const run = async (prepare: (fleet: Fleet) => void, after: number): Promise<string[][]> => {
+      const host = await Host.create({ frames: 8192 })
+      const threads = new Threads(join(RISCV, 'build/thread.js'), 2)
+      const fleet = new Fleet(host, cpu, threads)
+      const saver = new Saver(folder, after, threads)
+      host.ksm.set('run', 1)
+      prepare(fleet)
+      while (fleet.guests.some(({ state }) => state !== 'stopped')) {
+        host.serveFaults(1)
+        host.ksm.scanPages(256)
+        saver.look(fleet)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      expect(await saver.done()).toBe(after === Infinity ? 0 : 2)
+      await threads.close()
+      expect(fleet.wrong).toEqual([])
+      host.audit()
+      host.close()
+      return fleet.guests.map(said)
+    }
+    const ran = await run((fleet) => {
+      for (const number of [1, 2]) fleet.boot(pagesProgram(), number)
+    }, 10e6)
+    const saved = readAllSaved(folder)
+    expect(saved.map(({ options }) => options.name)).toEqual(['pages-1', 'pages-2'])
+    const again = await run((fleet) => {
+      for (const guest of saved) fleet.restore(guest)
+    }, Infinity)
+    expect(again).toEqual(ran)
+    expect(ran[0]).toEqual(onFlat('pages', 1).filter((line) => line.startsWith('guest ')))
+  })
+
+  it('by the commands that README has', async () => {
+    await buildMain()
+    const folder = scratch()
+    const command = (...args: string[]): string => {
+      const report = join(folder, 'guests.html')
+      const all = [join(RISCV, 'build/main.js'), ...args, '--report', report]
+      const { status, stdout, stderr } = spawnSync(process.execPath, all, { cwd: folder, encoding: 'utf8' })
+      expect({ status, stderr }, stdout).toEqual({ status: 0, stderr: '' })
+      return stdout
+    }
+    const [, save, restore] =
+      /example:riscv -- (.* --save .*?) {2}.*\n.*example:riscv -- (--restore .*?) {2}/.exec(
+        readFileSync(join(RISCV, 'README.md'), 'utf8'),
+      )!
+    expect(command(...save!.split(' '))).toMatch(/^3 guests saved in saved$/m)
+    expect(command(...restore!.split(' '))).toMatch(/^0 of 3 guests wrong;/m)
   })
 })
 
@@ -147,13 +253,13 @@ describe('guests on other threads', () => {
     await buildMain()
     const host = await Host.create({ frames: 4096 })
     const threads = new Threads(join(RISCV, 'build/thread.js'), 2)
-    const fleet = new Fleet(host, cpu, bareProgram('pages', program('pages'), RAM), threads)
+    const fleet = new Fleet(host, cpu, threads)
     host.ksm.set('run', 1)
     // Two are forked from one that has run here, one is booted there.
-    const first = fleet.boot(0)
+    const first = fleet.boot(pagesProgram(), 0)
     while (!isAsking(first)) fleet.turn(1000)
     fleet.fork(first, 1, 2)
-    fleet.boot(3)
+    fleet.boot(pagesProgram(), 3)
     while (fleet.guests.some(({ state }) => state !== 'stopped')) {
       host.serveFaults(1)
       host.ksm.scanPages(256)
@@ -262,8 +368,8 @@ describe.skipIf(kernel === undefined)(
       const work = { pages: 128, rounds: 2, pause: 1 }
       const image = readFileSync(join(RISCV, 'build/linux', kernel!))
       const init = readFileSync(join(RISCV, 'linux/init.elf'))
-      const fleet = new Fleet(host, cpu, linux(image, init, 96 * MIB, work))
-      const first = fleet.boot(0)
+      const fleet = new Fleet(host, cpu)
+      const first = fleet.boot(linux(image, init, 96 * MIB, work), 0)
       while (!isAsking(first) && fleet.turn(5_000_000) !== undefined) {}
       fleet.fork(first, 1, 2)
       host.ksm.set('run', 1)

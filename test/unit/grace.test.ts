@@ -304,6 +304,44 @@ describe('a CPU that does not come', () => {
     host.audit()
   })
 
+  it('has its write read, though the mark was to be cleared before', async () => {
+    const { host, mm, cpu } = await scene({ ...LATE, changes: 'log' })
+    const gated = start(cpu, ['load', 0], ['until over'], ['write', 9, 1])
+    gated.untilDone(1)
+    host.ksm.scan(1)
+    gated.finish()
+    host.serveFaults()
+    host.audit()
+    host.ksm.scan(3)
+    expect(byteAt(mm, RAM + 9)).toBe(1)
+    expect(host.ksm.counters().pages_sharing).toBe(0)
+    host.audit()
+  })
+
+  it('has its write kept, though the page was to be given up', async () => {
+    const { host, mm, cpu } = await scene(LATE)
+    const gated = start(cpu, ['load', 0], ['until over'], ['write', 9, 1])
+    gated.untilDone(1)
+    const pfn = mm.pfn(RAM)!
+    mm.madvise(RAM, PAGE, 'MADV_FREE')
+    gated.finish()
+    host.serveFaults()
+    host.reclaim(pfn)
+    expect(byteAt(mm, RAM + 9)).toBe(1)
+    host.audit()
+  })
+
+  it('refuses going back in time while it runs', async () => {
+    const { host, mm, cpu } = await scene({ graceTimeout: 5000 })
+    const snapshot = mm.snapshot()
+    const gated = start(cpu, ['load', 0], ['until over'])
+    gated.untilDone(1)
+    expect(errnoOf(() => mm.restore(snapshot))).toBe('EBUSY')
+    gated.finish()
+    mm.restore(snapshot)
+    host.audit()
+  })
+
   it('has its write in swap, if it comes later', async () => {
     const { host, mm, cpu } = await scene(LATE)
     const gated = start(cpu, ['load', 0], ['until over'], ['write', 9, 1])

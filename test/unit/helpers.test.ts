@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   HEADER_HELPERS,
   HELPERS_AWAKE,
@@ -25,7 +25,7 @@ import type { Arena } from '../../src/core/arena.ts'
 import { RmapItems } from '../../src/core/rmap-items.ts'
 import { Window } from '../../src/core/window.ts'
 import { openSource } from '../../src/images/index.ts'
-import { Host, INDEX_NAMES, type IndexName, type Mm, stillClock } from '../../src/index.ts'
+import { Host, INDEX_NAMES, type IndexName, type Mm, SecondaryMmu, stillClock } from '../../src/index.ts'
 import { bareArena } from '../support/arena.ts'
 import { memoryOf } from '../support/inside.ts'
 import { random } from '../support/random.ts'
@@ -160,12 +160,36 @@ describe.each(INDEX_NAMES)('with index %s', (index) => {
     helped.host.audit()
     for (const { host } of [alone, helped]) host.close()
   })
+
+  it.each([0, 1])(
+    'they help beside notifiers and tracepoints; smart_scan=%i',
+    { timeout: 120_000 },
+    async (smart) => {
+      const alone = await Scene.create(index, 0)
+      const told = await Scene.create(index, 1)
+      for (const { host } of [alone, told]) host.ksm.set('smart_scan', smart)
+      const wake = vi.spyOn(told.host.ksm.batch.helpers, 'wake')
+      let events = 0
+      told.host.on('ksm_merge_with_ksm_page', () => void events++)
+      for (let round = 0; round < 12; round++) {
+        told.mirror()
+        for (const scene of [alone, told]) scene.act(round)
+        expect(told.seen(), `round ${round}`).toEqual(alone.seen())
+        told.expectNoStaleTranslation()
+      }
+      expect(wake.mock.calls.length).toBeGreaterThanOrEqual(12)
+      expect(events).toBeGreaterThan(0)
+      told.host.audit()
+      for (const { host } of [alone, told]) host.close()
+    },
+  )
 })
 
 /** Guests that write, fork, lose pages and exit between scans, the same in every scene. */
 class Scene {
   readonly host: Host
   private readonly mms: Mm[] = []
+  private readonly mmus = new Map<Mm, SecondaryMmu>()
   private readonly address: number
   private readonly pages: number
 
@@ -204,6 +228,30 @@ class Scene {
     if (round === 7) this.mms.splice(1, 1, this.mms[0]!.fork())
     if (round % 3 === 2) this.host.ksm.scanPages(700)
     else this.host.ksm.scan(1)
+  }
+
+  /** Has a secondary MMU know all pages that are there, and some for writing what has been written. */
+  mirror(): void {
+    for (const mm of this.mms.slice(0, 2)) {
+      if (!this.mmus.has(mm)) this.mmus.set(mm, new SecondaryMmu(mm))
+      const mmu = this.mmus.get(mm)!
+      for (let page = 0; page < HOLE.page; page++) {
+        const at = this.address + page * PAGE
+        if (mm.pfn(at) !== undefined) mmu.translate(at)
+      }
+    }
+  }
+
+  /** What the mirrors know is so. */
+  expectNoStaleTranslation(): void {
+    for (const [mm, mmu] of this.mmus) {
+      if (!this.mms.includes(mm)) continue
+      for (let page = 0; page < HOLE.page; page++) {
+        const at = this.address + page * PAGE
+        const known = mmu.peek(at)
+        if (known !== undefined) expect(known.pfn).toBe(mm.pfn(at))
+      }
+    }
   }
 
   /** Everything counted, and where every page lies. */

@@ -310,12 +310,10 @@ describe('a host', () => {
     machine.ksm.set('run', 1)
     machine.ksm.scan(2)
     mm.write(at, Uint8Array.of(1))
-    // each page read for the first time; write-protect the scanned page; write-protect and replace the other; copy on write
+    // both pages about to be read for the first time; write-protect the scanned page; write-protect and replace the other; copy on write
     expect(events).toEqual([
-      'start soft_dirty 0..1',
-      'end 0..1',
-      'start soft_dirty 1..2',
-      'end 1..2',
+      'start soft_dirty 0..2',
+      'end 0..2',
       'start clear 1..2',
       'end 1..2',
       'start clear 0..1',

@@ -162,12 +162,14 @@ describe('a scan', () => {
     }
   })
 
-  it('visits every page while somebody is called back, and with trees for each node', async () => {
+  it('visits every page while virtual CPUs run on other threads, and with trees for each node', async () => {
     const { host, a } = await settledHost({ numaNodes: 2 })
     expect(scans(host)).toBe(0)
-    const mmu = new SecondaryMmu(a.mm)
+    const here = a.mm.attachCpu()
+    expect(scans(host)).toBe(0)
+    const there = a.mm.attachCpu({ thread: true })
     expect(scans(host)).toBe(7)
-    mmu.close()
+    for (const cpu of [here, there]) cpu.detach()
     host.ksm.scan(2)
     expect(scans(host)).toBe(0)
     host.ksm.set('run', 2)
@@ -175,6 +177,14 @@ describe('a scan', () => {
     host.ksm.set('run', 1)
     host.ksm.scan(5)
     expect(scans(host)).toBe(7)
+    host.audit()
+  })
+
+  it('visits nothing more because somebody is called back', async () => {
+    const { host, a } = await settledHost()
+    new SecondaryMmu(a.mm)
+    host.on('ksm_stop_scan', () => {})
+    expect(scans(host)).toBe(0)
     host.audit()
   })
 

@@ -196,6 +196,9 @@ describe('the mark is not cleared', () => {
   })
 })
 
+const pagesOf = (ranges: readonly NotifierRange[], { at }: { readonly at: number }): unknown[] =>
+  ranges.map(({ event, start, end }) => [event, (start - at) / PAGE, (end - at) / PAGE])
+
 describe('a translation for writing', () => {
   it('ends before the mark is cleared, and one for reading does not', async () => {
     const host = await makeHost()
@@ -206,10 +209,7 @@ describe('a translation for writing', () => {
     const heard: NotifierRange[] = []
     a.mm.registerNotifier({ invalidateRangeStart: (range) => void heard.push(range) })
     host.ksm.scan(1)
-    expect(heard.map(({ event, start }) => [event, (start - a.at) / PAGE])).toEqual([
-      ['soft_dirty', 0],
-      ['soft_dirty', 1],
-    ])
+    expect(pagesOf(heard, a)).toEqual([['soft_dirty', 0, 2]])
     expect(mmu.peek(a.at)).toBeUndefined()
     mmu.translate(a.at)
     expect(mmu.peek(a.at)?.writable, 'the page is not soft-dirty').toBe(false)
@@ -219,6 +219,30 @@ describe('a translation for writing', () => {
     mmu.translate(a.at, true)
     expect(mmu.peek(a.at)?.writable).toBe(true)
     expect(dirty(a)).toBe(true)
+  })
+
+  it('of neighbours is told of at once, and of nobody who keeps his', async () => {
+    const host = await makeHost()
+    const a = guest(host, 'a', [1, 2, 3, 4, 5, 6, 7, 8])
+    host.ksm.scan(1)
+    for (const page of [0, 1, 3, 4, 5, 7]) a.mm.write(a.at + page * PAGE, contentBytes(10 + page))
+    a.mm.mprotect(a.at + 4 * PAGE, PAGE, 'PROT_READ')
+    const pin = a.mm.pin(a.at + 7 * PAGE, PAGE)
+    const mmu = new SecondaryMmu(a.mm)
+    for (const page of [0, 1, 2, 3, 5, 6, 7]) mmu.translate(a.at + page * PAGE)
+    const heard: NotifierRange[] = []
+    a.mm.registerNotifier({ invalidateRangeStart: (range) => void heard.push(range) })
+    host.ksm.scan(1)
+    expect(pagesOf(heard, a)).toEqual([
+      ['soft_dirty', 0, 2],
+      ['soft_dirty', 3, 4],
+      ['soft_dirty', 5, 6],
+    ])
+    const known = Array.from({ length: 8 }, (_, page) => mmu.peek(a.at + page * PAGE) !== undefined)
+    expect(known).toEqual([false, false, true, false, false, false, true, true])
+    expect(mmu.openRanges).toEqual([])
+    host.audit()
+    pin.release()
   })
 
   it('may be written through until its notifier has returned', async () => {

@@ -310,6 +310,19 @@ describe('coming and going', () => {
   })
 })
 
+it('what a device copies to a guest goes to no merged page', async () => {
+  const { host, mm, cpu } = await scene()
+  for (const page of [0, 1, 2, 3]) mm.write(RAM + page * PAGE, contentBytes(3))
+  fullScans(host, 3)
+  expect(counted(host).slice(0, 2)).toEqual([1, 3])
+  const core = runCpu(cpu)
+  new Uint8Array(cpu.shared.memory.buffer)[core.scratch()] = 9
+  expect(core.copyToGuest(BigInt(PAGE), core.scratch(), 1)).toBe(0)
+  expect(new GuestMemory(cpu.shared, cpu.imports).write(2 * PAGE, Uint8Array.of(8))).toBe(0)
+  expect([0, 1, 2, 3].map((page) => mm.read(RAM + page * PAGE, 1)[0])).toEqual([3, 9, 8, 3])
+  host.audit()
+})
+
 it('a core counts words up, and copies across borders of pages', async () => {
   const { host, mm, cpu } = await scene()
   const core = runCpu(cpu)

@@ -18,9 +18,11 @@ export interface GuestOptions {
 
 /** What a guest is saved as. */
 export interface SavedGuest {
-  readonly options: GuestOptions
+  readonly options: Omit<GuestOptions, 'thread'>
   readonly hart: Uint8Array
   readonly devices: Devices
+  /** What it had printed. */
+  readonly lines: readonly string[]
   /** Its RAM, as it was: bytes from an offset on. */
   readonly ram: (from: number, length: number) => Uint8Array
 }
@@ -28,6 +30,8 @@ export interface SavedGuest {
 type Print = (byte: number) => void
 
 const NEWLINE = 10
+/** So much RAM is restored at a time. */
+const PIECE = 1 << 20
 
 export class Guest {
   readonly name: string
@@ -37,7 +41,7 @@ export class Guest {
   readonly lines: string[] = ['']
   state: MachineState = 'running'
   private readonly module: WebAssembly.Module
-  private readonly options: GuestOptions
+  readonly options: GuestOptions
   /** The engine's side of its CPU. */
   readonly cpu: VirtualCpu
 
@@ -83,30 +87,35 @@ export class Guest {
   }
 
   /**
-   * All that it is: RAM, hart and devices, enough to go on anywhere. The RAM is that of a fork, so a guest that is not on another thread need not
-   * stand still while it is written somewhere; `release` ends that fork.
+   * All that it is: RAM, hart and devices, enough to go on anywhere. The RAM is that of a fork, so the guest runs on while it is written
+   * somewhere; `release` ends that fork. One on another thread stands between two turns meanwhile, but only for this call, and its `devices`
+   * are there (`Threads.whileHeld`).
    */
-  save(): { readonly state: SavedGuest; release(): void } {
+  save(devices = this.machine.devices()): { readonly state: SavedGuest; release(): void } {
+    if (this.state === 'stopped') throw new Error(`${this.name} has stopped: there is nothing to go on with`)
     const mm = this.mm.fork({ name: `${this.name}, saved` })
     const { hart, hartAt } = this.machine.board
+    const { name, ramBytes, firmware } = this.options
     const state = {
-      options: this.options,
+      options: { name, ramBytes, firmware },
       hart: new Uint8Array(hart.buffer, hartAt, HART_BYTES).slice(),
-      devices: this.machine.devices(),
+      devices,
+      lines: [...this.lines],
       ram: (from: number, length: number) => mm.read(RAM_BASE + from, length),
     }
     return { state, release: () => mm.exit() }
   }
 
-  /** A guest on any host that goes on where one was saved. Pages of zeros are left out. */
-  static restore(host: Host, module: WebAssembly.Module, { options, hart, devices, ram }: SavedGuest): Guest {
-    const guest = Guest.create(host, module, options)
-    for (let from = 0; from < options.ramBytes; from += PAGE_SIZE) {
-      const page = ram(from, PAGE_SIZE)
-      if (page.some((byte) => byte !== 0)) guest.mm.write(RAM_BASE + from, page)
-    }
+  /** A guest on any host that goes on where one was saved. Pages of zeros are left out. `thread`: its CPU will run on another. */
+  static restore(host: Host, module: WebAssembly.Module, saved: SavedGuest, thread = false): Guest {
+    const { options, hart, devices, lines, ram } = saved
+    const guest = Guest.create(host, module, { ...options, thread })
+    for (let from = 0; from < options.ramBytes; from += PIECE)
+      for (const [at, page] of pagesInUse(ram(from, Math.min(PIECE, options.ramBytes - from))))
+        guest.mm.write(RAM_BASE + from + at, page)
     guest.machine.setHart(hart)
     guest.machine.setDevices(devices)
+    guest.lines.splice(0, 1, ...lines)
     return guest
   }
 
@@ -149,4 +158,12 @@ export class Guest {
       write: (address, bytes) => mm.write(address, bytes),
     }
   }
+}
+
+/** The pages of some memory that are not all zeros, and where in it they are. */
+export function* pagesInUse(bytes: Uint8Array): Generator<[at: number, page: Uint8Array]> {
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+  for (let at = 0; at < bytes.length; at += PAGE_SIZE)
+    if (words.subarray(at / 4, (at + PAGE_SIZE) / 4).some((word) => word !== 0))
+      yield [at, bytes.subarray(at, at + PAGE_SIZE)]
 }

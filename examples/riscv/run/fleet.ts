@@ -1,7 +1,7 @@
 // Many guests on one host, and one thread: each gets its slice, ksmd runs in between.
 
 import type { Host } from 'pagefold'
-import { Guest } from '../machine/guest.ts'
+import { Guest, type SavedGuest } from '../machine/guest.ts'
 import { QUESTION, type Software } from './software.ts'
 
 /** The machine at one moment. */
@@ -20,7 +20,7 @@ export interface Sample {
 
 /** What Threads is to a fleet; where there are no threads it need not be there. */
 export interface FleetThreads {
-  add(guest: Guest, module: WebAssembly.Module, firmware: boolean): void
+  add(guest: Guest, module: WebAssembly.Module): void
 }
 
 export class Fleet {
@@ -28,41 +28,45 @@ export class Fleet {
   readonly samples: Sample[] = []
   readonly host: Host
   private readonly module: WebAssembly.Module
-  private readonly software: Software
   private readonly threads: FleetThreads | undefined
   private readonly began = performance.now()
   private next = 0
 
   /** `module`: cpu.wasm. `threads`: where guests are to run but for those that are going to be forked. */
-  constructor(host: Host, module: WebAssembly.Module, software: Software, threads?: FleetThreads) {
+  constructor(host: Host, module: WebAssembly.Module, threads?: FleetThreads) {
     this.host = host
     this.module = module
-    this.software = software
     this.threads = threads
   }
 
   /** One more guest, about to boot. `number`: 0: it will ask. */
-  boot(number: number): Guest {
-    const { name, firmware, ramBytes } = this.software
+  boot(software: Software, number: number): Guest {
+    const { name, firmware, ramBytes } = software
     const thread = number !== 0 && this.threads !== undefined
-    const options = { name: `${name}-${number}`, ramBytes, firmware, thread }
-    const guest = Guest.create(this.host, this.module, options)
-    this.software.load(guest.machine, number)
-    this.guests.push(guest)
-    if (thread) this.threads?.add(guest, this.module, firmware)
-    return guest
+    const guest = Guest.create(this.host, this.module, {
+      name: `${name}-${number}`,
+      ramBytes,
+      firmware,
+      thread,
+    })
+    software.load(guest.machine, number)
+    return this.take(guest)
   }
 
   /** Forks a guest that waits to be told its number, once for each number from `first` to `last`, and ends it. */
   fork(guest: Guest, first: number, last: number): void {
     this.guests.splice(this.guests.indexOf(guest), 1)
     for (let number = first; number <= last; number++) {
-      const copy = guest.fork(`${this.software.name}-${number}`, this.threads !== undefined)
+      const copy = guest.fork(guest.name.replace(/\d+$/, String(number)), this.threads !== undefined)
       copy.machine.type(`${number}\n`)
-      this.guests.push(copy)
-      this.threads?.add(copy, this.module, this.software.firmware)
+      this.take(copy)
     }
     guest.exit()
+  }
+
+  /** One more guest, that goes on where it was saved. */
+  restore(saved: SavedGuest): Guest {
+    return this.take(Guest.restore(this.host, this.module, saved, this.threads !== undefined))
   }
 
   /** Gives the next guest that runs its slice. Returns it; undefined: none runs any more. */
@@ -75,6 +79,12 @@ export class Fleet {
       return guest
     }
     return undefined
+  }
+
+  private take(guest: Guest): Guest {
+    this.guests.push(guest)
+    if (guest.isOnThread) this.threads?.add(guest, this.module)
+    return guest
   }
 
   /** Looks, and keeps what it sees. */

@@ -4,7 +4,7 @@ import { parentPort } from 'node:worker_threads'
 import { BUFFER, BUFFER_BYTES } from '../cpu/state.ts'
 import { type Board, type DeviceImports, setRam, startCpu } from '../machine/board.ts'
 import { Machine } from '../machine/machine.ts'
-import type { HandedOver, News } from './threads.ts'
+import type { HandedOver, News, Order, Standing } from './threads.ts'
 
 const SLICE = 500_000
 const NEWS_MS = 200
@@ -13,6 +13,8 @@ interface Running {
   readonly id: number
   readonly machine: Machine
   printed: string
+  /** It has no turns for the time being. */
+  held: boolean
 }
 
 const port = parentPort!
@@ -20,15 +22,33 @@ let guests: Running[] = []
 let told = 0
 let turning = false
 
-port.on('message', (order: HandedOver) => {
+port.on('message', (order: Order) => {
+  if ('held' in order) hold(order)
+  else start(order)
+})
+
+function start(order: HandedOver): void {
   const running: Running = {
     id: order.id,
     printed: '',
-    machine: machineOf(order, (text) => (running.printed += text)),
+    held: false,
+    machine: machineOf(order, (text) => {
+      running.printed += text
+    }),
   }
   guests.push(running)
   if (!turning) turn()
-})
+}
+
+/** Messages come between turns: the guest's CPU is parked. */
+function hold({ id, held }: { readonly id: number; readonly held: boolean }): void {
+  const running = guests.find((one) => one.id === id)
+  if (running !== undefined) running.held = held
+  if (!held) return
+  if (running !== undefined) tell(running, 'running')
+  const standing: Standing = { id, devices: running?.machine.devices() }
+  port.postMessage(standing)
+}
 
 function machineOf(order: HandedOver, print: (text: string) => void): Machine {
   const machine = new Machine((devices) => boardOf(order, devices), {
@@ -78,7 +98,8 @@ function boardOf({ memory, record, module, ramBytes }: HandedOver, devices: Devi
 
 function turn(): void {
   for (const running of guests) {
-    const { machine } = running
+    const { machine, held } = running
+    if (held) continue
     let state = machine.run(SLICE)
     if (state === 'asleep' && machine.wake()) state = 'running'
     if (state === 'stopped') tell(running, 'stopped')

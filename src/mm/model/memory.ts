@@ -75,9 +75,17 @@ export class Memory {
     this.cpuThreads = new CpuThreads(this.cpus)
   }
 
-  /** Does anybody outside get to act while the engine is at work? */
+  /**
+   * Does anybody act while the engine is at work: a virtual CPU on another thread, a test at a race point? Whoever is merely called back
+   * can only look (model/gate.ts), and write where it may without asking.
+   */
+  get isActedOn(): boolean {
+    return this.race !== undefined || this.notified !== undefined || this.cpuThreads.count > 0
+  }
+
+  /** Can bytes change while the engine is at work, by whoever acts or is called back? */
   get callsBack(): boolean {
-    return this.notifiers > 0 || this.trace.active || this.race !== undefined || this.cpuThreads.count > 0
+    return this.notifiers > 0 || this.trace.active || this.isActedOn
   }
 
   /** The mm of an id somebody still holds (Linux: mmgrab). */

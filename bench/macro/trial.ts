@@ -3,21 +3,36 @@
 
 import { createHash } from 'node:crypto'
 import { PEERS } from '../peers/index.ts'
-import type { Task, Trial } from '../peers/peer.ts'
+import type { Merged, Task, Trial, WrittenTrial } from '../peers/peer.ts'
 import { runCurve } from './curve.ts'
 
-/** A trial as it travels between processes. */
-export interface TrialReport extends Omit<Trial, 'places'> {
-  /** Of who shares with whom, page by page. */
+/** What is merged at some moment, as it travels between processes: a digest of who shares with whom, page by page. */
+export interface MergedReport extends Omit<Merged, 'places'> {
   readonly digest: string
+}
+
+/** A scan after guests have written. */
+export interface WrittenReport extends Omit<WrittenTrial, 'after' | 'settled'> {
+  readonly after: MergedReport
+  readonly settled: MergedReport
+}
+
+/** A trial. */
+export interface TrialReport extends Omit<Trial, 'places' | 'written'>, MergedReport {
+  readonly written?: readonly WrittenReport[]
 }
 
 async function runTrial(peerName: string, taskJson: string): Promise<TrialReport> {
   const peer = PEERS.find(({ name }) => name === peerName)
   if (peer === undefined) throw new Error(`no peer "${peerName}"`)
-  const { places, ...trial } = await peer.run(JSON.parse(taskJson) as Task)
-  const digest = createHash('sha256').update(new Uint8Array(places.buffer)).digest('hex').slice(0, 32)
-  return { ...trial, digest }
+  const { written, ...trial } = await peer.run(JSON.parse(taskJson) as Task)
+  const rows = written?.map((row) => ({ ...row, after: reported(row.after), settled: reported(row.settled) }))
+  return { ...reported(trial), ...(rows === undefined ? {} : { written: rows }) }
+}
+
+function reported<Told extends Merged>({ places, ...told }: Told): Omit<Told, 'places'> & { digest: string } {
+  const bytes = new Uint8Array(places.buffer, places.byteOffset, places.byteLength)
+  return { ...told, digest: createHash('sha256').update(bytes).digest('hex').slice(0, 32) }
 }
 
 const [what, json] = process.argv.slice(2)

@@ -16,6 +16,7 @@ import type {
   TableSection,
 } from './section.ts'
 import { shortNames } from './short-names.ts'
+import { writtenSections } from './written-report.ts'
 
 /** Makes the report; `changes` if there was a baseline. */
 export function benchReport(result: BenchResult, changes?: readonly MetricChange[]): Report {
@@ -30,6 +31,7 @@ export function benchReport(result: BenchResult, changes?: readonly MetricChange
       outcome(result),
       peers(result),
       ...unavailable(result),
+      ...writtenSections(result),
       overBytes(result),
       overTime(result),
       ...(changes === undefined ? [] : comparison(changes)),

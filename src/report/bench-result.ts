@@ -105,10 +105,40 @@ export interface BenchResult {
   readonly peers: Readonly<Record<string, PeerResult | PeerMissing>>
   /** Median of `over_pagefold`, of every other peer that has times. */
   readonly ratios: Readonly<Record<string, number>>
+  /** A rescan after guests have written, a row for each share of the pages and each kind of write; absent where none was asked for. */
+  readonly written?: readonly WrittenResult[]
+  /** Of the generator that drew which pages are written; absent where none were. */
+  readonly writer_seed?: number
   /** What one scan of guests that hold still comes to; absent if `pagefold-still` was not among the peers. */
   readonly still?: StillResult
   /** How pagefold gets there. */
   readonly curve: CurveResult
+}
+
+/**
+ * A full scan after guests have written since the last one, when nothing else was left to do. Every peer had the same pages written
+ * with the same bytes, and has merged the same when the scan is over, and again two scans later.
+ */
+export interface WrittenResult {
+  /** Share of all pages that was written, in per cent. */
+  readonly written_percent: number
+  /** `same bytes`: each page with what it held, which parts it from those it had merged with; `other bytes`: with others. */
+  readonly written_with: 'nothing' | 'same bytes' | 'other bytes'
+  readonly pages_written: number
+  /** When the scan is over. */
+  readonly counters: MergeCounters
+  /** Of who shares with whom then. */
+  readonly digest: string
+  /** By name, of those peers that have times and whose guests write. */
+  readonly peers: Readonly<Record<string, WrittenTimes>>
+}
+
+/** What such a scan took one peer. */
+export interface WrittenTimes {
+  /** By the clock of the result, per page of input, whether it was written or not. */
+  readonly scan: Figure
+  /** The same over pagefold's in the same round. */
+  readonly over_pagefold: Figure
 }
 
 /** pagefold told that the guests hold still, after it has read each page once. */

@@ -13,6 +13,8 @@ export type {
   PeerResult,
   StillResult,
   Versions,
+  WrittenResult,
+  WrittenTimes,
 } from './bench-result.ts'
 export { hasTimes, whyMissing } from './bench-result.ts'
 export { expectContentsPath, writeContentsBy } from './census-file.ts'

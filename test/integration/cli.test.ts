@@ -412,6 +412,9 @@ describe('bad input', () => {
       () => ['bench', '--baseline', good()],
       /not what pagefold bench --json prints/,
     ],
+    ['more written than there is', () => ['bench', '--written', '1,101'], /--written takes .*; got "101"/],
+    ['a share twice', () => ['bench', '--written', '1,1.0'], /--written takes different .*; got "1.0"/],
+    ['a share that is none', () => ['bench', '--written', '1,,2'], /--written takes .*; got ""/],
     ['an unknown peer', () => ['bench', '--peers', 'windows'], /no peer "windows"/],
   ]
 
@@ -512,6 +515,45 @@ describe('pagefold bench', () => {
       JSON.parse(pagefold('bench', 'synth:demo,pages=64', '--peers', 'js', '--trials', '1', '--json').out)
         .still,
     ).toBeUndefined()
+  })
+
+  it('measures scans after writes, beside whoever is there', () => {
+    // More than 256 pages of zeros: every peer has to choose the same of several copies.
+    const source = 'synth:server-zswap,pages=1500,images=2'
+    const args = ['bench', source, '--trials', '1', '--written', '0,2.5,100']
+    const { code, out } = pagefold(...args, '--json')
+    expect(code).toBe(0)
+    const { written, counters, peers, pages } = JSON.parse(out)
+    const kinds = written.map((row: Record<string, unknown>) => [row.written_percent, row.written_with])
+    expect(kinds).toEqual([
+      [0, 'nothing'],
+      [2.5, 'same bytes'],
+      [2.5, 'other bytes'],
+      [100, 'same bytes'],
+      [100, 'other bytes'],
+    ])
+    const writers = Object.keys(peers).filter((name) => 'samples' in peers[name] && name !== 'pagefold-still')
+    for (const row of written) {
+      expect(Object.keys(row.peers)).toEqual(writers)
+      expect(row.pages_written).toBe(Math.round((pages * row.written_percent) / 100))
+      // What was written with something else is in no tree; the rest is where it was.
+      expect(row.counters.pages_volatile).toBe(row.written_with === 'other bytes' ? row.pages_written : 0)
+    }
+    expect(written[0].counters).toEqual(counters)
+    expect(written.at(-1).counters).toMatchObject({ pages_shared: 0, pages_sharing: 0, pages_unshared: 0 })
+    const text = pagefold('bench', 'synth:demo,pages=64', '--trials', '1', '--peers', 'js').out
+    expect(text).toMatch(/written +bytes +pagefold +js\n +0 % .*\n +1 % +same .*\n +1 % +other .*\n/)
+    const none = pagefold(
+      'bench',
+      'synth:demo,pages=64',
+      '--trials',
+      '1',
+      '--peers',
+      'js',
+      '--written',
+      'none',
+    )
+    expect(none.out).not.toContain('written')
   })
 
   it('has help for every command', () => {

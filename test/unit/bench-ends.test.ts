@@ -18,6 +18,21 @@ const TRIAL = {
   counters: COUNTERS,
   digest: 'as it should be',
 }
+/** What a trial says of a scan after guests have written. */
+const written = (ns: number, counters = COUNTERS) => ({
+  ...TRIAL,
+  written: [
+    {
+      percent: 10,
+      written_with: 'other bytes',
+      pages_written: 5,
+      scan_ns: 3 * ns,
+      scan_cpu_ns: ns,
+      after: { counters, digest: 'then' },
+      settled: { counters: COUNTERS, digest: 'later' },
+    },
+  ],
+})
 const CURVE = {
   points: [
     [0, 0, 0],
@@ -76,6 +91,64 @@ describe('a peer', () => {
       },
     })
     await expect(failing).rejects.toBeInstanceOf(NothingToCompare)
+  })
+})
+
+describe('a scan after guests have written', () => {
+  it('is a row with every peer whose guests write, over pagefold in the same round', async () => {
+    let [ours, theirs] = [0, 0]
+    const slowing = {
+      pagefold: () => written(1000 * ++ours),
+      js: () => written(3000 * ++theirs),
+    }
+    const { written: rows, pages, writer_seed } = await run(slowing, 6)
+    expect(writer_seed).toBe(1)
+    expect(rows).toEqual([
+      {
+        written_percent: 10,
+        written_with: 'other bytes',
+        pages_written: 5,
+        counters: COUNTERS,
+        digest: 'then',
+        peers: { pagefold: expect.anything(), js: expect.anything() },
+      },
+    ])
+    const { scan, over_pagefold } = rows![0]!.peers.js!
+    expect(scan.samples).toEqual([1, 2, 3, 4, 5, 6].map((round) => (3000 * round) / pages))
+    expect(over_pagefold).toMatchObject({ unit: 'ratio', median: 3, samples: Array(6).fill(3) })
+    const wall = await run({ pagefold: () => written(1000), js: () => written(3000) }, 6, [], 2)
+    expect(wall.written![0]!.peers.js!.scan.median).toBe(9000 / pages)
+  })
+
+  it('that took less than the clock tells is taken to be as long as that', async () => {
+    const { written: rows } = await run({ pagefold: () => written(0), js: () => written(2000) }, 6)
+    expect(rows![0]!.peers.js!.over_pagefold.median).toBe(2)
+  })
+
+  it.each([
+    [
+      'at once',
+      () => written(1, { ...COUNTERS, pages_volatile: 7 }),
+      /written with other bytes: .*"pages_volatile":7/,
+    ],
+    [
+      'later',
+      () => {
+        const trial = written(1)
+        return { ...trial, written: [{ ...trial.written[0]!, settled: { counters: COUNTERS, digest: 'x' } }] }
+      },
+      /after 10 % of the pages were written with other bytes and two more scans: .*"digest":"x".* not .*"later"/,
+    ],
+  ])('and merges otherwise %s is a failure', async (_, other, says) => {
+    const { peers, written: rows } = await run({ pagefold: () => written(1), js: other })
+    expect(peers.js).toEqual({ failed: expect.stringMatching(says) })
+    expect(Object.keys(rows![0]!.peers)).toEqual(['pagefold'])
+  })
+
+  it('is not there if nobody was asked for it', async () => {
+    const result = await run({})
+    expect(result).not.toHaveProperty('written')
+    expect(result).not.toHaveProperty('writer_seed')
   })
 })
 

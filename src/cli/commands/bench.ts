@@ -17,6 +17,7 @@ import {
   whyMissing,
 } from '../../report/index.ts'
 import { about } from '../about.ts'
+import { DEFAULT_WRITTEN, describeWritten, readWritten } from '../bench-rows.ts'
 import { bold, bytes, count, percent, plural, rankShown, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
 import { sayLoad } from '../load.ts'
@@ -64,6 +65,12 @@ const OPTIONS = {
   checksum: checksum("pagefold's"),
   policy: policy("pagefold's"),
   changes,
+  written: value(
+    'P,P',
+    `rescans after so many per cent of all pages were written, by a seeded writer, with the same bytes and
+with others (default: ${DEFAULT_WRITTEN.join(',')}); none: not measured`,
+    readWritten,
+  ),
   workers: workers("threads that take checksums ahead of pagefold's scan (default: 0, as ksmd has)"),
   baseline: value(
     'FILE',
@@ -96,6 +103,7 @@ export async function run(args: string[]): Promise<number> {
   const {
     peers,
     trials = DEFAULT_TRIALS,
+    written = DEFAULT_WRITTEN,
     index = DEFAULT_INDEX,
     checksum = DEFAULT_CHECKSUM,
     workers,
@@ -116,6 +124,7 @@ export async function run(args: string[]): Promise<number> {
       bench({
         images,
         trials,
+        written,
         index,
         checksum,
         ...given({ peers, workers, policy, changes: values.changes }),
@@ -173,6 +182,7 @@ function describe(result: BenchResult): string {
       { title: 'rank', cells: rows.map(([, { rank }]) => rankShown(rank, shared)) },
     ]),
     `${clock} ns/page: to converge, the median of the trials; over pagefold: of the same round. ${howToRead(rows[0]![1].converge)}`,
+    ...describeWritten(result),
     ...describeStill(result),
     describeCurve(result),
     ...missing,

@@ -5,6 +5,7 @@
 import { type Spread, spread } from '../../src/lab/index.ts'
 import {
   type BenchResult,
+  hasRun,
   hasTimes,
   type MetricChange,
   type PeerResult,
@@ -39,6 +40,10 @@ export function compare(before: BenchResult, after: BenchResult): MetricChange[]
   const [soon, sooner] = [timesTo90(before, over), timesTo90(after, over)]
   if (soon.length > 0 && sooner.length > 0) changes.push(changeOf('cpu_ms_to_90', over, soon, sooner))
   changes.push(...changesWritten(before, after, over))
+  if (before.running?.batches === after.running?.batches) {
+    const [ran, runs] = [timesRunning(before, over), timesRunning(after, over)]
+    if (ran.length > 0) changes.push(changeOf('time while guests run', over, ran, runs))
+  }
   // How much of the curve's area is missed knows no clock.
   changes.push(changeOf('area missed', null, missedOf(before), missedOf(after)))
   return changes
@@ -116,11 +121,22 @@ function timesTo90(result: BenchResult, over: string | null): number[] {
   return times.every((time) => time !== undefined) ? times : []
 }
 
+/** Processor time of all batches while guests ran, by trial; none where that was not measured. */
+function timesRunning({ running, pages, ...result }: BenchResult, over: string | null): number[] {
+  const ours = running?.peers.pagefold
+  if (!hasRun(ours)) return []
+  const theirs = over === null ? undefined : resultOf(result, over)!.samples
+  return ours.cpu.samples.map((ms, i) => {
+    const nsPerPage = (ms * 1e6) / pages
+    return theirs === undefined ? nsPerPage : nsPerPage / theirs[i]!.converge_ns_per_page
+  })
+}
+
 function missedOf(result: BenchResult): number[] {
   return result.curve.samples.map(({ area }) => 1 - area)
 }
 
-function resultOf(result: BenchResult, name: string): PeerResult | undefined {
+function resultOf(result: Pick<BenchResult, 'peers'>, name: string): PeerResult | undefined {
   const peer = result.peers[name]
   return hasTimes(peer) ? peer : undefined
 }

@@ -24,6 +24,7 @@ import { type RunTrial, runTrial, TrialFailed } from './children.ts'
 import { type CurveTrial, curveResult } from './curve.ts'
 import { theseVersions, thisMachine } from './machine.ts'
 import { lapOf, mergeResult, type Reports, stillResult } from './results.ts'
+import { RunningTrials } from './running.ts'
 import type { MergedReport, TrialReport } from './trial.ts'
 import { writtenResults } from './written.ts'
 
@@ -44,6 +45,8 @@ export interface BenchOptions {
   readonly workers?: number
   /** After how many per cent of all pages written rescans are measured. Default: none are. */
   readonly written?: readonly number[]
+  /** For how many full scans guests run while they are scanned in batches. Default: 0, not at all. */
+  readonly running?: number
   /** Trials a peer. */
   readonly trials: number
   readonly onProgress?: (done: number, of: number, peer: string) => void
@@ -64,7 +67,7 @@ const NEVER = new AbortController().signal
  * with `stop`'s reason when told to stop, with NothingToCompare; whatever was written or started is gone then.
  */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  const { index, checksum, changes = 'log', workers = 0, written = [] } = options
+  const { index, checksum, changes = 'log', workers = 0, written = [], running = 0 } = options
   const { stop = NEVER, trial: run = runTrial } = options
   const peers = PEERS.filter(({ name }) => name === 'pagefold' || (options.peers?.includes(name) ?? true))
   const missing = new Map<string, PeerMissing>()
@@ -87,6 +90,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       ...given,
       workers,
       written,
+      running,
       scratch: dir,
     }
     const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
@@ -117,16 +121,22 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       name,
       lap: async () => (reports.has(name) ? trialOf(name) : undefined),
     }))
-    const { load } = await inRounds([...candidates, { name: 'curve', lap: curve }], {
+    const whileRunning = new RunningTrials(task, peers, missing)
+    const runners = whileRunning.candidates(run, stop, leaveOut)
+    const { load } = await inRounds([...candidates, { name: 'curve', lap: curve }, ...runners], {
       rounds: options.trials,
       ours: familyCpuTime,
       // Not sooner: pagefold's own trial, which the others are held against, may be the last of its round.
-      onRound: () => expectAgreement(reports, checksum !== 'none', leaveOut),
+      onRound: () => {
+        expectAgreement(reports, checksum !== 'none', leaveOut)
+        whileRunning.expectAgreement()
+      },
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     })
     const clock = workers === 0 ? 'processor' : 'wall'
     const merged = mergeResult(task.pages, clock, reports, missing)
     const rows = writtenResults(task.pages, clock, reports)
+    const guests = whileRunning.result()
     const best = bestPossible(options.images)
     const still = reports.has(pagefoldStill.name)
       ? stillResult(task.pages, reports, best, (await run('curve-still', task, stop)) as CurveTrial)
@@ -145,7 +155,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       load,
       input_digest,
       ...merged,
-      ...(rows.length === 0 ? {} : { written: rows, writer_seed: WRITER_SEED }),
+      ...(rows.length === 0 ? {} : { written: rows }),
+      ...(guests === undefined ? {} : { running: guests }),
+      ...(rows.length === 0 && guests === undefined ? {} : { writer_seed: WRITER_SEED }),
       ...(still === undefined ? {} : { still }),
       curve: curveResult(curves, best),
     }

@@ -1,9 +1,11 @@
 // One trial of one peer, in a process of its own: `trial PEER TASK-JSON`, or `trial curve TASK-JSON` for pagefold's
-// convergence curve, `trial curve-still` for that of guests that hold still. Prints what came of it as JSON.
+// convergence curve, `trial curve-still` for that of guests that hold still, `trial running-PEER` for guests that run. Prints
+// what came of it as JSON.
 
 import { createHash } from 'node:crypto'
 import { PEERS } from '../peers/index.ts'
-import type { Merged, Task, Trial, WrittenTrial } from '../peers/peer.ts'
+import type { Merged, Peer, Task, Trial, WrittenTrial } from '../peers/peer.ts'
+import type { RunningTrial } from '../peers/running.ts'
 import { runCurve } from './curve.ts'
 
 /** What is merged at some moment, as it travels between processes: a digest of who shares with whom, page by page. */
@@ -22,10 +24,8 @@ export interface TrialReport extends Omit<Trial, 'places' | 'written'>, MergedRe
   readonly written?: readonly WrittenReport[]
 }
 
-async function runTrial(peerName: string, taskJson: string): Promise<TrialReport> {
-  const peer = PEERS.find(({ name }) => name === peerName)
-  if (peer === undefined) throw new Error(`no peer "${peerName}"`)
-  const { written, ...trial } = await peer.run(JSON.parse(taskJson) as Task)
+async function runTrial(peerName: string, task: Task): Promise<TrialReport> {
+  const { written, ...trial } = await peerOf(peerName).run(task)
   const rows = written?.map((row) => ({ ...row, after: reported(row.after), settled: reported(row.settled) }))
   return { ...reported(trial), ...(rows === undefined ? {} : { written: rows }) }
 }
@@ -35,8 +35,28 @@ function reported<Told extends Merged>({ places, ...told }: Told): Omit<Told, 'p
   return { ...told, digest: createHash('sha256').update(bytes).digest('hex').slice(0, 32) }
 }
 
+/** The same of scans while guests run. */
+export interface RunningReport extends Omit<RunningTrial, 'merged'> {
+  readonly merged: MergedReport
+}
+
+async function runRunning(peerName: string, task: Task): Promise<RunningReport> {
+  const { merged, ...trial } = await peerOf(peerName).running!(task)
+  return { ...trial, merged: reported(merged) }
+}
+
+function peerOf(name: string): Peer {
+  const peer = PEERS.find((one) => one.name === name)
+  if (peer === undefined) throw new Error(`no peer "${name}"`)
+  return peer
+}
+
+async function resultOf(what: string, task: Task): Promise<unknown> {
+  const policy = ({ curve: 'running', 'curve-still': 'still' } as const)[what]
+  if (policy !== undefined) return runCurve(task, policy)
+  const [, running] = /^running-(.+)$/.exec(what) ?? []
+  return running === undefined ? runTrial(what, task) : runRunning(running, task)
+}
+
 const [what, json] = process.argv.slice(2)
-const policy = ({ curve: 'running', 'curve-still': 'still' } as const)[what!]
-const result =
-  policy === undefined ? await runTrial(what!, json!) : await runCurve(JSON.parse(json!) as Task, policy)
-console.log(JSON.stringify(result))
+console.log(JSON.stringify(await resultOf(what!, JSON.parse(json!) as Task)))

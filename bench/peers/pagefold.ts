@@ -19,6 +19,7 @@ import {
   type Writable,
   type WrittenTrial,
 } from './peer.ts'
+import { batchOf, type RunningTrial, whileRunning } from './running.ts'
 import { type Turn, turnsOf, writePage } from './writer.ts'
 
 const WARM_UP_IMAGE = 2048
@@ -33,6 +34,7 @@ export const pagefold: Peer = {
   name: 'pagefold',
   unavailable: () => undefined,
   run: (task) => runTrial(task, 'running', 2),
+  running: runGuests,
 }
 
 /** The same, told that the guests hold still: it reads each page once to come to what takes the others two full scans. */
@@ -68,6 +70,17 @@ async function runTrial(task: Task, policy: GuestsPolicy, scans: number): Promis
   }
 }
 
+/** Scans in batches while guests run. */
+async function runGuests(task: Task): Promise<RunningTrial> {
+  const { host, guests } = await loaded(task, 'running', neverPrune)
+  const batch = batchOf(task.pages)
+  return whileRunning(task, {
+    batch: () => timed(() => host.ksm.scanPages(batch)),
+    merged: () => ({ counters: countersOf(host), places: framesOf(guests, task.pages) }),
+    write: (turn) => writeGuests(guests, turn),
+  })
+}
+
 function writtenBy(
   host: Host,
   guests: readonly MergedRange[],
@@ -75,9 +88,13 @@ function writtenBy(
   peer: Omit<Writable, 'write'>,
 ): Promise<WrittenTrial[]> {
   // Not sooner: a knob that has been changed once is read more slowly.
-  host.ksm.set('stable_node_chains_prune_millisecs', NEVER_PRUNED)
+  neverPrune(host)
   peer.scan()
   return afterWrites(task, { ...peer, write: (turn) => writeGuests(guests, turn) })
+}
+
+function neverPrune(host: Host): void {
+  host.ksm.set('stable_node_chains_prune_millisecs', NEVER_PRUNED)
 }
 
 function countersOf(host: Host): Merged['counters'] {
@@ -86,7 +103,10 @@ function countersOf(host: Host): Merged['counters'] {
 }
 
 /** Has guests write, pages numbered over all of them. */
-export function writeGuests(guests: readonly MergedRange[], { pages, words }: Turn): void {
+export function writeGuests(
+  guests: readonly MergedRange[],
+  { pages, words }: Pick<Turn, 'pages' | 'words'>,
+): void {
   const bytes = new Uint8Array(PAGE_SIZE)
   const page = new Uint32Array(bytes.buffer)
   for (const [i, number] of pages.entries()) {
@@ -119,13 +139,23 @@ function framesOf(guests: readonly MergedRange[], pages: number): Uint32Array {
 
 /** A host that holds the task's images and nothing else; the code is warm, from work on another host. */
 export async function loadedHost(task: Task, policy: GuestsPolicy): Promise<Host> {
+  return (await loaded(task, policy, () => {})).host
+}
+
+/** The same with its guests; `prepare` readies either host before it scans. */
+async function loaded(
+  task: Task,
+  policy: GuestsPolicy,
+  prepare: (host: Host) => void,
+): Promise<{ host: Host; guests: MergedRange[] }> {
   const other = await createHost(task, WARM_UP_PAGES, policy)
+  prepare(other)
   warmUp(other, policy)
   other.close()
   const host = await createHost(task, task.pages, policy)
+  prepare(host)
   host.ksm.set('max_page_sharing', task.maxPageSharing)
-  for (const path of task.images) loadFile(host, path)
-  return host
+  return { host, guests: task.images.map((path) => loadFile(host, path)) }
 }
 
 /** By the machine's clock, as the other peers. */

@@ -3,6 +3,7 @@
 
 import { type ChangesPolicy, type IndexName, systemClock } from '../../src/index.ts'
 import type { MergeCounters } from '../../src/report/index.ts'
+import type { RunningTrial } from './running.ts'
 import { type Turn, turnsOf, type WrittenWith } from './writer.ts'
 
 /** What every peer reports of one trial. Processor time is that of all threads; a peer that knows no other gives it twice. */
@@ -62,10 +63,14 @@ export interface Task {
   readonly workers: number
   /** After how many per cent of all pages written a scan is to be measured. */
   readonly written: readonly number[]
+  /** For how many full scans guests are to run that are scanned in batches. */
+  readonly running: number
 }
 
 export interface Peer {
   readonly name: string
+  /** With guests that run meanwhile; absent of a peer that does not scan in batches. */
+  running?(task: Task): Promise<RunningTrial>
   /** Why it cannot run here, or undefined if it can. */
   unavailable(): string | undefined
   run(task: Task): Promise<Trial>

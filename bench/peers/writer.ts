@@ -37,6 +37,25 @@ export function turnsOf(pages: number, percents: readonly number[]): Turn[] {
   })
 }
 
+/** Batches a full scan of guests that run meanwhile. */
+export const BATCHES_PER_SCAN = 20
+/** Of all pages, in per cent: those that running guests write, over and over. */
+const BUSY = 10
+
+/**
+ * Returns what guests do that run while they are scanned: between two batches they write some of their busy pages, each about once a
+ * scan, with other bytes, and now and then with what it held before.
+ */
+export function busyTurns(pages: number, batches: number): Pick<Turn, 'pages' | 'words'>[] {
+  const next = random(WRITER_SEED)
+  const busy = someOf(pages, Math.ceil((pages * BUSY) / 100), next)
+  const each = Math.ceil(busy.length / BATCHES_PER_SCAN)
+  return Array.from({ length: batches }, () => {
+    const written = someOf(busy.length, each, next).map((i) => busy[i]!)
+    return { pages: written, words: written.map(() => wordOf(0, next)) }
+  })
+}
+
 /** One of a few words, each turn its own, and none of them 0. */
 export function wordOf(turn: number, next: () => number): number {
   return Math.imul(turn * WORDS + (next() % WORDS) + 1, 0x9e3779b1) >>> 0

@@ -1,11 +1,15 @@
 // What pagefold bench says of guests that write: how it is asked for, and as tables.
 
-import type { BenchResult, WrittenTimes } from '../report/index.ts'
-import { bold, type Column, table } from './format.ts'
+import type { Figure } from '../lab/index.ts'
+import { type BenchResult, hasRun, type WrittenTimes, whyMissing } from '../report/index.ts'
+import { bold, bytes, type Column, count, plural, table } from './format.ts'
 import { UsageError } from './usage.ts'
 
 /** From where there is nothing to do to where there is no less to do than ever. */
 export const DEFAULT_WRITTEN = [0, 1, 10, 100]
+
+/** Full scans: two to converge, and three in which as much comes as goes. */
+export const DEFAULT_RUNNING = 5
 
 /** Each once: the rows are known by them. */
 export function readWritten(text: string, option: string): readonly number[] {
@@ -52,6 +56,42 @@ function overPagefold(times: readonly WrittenTimes[]): Column[] {
     { title: 'from..to', cells: figures.map(({ low, high }) => `${ratio(low)}..${ratio(high)}`), gives: 1 },
   ]
 }
+
+/** Guests that ran while they were scanned; nothing where that was not measured. */
+export function describeRunning({ running }: BenchResult): string[] {
+  if (running === undefined) return []
+  const { batches, batch_pages, writes, peers } = running
+  const able = Object.entries(peers).flatMap(([name, peer]) => (hasRun(peer) ? [{ name, peer }] : []))
+  const missing = Object.entries(peers).flatMap(([name, peer]) =>
+    hasRun(peer) ? [] : [`${name}, guests running: ${whyMissing(peer)}`],
+  )
+  const step = Math.ceil(batches / RUNNING_LINES)
+  const ends = Array.from({ length: Math.floor(batches / step) }, (_, i) => (i + 1) * step - 1)
+  const times = ({ median, low, high }: Figure): string => `${ratio(median)} (${ratio(low)}..${ratio(high)})`
+  const saved = able.map(({ name, peer }) => `${name} ${bytes(peer.mean_bytes_saved)}`)
+  const over = able.flatMap(({ name, peer }) =>
+    name === 'pagefold' ? [] : [` ${name} takes ${times(peer.over_pagefold)} times pagefold's time.`],
+  )
+  return [
+    [
+      bold(
+        `Guests that run: ${count(batches)} batches of ${plural(batch_pages, 'page')}, ${plural(writes, 'write')} between them`,
+      ),
+      table([
+        { title: 'batches', cells: ends.map((end) => count(end + 1)) },
+        ...able.flatMap(({ name, peer }) => [
+          { title: `${name}, cpu ms`, cells: ends.map((end) => peer.points[end]![0].toFixed(1)) },
+          { title: 'saved', cells: ends.map((end) => bytes(peer.points[end]![1])) },
+        ]),
+      ]),
+      `Processor time and bytes of frames, medians. Saved on average over all batches: ${saved.join(', ')}.${over.join('')}`,
+      ...missing,
+    ].join('\n'),
+  ]
+}
+
+/** Of the table. */
+const RUNNING_LINES = 10
 
 /** A time may be less than one nanosecond a page. */
 function ns(time: number): string {

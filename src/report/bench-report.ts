@@ -6,6 +6,7 @@ import { median } from '../lab/median.ts'
 import { type BenchResult, hasTimes, type MetricChange, whyMissing } from './bench-result.ts'
 import { listed, type Measured, parted } from './interval.ts'
 import { format, plural } from './page/units.ts'
+import { runningSections } from './running-report.ts'
 import type {
   BarsSection,
   FiguresSection,
@@ -32,6 +33,7 @@ export function benchReport(result: BenchResult, changes?: readonly MetricChange
       peers(result),
       ...unavailable(result),
       ...writtenSections(result),
+      ...runningSections(result),
       overBytes(result),
       overTime(result),
       ...(changes === undefined ? [] : comparison(changes)),

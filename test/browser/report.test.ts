@@ -11,6 +11,7 @@ import {
   type BenchResult,
   type MetricChange,
   type PeerResult,
+  type RunningTimes,
   type Section,
   writeReport,
 } from '../../src/report/index.ts'
@@ -272,6 +273,8 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
         rescan_ns_per_page: one.rescan_ns_per_page * 100,
       })
     }
+    const { cpu } = (before.running!.peers as Record<string, RunningTimes>).pagefold!
+    Object.assign(cpu, { samples: cpu.samples.map((ms) => ms * 100) })
     for (const { peers } of before.written!)
       Object.assign(peers.pagefold!.scan, { samples: peers.pagefold!.scan.samples.map((ns) => ns * 100) })
     for (const one of before.curve.samples) Object.assign(one, { cpu_ms_to_90: one.cpu_ms_to_90! * 100 })
@@ -332,6 +335,14 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
     const over = rows.map((row) => row.peers.js!.over_pagefold)
     expect(afterWrites['js over pagefold']).toEqual(over.map(({ median }) => median))
     expect(afterWrites['js over pagefold, to']).toEqual(over.map(({ high }) => high))
+    const { pagefold: ran } = result.running!.peers as Record<string, RunningTimes>
+    const running = await tableIn(page, 'Saved while guests run')
+    expect(running['processor time']).toEqual(ran!.points.map(([time]) => time))
+    expect(running.pagefold).toEqual(ran!.points.map(([, saved]) => saved))
+    const inFigures = await tableIn(page, 'Guests that run, in figures')
+    expect(inFigures['processor time']).toEqual([ran!.cpu.median])
+    expect(inFigures['saved in the end']).toEqual([ran!.bytes_saved])
+    expect(inFigures['saved on average']).toEqual([ran!.mean_bytes_saved])
     const against = await tableIn(page, 'Against the baseline')
     expect(against.metric).toEqual(changes.map(({ metric }) => metric))
     expect(against.change).toEqual(changes.map(({ change }) => change))

@@ -556,6 +556,26 @@ describe('pagefold bench', () => {
     expect(none.out).not.toContain('written')
   })
 
+  it('has guests run while it scans, beside ksmd if it is there, which saves the same in the same order of the trees', () => {
+    const args = ['bench', 'synth:demo,pages=2048', '--trials', '1', '--peers', 'linux', '--written', 'none']
+    const { code, out } = pagefold(...args, '--running', '3', '--index', 'content', '--json')
+    const { running, pages, curve } = JSON.parse(out)
+    expect(running).toMatchObject({ batches: 60, batch_pages: Math.ceil(pages / 20), writes: 60 * 31 })
+    for (const [name, peer] of Object.entries(running.peers) as [string, Record<string, never>][]) {
+      if ('unavailable' in peer) continue
+      expect([name, peer.points]).toEqual([name, expect.any(Array)])
+      expect(peer.points).toHaveLength(60)
+    }
+    expect(code).toBe(0)
+    const { points, bytes_saved, mean_bytes_saved } = running.peers.pagefold
+    const saved = points.map(([, bytes]: number[]) => bytes)
+    expect(saved.slice(0, 20)).toEqual(Array(20).fill(0))
+    expect(bytes_saved).toBe(saved.at(-1))
+    expect(bytes_saved).toBeGreaterThan(0)
+    expect(bytes_saved).toBeLessThan(curve.best.bytes_saved)
+    expect(mean_bytes_saved).toBeCloseTo(saved.reduce((sum: number, bytes: number) => sum + bytes, 0) / 60, 6)
+  })
+
   it('has help for every command', () => {
     for (const command of ['scan', 'bench', 'hash', 'synth']) {
       const { code, out } = pagefold(command, '--help')

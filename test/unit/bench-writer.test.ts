@@ -1,7 +1,8 @@
 // The guests of the bench that write between scans: what they write, and what a bench makes of the scans after it.
 
 import { describe, expect, it } from 'vitest'
-import { turnsOf, writePage } from '../../bench/peers/writer.ts'
+import { batchOf, whileRunning } from '../../bench/peers/running.ts'
+import { busyTurns, turnsOf, writePage } from '../../bench/peers/writer.ts'
 
 describe('the writer', () => {
   it('writes so many pages, each once, with what it holds and with something else', () => {
@@ -46,5 +47,46 @@ describe('the writer', () => {
     expect(page.some((word, i) => word === i)).toBe(false)
     writePage(page, 0x9e3779b1)
     expect([...page]).toEqual(Array.from({ length: 1024 }, (_, i) => i))
+  })
+})
+
+describe('guests that run', () => {
+  it('write a tenth of their pages, each about once a scan, with what comes back', () => {
+    const turns = busyTurns(1000, 100)
+    expect(turns).toEqual(busyTurns(1000, 100))
+    expect(turns).toHaveLength(100)
+    const written = turns.flatMap(({ pages }) => [...pages])
+    expect(written).toHaveLength(500)
+    expect(new Set(written).size).toBeGreaterThan(90)
+    expect(new Set(written).size).toBeLessThanOrEqual(100)
+    const words = new Set(turns.flatMap(({ words }) => [...words]))
+    expect(words.size).toBe(4)
+    expect(words).not.toContain(0)
+  })
+
+  it('are counted after each batch by the frames they lie in, before they write', async () => {
+    const places = Uint32Array.of(5, 5, 6, 7)
+    const steps: string[] = []
+    const counters = { pages_shared: 1, pages_sharing: 1, pages_unshared: 2, pages_volatile: 0 }
+    const trial = await whileRunning(
+      { pages: 4, running: 1 },
+      {
+        batch: () => {
+          steps.push('batch')
+          return { wall: 3e6, cpu: 2e6 }
+        },
+        write: () => {
+          steps.push('write')
+          places[1] = 8 // as a write parts it
+        },
+        merged: () => ({ counters, places: places.slice() }),
+      },
+    )
+    expect(steps.slice(0, 4)).toEqual(['batch', 'write', 'batch', 'write'])
+    expect(trial.bytes_saved).toEqual([4096, ...Array(19).fill(0)])
+    expect(trial.cpu_ms).toEqual(Array.from({ length: 20 }, (_, i) => 2 * (i + 1)))
+    expect(trial.elapsed_ms).toBe(60)
+    expect(trial.merged.places).toEqual(Uint32Array.of(0, 1, 2, 3))
+    expect([batchOf(4), batchOf(1000), batchOf(1001)]).toEqual([1, 50, 51])
   })
 })

@@ -127,6 +127,26 @@ describe('two runs', () => {
     expect(compare(before, run()).some(({ metric }) => metric.startsWith('scan after'))).toBe(false)
   })
 
+  it('are compared by what scanning took while guests ran, if for as long', () => {
+    const run = (batches: number, ms: number[], theirs = [10, 10, 10]) =>
+      ({
+        ...result([10, 11, 12], theirs),
+        running: { batches, peers: { pagefold: { cpu: figureOf('ms', ms), points: [] } } },
+      }) as unknown as BenchResult
+    const [change] = compare(run(20, [1, 2, 3]), run(20, [4, 5, 6], [20, 20, 20])).filter(
+      ({ metric }) => metric === 'time while guests run',
+    )
+    // Of two pages, over what the peer took to merge one.
+    expect(change).toMatchObject({
+      verdict: 'same',
+      over: 'native',
+      before: { median: 1e5 },
+      after: { min: 1e5 },
+    })
+    const other = compare(run(20, [1, 2, 3]), run(40, [1, 2, 3]))
+    expect(other.some(({ metric }) => metric === 'time while guests run')).toBe(false)
+  })
+
   it('say nothing after two trials', () => {
     expect(verdict(result([10, 10], [1, 1]), result([90, 90], [1, 1])).verdict).toBe('too few trials')
   })

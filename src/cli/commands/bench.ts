@@ -12,12 +12,17 @@ import {
   benchReport,
   hasTimes,
   type MetricChange,
-  type PeerMissing,
   type PeerResult,
   whyMissing,
 } from '../../report/index.ts'
 import { about } from '../about.ts'
-import { DEFAULT_WRITTEN, describeWritten, readWritten } from '../bench-rows.ts'
+import {
+  DEFAULT_RUNNING,
+  DEFAULT_WRITTEN,
+  describeRunning,
+  describeWritten,
+  readWritten,
+} from '../bench-rows.ts'
 import { bold, bytes, count, percent, plural, rankShown, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
 import { sayLoad } from '../load.ts'
@@ -71,6 +76,12 @@ const OPTIONS = {
 with others (default: ${DEFAULT_WRITTEN.join(',')}); none: not measured`,
     readWritten,
   ),
+  running: value(
+    'N',
+    `guests that write while pagefold and ksmd scan them in batches, for N full scans: bytes saved against
+processor time (default: ${DEFAULT_RUNNING}); 0: not measured`,
+    integer(0, 1000),
+  ),
   workers: workers("threads that take checksums ahead of pagefold's scan (default: 0, as ksmd has)"),
   baseline: value(
     'FILE',
@@ -104,6 +115,7 @@ export async function run(args: string[]): Promise<number> {
     peers,
     trials = DEFAULT_TRIALS,
     written = DEFAULT_WRITTEN,
+    running = DEFAULT_RUNNING,
     index = DEFAULT_INDEX,
     checksum = DEFAULT_CHECKSUM,
     workers,
@@ -125,6 +137,7 @@ export async function run(args: string[]): Promise<number> {
         images,
         trials,
         written,
+        running,
         index,
         checksum,
         ...given({ peers, workers, policy, changes: values.changes }),
@@ -140,8 +153,10 @@ export async function run(args: string[]): Promise<number> {
     else print([describe(result), ...(since === undefined ? [] : [describeChanges(since)])].join('\n\n'))
     await saveCsv(values.csv, 'bench', result)
     if (values.report !== undefined) await saveReport(values.report, benchReport(result, since), values.json)
-    const failed = Object.entries(result.peers).filter(([, peer]) => 'failed' in peer)
-    for (const [name, peer] of failed) complain(`${name}: ${whyMissing(peer as PeerMissing)}`)
+    const failed = [...Object.entries(result.peers), ...Object.entries(result.running?.peers ?? {})].flatMap(
+      ([name, peer]) => ('failed' in peer ? [[name, whyMissing(peer)]] : []),
+    )
+    for (const [name, why] of failed) complain(`${name}: ${why}`)
     return failed.length > 0 || since?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
   } catch (error) {
     if (error instanceof NotComparable) throw new UsageError(`--baseline ${baseline?.path}: ${error.message}`)
@@ -183,6 +198,7 @@ function describe(result: BenchResult): string {
     ]),
     `${clock} ns/page: to converge, the median of the trials; over pagefold: of the same round. ${howToRead(rows[0]![1].converge)}`,
     ...describeWritten(result),
+    ...describeRunning(result),
     ...describeStill(result),
     describeCurve(result),
     ...missing,

@@ -43,7 +43,7 @@ export function describeWritten({ written = [], clock }: BenchResult): string[] 
         ...columns,
       ]),
       `${clock === 'processor' ? 'Processor time' : 'Time as it passes, of ksmd processor time'}, medians. ` +
-        'All peers here have merged the same after each of them, and again two scans later.',
+        'All peers here count the same after each of them, and again two scans later.',
     ].join('\n'),
   ]
 }

@@ -124,7 +124,7 @@ export interface BenchResult {
 
 /**
  * A full scan after guests have written since the last one, when nothing else was left to do. Every peer had the same pages written
- * with the same bytes, and has merged the same when the scan is over, and again two scans later.
+ * with the same bytes, and counts the same when the scan is over, and again two scans later.
  */
 export interface WrittenResult {
   /** Share of all pages that was written, in per cent. */
@@ -134,7 +134,7 @@ export interface WrittenResult {
   readonly pages_written: number
   /** When the scan is over. */
   readonly counters: MergeCounters
-  /** Of who shares with whom then. */
+  /** Of who shares with whom then, by pagefold: of several copies of a content others may choose another. */
   readonly digest: string
   /** By name, of those peers that have times and whose guests write. */
   readonly peers: Readonly<Record<string, WrittenTimes>>

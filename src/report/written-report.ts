@@ -16,7 +16,7 @@ export function writtenSections({ written = [], clock }: BenchResult): BarsSecti
       note:
         `${clock === 'processor' ? 'Processor time' : 'Time as it passes, of ksmd processor time,'} of one full scan, per page of all ` +
         'pages, after so many of them were written: with the bytes they held, which parts a page from those it had merged with, or ' +
-        'with others. Medians of trials in turns. All shown here had merged the same after each scan, and again two scans later.',
+        'with others. Medians of trials in turns. All shown here counted the same after each scan, and again two scans later.',
       label: 'written',
       labels: written.map(({ written_percent, written_with }) =>
         written_percent === 0 ? 'nothing' : `${written_percent} %, ${written_with}`,

@@ -519,8 +519,8 @@ describe('pagefold bench', () => {
 
   it('measures scans after writes, beside whoever is there', () => {
     // More than 256 pages of zeros: every peer has to choose the same of several copies.
-    const source = 'synth:server-zswap,pages=1500,images=2'
-    const args = ['bench', source, '--trials', '1', '--written', '0,2.5,100']
+    const source = 'synth:thp-sparse,pages=4096,images=2'
+    const args = ['bench', source, '--trials', '1', '--written', '0,2.5,10,30,100', '--running', '0']
     const { code, out } = pagefold(...args, '--json')
     expect(code).toBe(0)
     const { written, counters, peers, pages } = JSON.parse(out)
@@ -529,6 +529,10 @@ describe('pagefold bench', () => {
       [0, 'nothing'],
       [2.5, 'same bytes'],
       [2.5, 'other bytes'],
+      [10, 'same bytes'],
+      [10, 'other bytes'],
+      [30, 'same bytes'],
+      [30, 'other bytes'],
       [100, 'same bytes'],
       [100, 'other bytes'],
     ])

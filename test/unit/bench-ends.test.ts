@@ -143,9 +143,14 @@ describe('a scan after guests have written', () => {
       'later',
       () => {
         const trial = written(1)
-        return { ...trial, written: [{ ...trial.written[0]!, settled: { counters: COUNTERS, digest: 'x' } }] }
+        return {
+          ...trial,
+          written: [
+            { ...trial.written[0]!, settled: { counters: { ...COUNTERS, pages_shared: 8 }, digest: 'x' } },
+          ],
+        }
       },
-      /after 10 % of the pages were written with other bytes and two more scans: .*"digest":"x".* not .*"later"/,
+      /after 10 % of the pages were written with other bytes and two more scans: .*"pages_shared":8.* not .*"pages_shared":1/,
     ],
   ])('and merges otherwise %s is a failure', async (_, other, says) => {
     const { peers, written: rows } = await run({ pagefold: () => written(1), js: other })

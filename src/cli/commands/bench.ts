@@ -103,6 +103,8 @@ its own, in turns, and compares the time to converge (two full scans) and of a
 rescan. Every peer must merge the same pages with the same: one that does not,
 or fails, is named, has no times, and makes the exit code 1. ${STILL} is
 pagefold told that the guests hold still, and must merge the same in one scan.
+Then guests write, and what the next scan takes is measured, by what part of the
+pages was written; and what is saved while they write and are scanned.
 Then pagefold's convergence curve: what it has saved after how many bytes
 scanned and how much processor time, against the best possible.
 

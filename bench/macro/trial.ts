@@ -4,8 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { PEERS } from '../peers/index.ts'
-import type { Merged, Peer, Task, Trial, WrittenTrial } from '../peers/peer.ts'
-import type { RunningTrial } from '../peers/running.ts'
+import type { Merged, Peer, RunningTrial, Task, Trial, WrittenTrial } from '../peers/peer.ts'
 import { runCurve } from './curve.ts'
 
 /** What is merged at some moment, as it travels between processes: a digest of who shares with whom, page by page. */

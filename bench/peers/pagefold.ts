@@ -13,13 +13,14 @@ import {
   type Merged,
   NEVER_PRUNED,
   type Peer,
+  type RunningTrial,
   type Task,
   type Trial,
   timed,
   type Writable,
   type WrittenTrial,
 } from './peer.ts'
-import { batchOf, type RunningTrial, whileRunning } from './running.ts'
+import { batchOf, whileRunning } from './running.ts'
 import { type Turn, turnsOf, writePage } from './writer.ts'
 
 const WARM_UP_IMAGE = 2048

@@ -3,7 +3,6 @@
 
 import { type ChangesPolicy, type IndexName, systemClock } from '../../src/index.ts'
 import type { MergeCounters } from '../../src/report/index.ts'
-import type { RunningTrial } from './running.ts'
 import { type Turn, turnsOf, type WrittenWith } from './writer.ts'
 
 /** What every peer reports of one trial. Processor time is that of all threads; a peer that knows no other gives it twice. */
@@ -41,6 +40,17 @@ export interface WrittenTrial {
   readonly after: Merged
   /** When what was written has had two more scans to merge. */
   readonly settled: Merged
+}
+
+/** Scans by a peer whose guests run. */
+export interface RunningTrial {
+  /** Processor time since the beginning, after each batch. */
+  readonly cpu_ms: readonly number[]
+  /** After each batch, before the next pages are written. */
+  readonly bytes_saved: readonly number[]
+  readonly elapsed_ms: number
+  /** At the end. */
+  readonly merged: Merged
 }
 
 /** What all peers are told: raw images and Linux's default limit on sharing. */

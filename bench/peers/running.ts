@@ -2,19 +2,8 @@
 // For pagefold and ksmd, which scan in batches; the other peers scan everything at once.
 
 import { PAGE_SIZE } from '../../src/index.ts'
-import { canonical, type Merged, type Spent, type Task } from './peer.ts'
+import { canonical, type Merged, type RunningTrial, type Spent, type Task } from './peer.ts'
 import { BATCHES_PER_SCAN, busyTurns, type Turn } from './writer.ts'
-
-/** Scans by a peer whose guests run. */
-export interface RunningTrial {
-  /** Processor time since the beginning, after each batch. */
-  readonly cpu_ms: readonly number[]
-  /** After each batch, before the next pages are written. */
-  readonly bytes_saved: readonly number[]
-  readonly elapsed_ms: number
-  /** At the end. */
-  readonly merged: Merged
-}
 
 /** What a peer does for its guests to run. */
 export interface Runnable {

@@ -3,7 +3,14 @@
 // both runs have that peer.
 
 import { type Spread, spread } from '../../src/lab/index.ts'
-import { type BenchResult, hasTimes, type MetricChange, type PeerResult } from '../../src/report/index.ts'
+import {
+  type BenchResult,
+  hasRun,
+  hasTimes,
+  type MetricChange,
+  type PeerResult,
+  type WrittenResult,
+} from '../../src/report/index.ts'
 
 /** Medians closer than this are the same, however steady the machine. */
 const NEGLIGIBLE = 0.02
@@ -32,6 +39,11 @@ export function compare(before: BenchResult, after: BenchResult): MetricChange[]
   )
   const [soon, sooner] = [timesTo90(before, over), timesTo90(after, over)]
   if (soon.length > 0 && sooner.length > 0) changes.push(changeOf('cpu_ms_to_90', over, soon, sooner))
+  changes.push(...changesWritten(before, after, over))
+  if (before.running?.batches === after.running?.batches) {
+    const [ran, runs] = [timesRunning(before, over), timesRunning(after, over)]
+    if (ran.length > 0) changes.push(changeOf('time while guests run', over, ran, runs))
+  }
   // How much of the curve's area is missed knows no clock.
   changes.push(changeOf('area missed', null, missedOf(before), missedOf(after)))
   return changes
@@ -80,6 +92,24 @@ function samplesOf(
   return ours.map((sample, i) => sample[metric] / (theirs === undefined ? 1 : theirs[i]![metric]))
 }
 
+/** Scans after guests have written, those that both runs have. */
+function changesWritten(before: BenchResult, after: BenchResult, over: string | null): MetricChange[] {
+  return (before.written ?? []).flatMap((old) => {
+    const { written_percent, written_with } = old
+    const now = after.written?.find(
+      (row) => row.written_percent === written_percent && row.written_with === written_with,
+    )
+    if (now === undefined) return []
+    const metric = `scan after ${written_percent} % written${written_percent === 0 ? '' : `, ${written_with}`}`
+    return [changeOf(metric, over, timesOf(old, over), timesOf(now, over))]
+  })
+}
+
+function timesOf({ peers }: WrittenResult, over: string | null): number[] {
+  const theirs = over === null ? undefined : peers[over]!.scan.samples
+  return peers.pagefold!.scan.samples.map((time, i) => (theirs === undefined ? time : time / theirs[i]!))
+}
+
 /** Processor time to nine tenths of the best, by trial; none if a trial never got there. */
 function timesTo90(result: BenchResult, over: string | null): number[] {
   const theirs = over === null ? undefined : resultOf(result, over)!.samples
@@ -91,11 +121,22 @@ function timesTo90(result: BenchResult, over: string | null): number[] {
   return times.every((time) => time !== undefined) ? times : []
 }
 
+/** Processor time of all batches while guests ran, by trial; none where that was not measured. */
+function timesRunning({ running, pages, ...result }: BenchResult, over: string | null): number[] {
+  const ours = running?.peers.pagefold
+  if (!hasRun(ours)) return []
+  const theirs = over === null ? undefined : resultOf(result, over)!.samples
+  return ours.cpu.samples.map((ms, i) => {
+    const nsPerPage = (ms * 1e6) / pages
+    return theirs === undefined ? nsPerPage : nsPerPage / theirs[i]!.converge_ns_per_page
+  })
+}
+
 function missedOf(result: BenchResult): number[] {
   return result.curve.samples.map(({ area }) => 1 - area)
 }
 
-function resultOf(result: BenchResult, name: string): PeerResult | undefined {
+function resultOf(result: Pick<BenchResult, 'peers'>, name: string): PeerResult | undefined {
   const peer = result.peers[name]
   return hasTimes(peer) ? peer : undefined
 }

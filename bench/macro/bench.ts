@@ -19,11 +19,14 @@ import { loadChecksum, loadPolicy } from '../own.ts'
 import { PEERS } from '../peers/index.ts'
 import { pagefoldStill } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
+import { WRITER_SEED } from '../peers/writer.ts'
 import { type RunTrial, runTrial, TrialFailed } from './children.ts'
 import { type CurveTrial, curveResult } from './curve.ts'
 import { theseVersions, thisMachine } from './machine.ts'
-import { lapOf, mergeResult, stillResult } from './results.ts'
-import type { TrialReport } from './trial.ts'
+import { lapOf, mergeResult, type Reports, stillResult } from './results.ts'
+import { RunningTrials } from './running.ts'
+import type { MergedReport, TrialReport } from './trial.ts'
+import { writtenResults } from './written.ts'
 
 const CHUNK_PAGES = 4096
 
@@ -40,6 +43,10 @@ export interface BenchOptions {
   readonly changes?: ChangesPolicy
   /** Threads that hash ahead of pagefold's scan. Default: 0. */
   readonly workers?: number
+  /** After how many per cent of all pages written rescans are measured. Default: none are. */
+  readonly written?: readonly number[]
+  /** For how many full scans guests run while they are scanned in batches. Default: 0, not at all. */
+  readonly running?: number
   /** Trials a peer. */
   readonly trials: number
   readonly onProgress?: (done: number, of: number, peer: string) => void
@@ -60,7 +67,8 @@ const NEVER = new AbortController().signal
  * with `stop`'s reason when told to stop, with NothingToCompare; whatever was written or started is gone then.
  */
 export async function bench(options: BenchOptions): Promise<BenchResult> {
-  const { index, checksum, changes = 'log', workers = 0, stop = NEVER, trial: run = runTrial } = options
+  const { index, checksum, changes = 'log', workers = 0, written = [], running = 0 } = options
+  const { stop = NEVER, trial: run = runTrial } = options
   const peers = PEERS.filter(({ name }) => name === 'pagefold' || (options.peers?.includes(name) ?? true))
   const missing = new Map<string, PeerMissing>()
   for (const { name, unavailable } of peers) {
@@ -73,7 +81,18 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const { input_digest, ...input } = await writeImages(dir, options.images, stop)
     const own = await namesOf(options)
     const given = options.policy === undefined ? {} : { policy: options.policy }
-    const task = { ...input, maxPageSharing: 256, index, checksum, changes, ...given, workers, scratch: dir }
+    const task = {
+      ...input,
+      maxPageSharing: 256,
+      index,
+      checksum,
+      changes,
+      ...given,
+      workers,
+      written,
+      running,
+      scratch: dir,
+    }
     const reports = new Map<string, TrialReport[]>(present.map(({ name }) => [name, []]))
     const curves: CurveTrial[] = []
     const leaveOut = (name: string, failed: string): void => {
@@ -102,15 +121,22 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       name,
       lap: async () => (reports.has(name) ? trialOf(name) : undefined),
     }))
-    const { load } = await inRounds([...candidates, { name: 'curve', lap: curve }], {
+    const whileRunning = new RunningTrials(task, peers, missing)
+    const runners = whileRunning.candidates(run, stop, leaveOut)
+    const { load } = await inRounds([...candidates, { name: 'curve', lap: curve }, ...runners], {
       rounds: options.trials,
       ours: familyCpuTime,
       // Not sooner: pagefold's own trial, which the others are held against, may be the last of its round.
-      onRound: () => expectAgreement(reports, leaveOut),
+      onRound: () => {
+        expectAgreement(reports, checksum !== 'none', leaveOut)
+        whileRunning.expectAgreement()
+      },
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
     })
     const clock = workers === 0 ? 'processor' : 'wall'
     const merged = mergeResult(task.pages, clock, reports, missing)
+    const rows = writtenResults(task.pages, clock, reports)
+    const guests = whileRunning.result()
     const best = bestPossible(options.images)
     const still = reports.has(pagefoldStill.name)
       ? stillResult(task.pages, reports, best, (await run('curve-still', task, stop)) as CurveTrial)
@@ -129,6 +155,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       load,
       input_digest,
       ...merged,
+      ...(rows.length === 0 ? {} : { written: rows }),
+      ...(guests === undefined ? {} : { running: guests }),
+      ...(rows.length === 0 && guests === undefined ? {} : { writer_seed: WRITER_SEED }),
       ...(still === undefined ? {} : { still }),
       curve: curveResult(curves, best),
     }
@@ -147,17 +176,36 @@ async function namesOf({
   return { checksum: name, ...(policy === undefined ? {} : { policy: (await loadPolicy(policy)).name }) }
 }
 
-/** Leaves out who merged otherwise in its last trial than pagefold in its first. */
+/** Leaves out who merged otherwise in its last trial than pagefold in its first; `tells`: its checksum tells what was written. */
 function expectAgreement(
-  reports: ReadonlyMap<string, readonly TrialReport[]>,
+  reports: Reports,
+  tells: boolean,
   leaveOut: (name: string, failed: string) => void,
 ): void {
-  const merge = ({ counters, digest }: TrialReport): string => JSON.stringify({ ...counters, digest })
-  const ours = merge(reports.get('pagefold')![0]!)
+  const ours = momentsOf(reports.get('pagefold')![0]!, tells)
   for (const [name, trials] of [...reports]) {
-    const theirs = merge(trials.at(-1)!)
-    if (theirs !== ours) leaveOut(name, `merged otherwise than pagefold: ${theirs}, not ${ours}`)
+    const other = momentsOf(trials.at(-1)!, tells).find(({ merged }, i) => merged !== ours[i]!.merged)
+    if (other === undefined) continue
+    const { when, merged } = other
+    const expected = ours.find((one) => one.when === when)!.merged
+    leaveOut(name, `merged otherwise than pagefold${when}: ${merged}, not ${expected}`)
   }
+}
+
+/** What a trial had merged, at each moment at which all must have merged the same. */
+function momentsOf(trial: TrialReport, tells: boolean): { readonly when: string; readonly merged: string }[] {
+  // Where a content has several copies ksmd may choose another of them for a page that comes back: in the rows numbers must agree.
+  const numbers = ({ counters }: MergedReport): string => JSON.stringify(counters)
+  const rows = (trial.written ?? []).flatMap(({ percent, written_with, after, settled }) => {
+    const when = ` after ${percent} % of the pages were written with ${written_with}`
+    return [
+      // Where nothing tells that a page was written it may merge at once, as on no ksmd.
+      ...(tells ? [{ when, merged: numbers(after) }] : []),
+      { when: `${when} and two more scans`, merged: numbers(settled) },
+    ]
+  })
+  const { counters, digest } = trial
+  return [{ when: '', merged: JSON.stringify({ ...counters, digest }) }, ...rows]
 }
 
 /** Processor time of this process and of those it has started that have ended; undefined where that is not told. */

@@ -15,8 +15,17 @@ type Clock = BenchResult['clock']
 
 /** What a trial was as a turn in a round. ksmd works outside of any process. */
 export function lapOf(name: string, trial: TrialReport): Lap {
-  const cpu_ms = (trial.converge_cpu_ns + trial.rescan_cpu_ns) / 1e6
-  const wall_ms = (trial.converge_ns + trial.rescan_ns) / 1e6
+  const { written = [] } = trial
+  const sum = (first: number, rows: readonly number[]): number =>
+    rows.reduce((all, row) => all + row, first) / 1e6
+  const cpu_ms = sum(
+    trial.converge_cpu_ns + trial.rescan_cpu_ns,
+    written.map((row) => row.scan_cpu_ns),
+  )
+  const wall_ms = sum(
+    trial.converge_ns + trial.rescan_ns,
+    written.map((row) => row.scan_ns),
+  )
   return { cpu_ms, wall_ms, outside_ms: name === linux.name ? cpu_ms : 0 }
 }
 

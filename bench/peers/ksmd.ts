@@ -159,22 +159,34 @@ export class Ksmd {
    * NotAlone if knobs or counters are not as the last scan left them, or more is scanned than that.
    */
   async fullScan(): Promise<number> {
+    const before = this.counter('full_scans')
+    const took = await this.step(() => this.counter('full_scans') !== before)
+    const done = this.counter('full_scans') - before
+    if (done !== 1) throw new NotAlone(`full_scans rose by ${done} where one scan was asked for`)
+    return took
+  }
+
+  /** The same for one batch of pages_to_scan, which ends at the latest with the full scan. */
+  async batch(): Promise<number> {
+    const before = this.scannedNow()
+    return this.step(() => this.scannedNow() !== before)
+  }
+
+  /** Wakes ksmd and stops it as soon as something is done: it goes to sleep by itself after each batch. */
+  private async step(isDone: () => boolean): Promise<number> {
     const { cpu } = this.places
     this.expectOurs()
-    const before = this.counter('full_scans')
     const began = cpu()
     const deadline = performance.now() + SCAN_TIMEOUT_MS
     // A change of this knob ends ksmd's sleep; while run is 0 it scans nothing, so this starts one scan and not two.
     this.set('sleep_millisecs', this.counter('sleep_millisecs') ^ 1)
     this.set('run', 1)
-    while (this.counter('full_scans') === before && this.counter('run') === 1) {
+    while (!isDone() && this.counter('run') === 1) {
       if (performance.now() > deadline) throw new Error('ksmd has not finished a scan in 120 s')
       await sleep(1) // looking all the time would take the other core's caches and locks away from ksmd
     }
     this.expectKnobs()
     this.set('run', 0)
-    const done = this.counter('full_scans') - before
-    if (done !== 1) throw new NotAlone(`full_scans rose by ${done} where one scan was asked for`)
     this.scanned = this.scannedNow()
     return cpu() - began
   }

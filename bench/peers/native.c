@@ -4,9 +4,14 @@
  * entries. A page merges when its checksum has not changed since the scan before; a merged content takes max_sharing
  * pages, then a new one is begun; a page without partner waits for one until the scan ends.
  *
- *     native MAX_SHARING OUT IMAGE...
+ *     native MAX_SHARING OUT WRITES IMAGE...
  *
- * Prints one JSON object; writes to OUT, for each page, the number of the page whose place it shares (32 bits each).
+ * Prints one JSON object; writes to OUT, for each page, the frame it lies in (32 bits each), when all is merged and
+ * twice for each turn: after the scan that is measured, and when things have settled.
+ * WRITES tells what is written between scans, in words of 32 bits: the number of turns; for each, how many pages, their
+ * numbers, and for each what its words are XORed with. It may be empty: two scans, and one that finds nothing, are all then.
+ * After each turn one scan is measured, and two more let things settle.
+ *
  * XXH3 comes from libxxhash: linked (-DXXHASH_LINKED) or compiled in for this very processor (-DXXHASH_INLINE).
  * Without either the checksum is FNV-1a over 64-bit words.
  */
@@ -43,42 +48,65 @@ static uint64_t checksum(const void *page)
 }
 #endif
 
-/* One a page; `next` chains it in the unstable table. */
+/* One a page; `next` chains it in the unstable table, or is its node if it has merged. */
 struct item {
 	uint64_t hash;
 	uint32_t next;
-	uint32_t place; /* the page it shares, itself if none */
-	uint8_t merged;
+	uint32_t frame; /* where it lies */
+	uint32_t own; /* its frame when it is not merged */
+	uint8_t merged, written;
 };
 
-/* One a merged content; `next` chains it in the stable table. */
+/*
+ * One a merged content; `next` chains it in the stable table. `sharers` have joined and not been seen to have left, `mapped`
+ * still lie there. The frame is `owner`'s own, until that page is written and gets another.
+ */
 struct node {
 	uint64_t hash;
-	uint32_t next, page, sharers;
+	uint32_t next, frame, owner, sharers, mapped;
 };
 
 static unsigned char *memory;
-static uint32_t pages, max_sharing, buckets, node_count;
+static uint32_t pages, max_sharing, buckets;
 static struct item *items;
 static struct node *nodes;
 static uint32_t *stable, *unstable;
+/* Nodes and frames beyond the pages' own that are free. */
+static uint32_t *spare_nodes, spare_node_count, *spare_frames, spare_frame_count;
 static uint32_t shared, sharing, unshared, is_volatile, touched;
 
-static void *page_at(uint32_t i) { return memory + (size_t)i * PAGE; }
+static void *frame_at(uint32_t f) { return memory + (size_t)f * PAGE; }
+
+static void *page_at(uint32_t i) { return frame_at(items[i].frame); }
 
 static uint32_t bucket(uint64_t hash) { return hash >> 32 & (buckets - 1); }
 
-static int equal(uint32_t a, uint32_t b) { return memcmp(page_at(a), page_at(b), PAGE) == 0; }
+static int equal(uint32_t frame, uint32_t i) { return memcmp(frame_at(frame), page_at(i), PAGE) == 0; }
+
+static void append(uint32_t i, uint32_t n)
+{
+	items[i].frame = nodes[n].frame;
+	items[i].next = n;
+	items[i].merged = 1;
+	nodes[n].sharers++;
+	nodes[n].mapped++;
+}
 
 static int join_stable(uint32_t i, uint64_t hash)
 {
-	for (uint32_t n = stable[bucket(hash)]; n != NONE; n = nodes[n].next) {
+	uint32_t *head = &stable[bucket(hash)];
+	for (uint32_t *link = head; *link != NONE; link = &nodes[*link].next) {
+		uint32_t n = *link;
 		struct node *node = &nodes[n];
-		if (node->hash != hash || node->sharers == max_sharing || !equal(node->page, i))
+		if (node->hash != hash || node->mapped == 0 || node->sharers == max_sharing || !equal(node->frame, i))
 			continue;
-		node->sharers++;
-		items[i].place = node->page;
-		items[i].merged = 1;
+		/* As ksmd does: it is found sooner if it can take one more after this one. */
+		if (link != head && node->sharers + 1 < max_sharing) {
+			*link = node->next;
+			node->next = *head;
+			*head = n;
+		}
+		append(i, n);
 		sharing++;
 		return 1;
 	}
@@ -89,17 +117,61 @@ static int join_unstable(uint32_t i, uint64_t hash)
 {
 	for (uint32_t *link = &unstable[bucket(hash)]; *link != NONE; link = &items[*link].next) {
 		uint32_t other = *link;
-		if (items[other].hash != hash || !equal(other, i))
+		if (items[other].hash != hash || !equal(items[other].frame, i))
 			continue;
 		*link = items[other].next;
-		nodes[node_count] = (struct node){ hash, stable[bucket(hash)], i, 2 };
-		stable[bucket(hash)] = node_count++;
-		items[other].place = i;
-		items[other].merged = items[i].merged = 1;
+		uint32_t n = spare_nodes[--spare_node_count];
+		nodes[n] = (struct node){ hash, stable[bucket(hash)], items[i].own, i, 0, 0 };
+		stable[bucket(hash)] = n;
+		append(i, n);
+		append(other, n);
 		shared++, sharing++, unshared--;
 		return 1;
 	}
 	return 0;
+}
+
+/* Takes a page that was written out of what it had merged with. */
+static void leave(uint32_t i)
+{
+	uint32_t n = items[i].next;
+	items[i].merged = items[i].written = 0;
+	if (--nodes[n].sharers > 0) {
+		sharing--;
+		return;
+	}
+	shared--;
+	uint32_t *link = &stable[bucket(nodes[n].hash)];
+	while (*link != n)
+		link = &nodes[*link].next;
+	*link = nodes[n].next;
+	spare_nodes[spare_node_count++] = n;
+}
+
+/* A page that is written gets a frame of its own again. */
+static void break_cow(uint32_t i)
+{
+	struct node *node = &nodes[items[i].next];
+	node->mapped--;
+	if (node->owner == i && node->mapped > 0) {
+		node->owner = NONE;
+		items[i].own = spare_frames[--spare_frame_count];
+	}
+	if (items[i].own != node->frame)
+		memcpy(frame_at(items[i].own), frame_at(node->frame), PAGE);
+	if (node->mapped == 0 && node->owner == NONE)
+		spare_frames[spare_frame_count++] = node->frame;
+	items[i].frame = items[i].own;
+	items[i].written = 1;
+}
+
+static void write_page(uint32_t i, uint32_t word)
+{
+	if (items[i].merged && !items[i].written)
+		break_cow(i);
+	volatile uint32_t *words = page_at(i);
+	for (unsigned w = 0; w < PAGE / 4; w++)
+		words[w] ^= word;
 }
 
 static void visit(uint32_t i, uint64_t hash)
@@ -124,11 +196,15 @@ static void full_scan(void)
 		uint32_t end = start + WINDOW < pages ? start + WINDOW : pages;
 		/* Read page after page first, as pagefold does: jumping about between them costs a third. */
 		for (uint32_t i = start; i < end; i++)
-			if (!items[i].merged)
+			if (!items[i].merged || items[i].written)
 				hashes[i - start] = checksum(page_at(i));
-		for (uint32_t i = start; i < end; i++)
-			if (!items[i].merged)
-				visit(i, hashes[i - start]);
+		for (uint32_t i = start; i < end; i++) {
+			if (items[i].merged && !items[i].written)
+				continue;
+			if (items[i].written)
+				leave(i);
+			visit(i, hashes[i - start]);
+		}
 	}
 }
 
@@ -167,7 +243,8 @@ static void load(int count, char **paths)
 			exit(4);
 		size += (size_t)st.st_size;
 	}
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* As much again for frames of pages that leave theirs to others, touched only where it is used. */
+	memory = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		exit(3);
 	for (int i = 0; i < count; i++) {
@@ -179,24 +256,88 @@ static void load(int count, char **paths)
 	pages = (uint32_t)(size / PAGE);
 	/* On a virtual machine the first touch of what the kernel has read may cost more than all that is measured here. */
 	for (uint32_t i = 0; i < pages; i++)
-		touched += *(volatile unsigned char *)page_at(i);
+		touched += *(volatile unsigned char *)frame_at(i);
+}
+
+/* What is left to spare: all numbers from `first` on, the least of them on top. */
+static uint32_t *numbers(uint32_t first)
+{
+	uint32_t *all = table(pages * sizeof *all);
+	for (uint32_t i = 0; i < pages; i++)
+		all[i] = first + pages - 1 - i;
+	return all;
+}
+
+static uint32_t number(FILE *from)
+{
+	uint32_t n = 0;
+	return fread(&n, sizeof n, 1, from) == 1 ? n : 0;
+}
+
+/* One turn of the writer. */
+static void write_turn(FILE *writes)
+{
+	uint32_t count = number(writes);
+	uint32_t *told = table((2 * (size_t)count + 1) * sizeof *told);
+	if (fread(told, 2 * sizeof *told, count, writes) != count)
+		exit(6);
+	for (uint32_t i = 0; i < count; i++)
+		write_page(told[i], told[count + i]);
+	free(told);
+}
+
+static void tell_frames(FILE *out)
+{
+	for (uint32_t i = 0; i < pages; i++)
+		fwrite(&items[i].frame, 4, 1, out);
+}
+
+static void tell_counters(void)
+{
+	printf("{\"pages_shared\": %u, \"pages_sharing\": %u, \"pages_unshared\": %u, \"pages_volatile\": %u}", shared,
+	       sharing, unshared, is_volatile);
+}
+
+/* A turn of the writer, a scan that is measured, and two more. */
+static void after_writes(FILE *writes, FILE *out)
+{
+	write_turn(writes);
+	struct moment start = now();
+	full_scan();
+	struct moment scanned = now();
+	tell_frames(out);
+	printf("{\"scan_ns\": %.0f, \"scan_cpu_ns\": %.0f, \"after\": ", scanned.wall - start.wall,
+	       scanned.cpu - start.cpu);
+	tell_counters();
+	full_scan();
+	full_scan();
+	tell_frames(out);
+	printf(", \"settled\": ");
+	tell_counters();
+	printf("}");
 }
 
 int main(int argc, char **argv)
 {
-	if (argc < 4)
+	if (argc < 5)
 		return 2;
 	max_sharing = (uint32_t)atoi(argv[1]);
-	load(argc - 3, argv + 3);
+	load(argc - 4, argv + 4);
 	for (buckets = 1; buckets < pages; buckets *= 2)
 		;
 	items = table(pages * sizeof *items);
-	nodes = table((pages / 2 + 1) * sizeof *nodes);
+	nodes = table(pages * sizeof *nodes);
 	stable = table(buckets * sizeof *stable);
 	unstable = table(buckets * sizeof *unstable);
+	spare_nodes = numbers(0);
+	spare_frames = numbers(pages);
+	spare_node_count = spare_frame_count = pages;
 	memset(stable, 0xff, buckets * sizeof *stable);
 	for (uint32_t i = 0; i < pages; i++)
-		items[i].place = i;
+		items[i].frame = items[i].own = i;
+	FILE *out = fopen(argv[2], "wb"), *writes = fopen(argv[3], "rb");
+	if (out == NULL || writes == NULL)
+		return 5;
 
 	struct moment start = now();
 	full_scan();
@@ -205,16 +346,18 @@ int main(int argc, char **argv)
 	full_scan();
 	struct moment rescanned = now();
 
-	FILE *out = fopen(argv[2], "wb");
-	if (out == NULL)
-		return 5;
-	for (uint32_t i = 0; i < pages; i++)
-		fwrite(&items[i].place, 4, 1, out);
-	fclose(out);
+	tell_frames(out);
 	printf("{\"converge_ns\": %.0f, \"converge_cpu_ns\": %.0f, \"rescan_ns\": %.0f, \"rescan_cpu_ns\": %.0f, ",
 	       converged.wall - start.wall, converged.cpu - start.cpu, rescanned.wall - converged.wall,
 	       rescanned.cpu - converged.cpu);
-	printf("\"pages_shared\": %u, \"pages_sharing\": %u, \"pages_unshared\": %u, \"pages_volatile\": %u}\n", shared,
-	       sharing, unshared, is_volatile);
-	return 0;
+	printf("\"counters\": ");
+	tell_counters();
+	printf(", \"written\": [");
+	uint32_t turns = number(writes);
+	for (uint32_t turn = 0; turn < turns; turn++) {
+		printf(turn == 0 ? "" : ", ");
+		after_writes(writes, out);
+	}
+	printf("]}\n");
+	return fclose(out) == 0 ? 0 : 5;
 }

@@ -1,13 +1,15 @@
 // The native peers: native.c, built with the machine's compiler. `native` takes XXH3 from the libxxhash of the machine,
 // as most programs do; `native-inline` compiles it in with every instruction this very processor has, the best C can do.
 
+import { Buffer } from 'node:buffer'
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { MergeCounters } from '../../src/report/index.ts'
 import { canonical, type Peer, type Task, type Trial } from './peer.ts'
+import { type Turn, turnsOf } from './writer.ts'
 
 const FLAGS = ['-O3', '-march=native', '-std=gnu11']
 
@@ -42,6 +44,25 @@ export function buildC(
   return works ? program : undefined
 }
 
+/** As native.c prints it; the places are in a file. */
+interface NativeTrial extends Omit<Trial, 'places' | 'written'> {
+  readonly written: readonly {
+    readonly scan_ns: number
+    readonly scan_cpu_ns: number
+    readonly after: MergeCounters
+    readonly settled: MergeCounters
+  }[]
+}
+
+/** Turns of the writer as native.c reads them. */
+function tellTurns(turns: readonly Turn[]): Uint8Array {
+  const words = turns.flatMap(({ pages, words }) => [Uint32Array.of(pages.length), pages, words])
+  const all = [Uint32Array.of(turns.length), ...words]
+  return Buffer.concat(
+    all.map(({ buffer, byteOffset, byteLength }) => Buffer.from(buffer, byteOffset, byteLength)),
+  )
+}
+
 function nativePeer(name: string, ways: readonly (readonly string[])[]): Peer {
   return {
     name,
@@ -54,21 +75,28 @@ function nativePeer(name: string, ways: readonly (readonly string[])[]): Peer {
 
     run: async (task: Task): Promise<Trial> =>
       withScratch((dir) => {
-        const out = join(dir, 'places')
-        const args = [String(task.maxPageSharing), out, ...task.images]
+        const [out, writes] = [join(dir, 'places'), join(dir, 'writes')]
+        const turns = turnsOf(task.pages, task.written)
+        writeFileSync(writes, tellTurns(turns))
+        const args = [String(task.maxPageSharing), out, writes, ...task.images]
         const { status, stdout, signal } = spawnSync(buildNative(dir, ways)!, args, { encoding: 'utf8' })
         if (status !== 0) throw new Error(`${name} failed: ${signal ?? `exit ${status}`}`)
-        const { converge_ns, converge_cpu_ns, rescan_ns, rescan_cpu_ns, ...counters } = JSON.parse(
-          stdout,
-        ) as Trial & MergeCounters
+        const { written, ...trial } = JSON.parse(stdout) as NativeTrial
         const places = readFileSync(out)
+        /** Where pages lay at one of the moments at which that was told. */
+        const placesAt = (moment: number): Uint32Array =>
+          canonical(new Uint32Array(places.buffer, places.byteOffset + moment * 4 * task.pages, task.pages))
         return {
-          converge_ns,
-          converge_cpu_ns,
-          rescan_ns,
-          rescan_cpu_ns,
-          counters,
-          places: canonical(new Uint32Array(places.buffer, places.byteOffset, task.pages)),
+          ...trial,
+          places: placesAt(0),
+          written: written.map(({ after, settled, ...spent }, i) => ({
+            percent: turns[i]!.percent,
+            written_with: turns[i]!.written_with,
+            pages_written: turns[i]!.pages.length,
+            ...spent,
+            after: { counters: after, places: placesAt(2 * i + 1) },
+            settled: { counters: settled, places: placesAt(2 * i + 2) },
+          })),
         }
       }, task.scratch),
   }

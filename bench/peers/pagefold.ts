@@ -4,19 +4,38 @@
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { openRawImage, openSource } from '../../src/images/index.ts'
-import { type GuestsPolicy, type Host, systemClock } from '../../src/index.ts'
+import { type GuestsPolicy, type Host, type Mm, systemClock } from '../../src/index.ts'
 import { hostFor, loadGuest, type MergedRange } from '../../src/lab/index.ts'
 import { loadChecksum, loadPolicy } from '../own.ts'
-import { canonical, type Peer, type Task, type Trial, timed } from './peer.ts'
+import {
+  afterWrites,
+  canonical,
+  type Merged,
+  NEVER_PRUNED,
+  type Peer,
+  type RunningTrial,
+  type Task,
+  type Trial,
+  timed,
+  type Writable,
+  type WrittenTrial,
+} from './peer.ts'
+import { batchOf, whileRunning } from './running.ts'
+import { type Turn, turnsOf, writePage } from './writer.ts'
 
-const WARM_UP = 'synth:demo,pages=2048'
+const WARM_UP_IMAGE = 2048
+const WARM_UP = `synth:demo,pages=${WARM_UP_IMAGE}`
 const WARM_UP_ROUNDS = 12
-const WARM_UP_PAGES = WARM_UP_ROUNDS * 3 * 2048
+/** Written in each round, in per cent. */
+const WARM_UP_WRITTEN = 10
+/** As many as it takes frames: three images, and copies of what is written. */
+const WARM_UP_PAGES = WARM_UP_ROUNDS * 4 * WARM_UP_IMAGE
 
 export const pagefold: Peer = {
   name: 'pagefold',
   unavailable: () => undefined,
   run: (task) => runTrial(task, 'running', 2),
+  running: runGuests,
 }
 
 /** The same, told that the guests hold still: it reads each page once to come to what takes the others two full scans. */
@@ -29,24 +48,84 @@ export const pagefoldStill: Peer = {
 async function runTrial(task: Task, policy: GuestsPolicy, scans: number): Promise<Trial> {
   const { images, pages, maxPageSharing } = task
   const host = await createHost(task, pages + WARM_UP_PAGES, policy)
-  warmUp(host)
+  warmUp(host, policy)
   host.ksm.set('run', 2)
   host.ksm.set('max_page_sharing', maxPageSharing)
   host.ksm.set('run', 1)
 
   const guests = images.map((path) => loadFile(host, path))
+  const merged = (): Merged => ({ counters: countersOf(host), places: framesOf(guests, pages) })
   const converge = timed(() => host.ksm.scan(scans))
-  const { pages_shared, pages_sharing, pages_unshared, pages_volatile } = host.ksm.counters()
-  const pfns = framesOf(guests, pages)
-  const rescan = timed(() => host.ksm.scan(1))
+  const { counters, places } = merged()
+  const scan = () => timed(() => host.ksm.scan(1))
+  const rescan = scan()
   return {
     converge_ns: converge.wall,
     converge_cpu_ns: converge.cpu,
     rescan_ns: rescan.wall,
     rescan_cpu_ns: rescan.cpu,
-    counters: { pages_shared, pages_sharing, pages_unshared, pages_volatile },
-    places: canonical(pfns),
+    counters,
+    places: canonical(places),
+    // What holds still is not written.
+    ...(policy === 'still' ? {} : { written: await writtenBy(host, guests, task, { scan, merged }) }),
   }
+}
+
+/** Scans in batches while guests run. */
+async function runGuests(task: Task): Promise<RunningTrial> {
+  const { host, guests } = await loaded(task, 'running', neverPrune)
+  const batch = batchOf(task.pages)
+  return whileRunning(task, {
+    batch: () => timed(() => host.ksm.scanPages(batch)),
+    merged: () => ({ counters: countersOf(host), places: framesOf(guests, task.pages) }),
+    write: (turn) => writeGuests(guests, turn),
+  })
+}
+
+function writtenBy(
+  host: Host,
+  guests: readonly MergedRange[],
+  task: Task,
+  peer: Omit<Writable, 'write'>,
+): Promise<WrittenTrial[]> {
+  // Not sooner: a knob that has been changed once is read more slowly.
+  neverPrune(host)
+  peer.scan()
+  return afterWrites(task, { ...peer, write: (turn) => writeGuests(guests, turn) })
+}
+
+function neverPrune(host: Host): void {
+  host.ksm.set('stable_node_chains_prune_millisecs', NEVER_PRUNED)
+}
+
+function countersOf(host: Host): Merged['counters'] {
+  const { pages_shared, pages_sharing, pages_unshared, pages_volatile } = host.ksm.counters()
+  return { pages_shared, pages_sharing, pages_unshared, pages_volatile }
+}
+
+/** Has guests write, pages numbered over all of them. */
+export function writeGuests(
+  guests: readonly MergedRange[],
+  { pages, words }: Pick<Turn, 'pages' | 'words'>,
+): void {
+  const bytes = new Uint8Array(PAGE_SIZE)
+  const page = new Uint32Array(bytes.buffer)
+  for (const [i, number] of pages.entries()) {
+    const { mm, address } = placeOf(guests, number)
+    mm.readInto(address, bytes)
+    writePage(page, words[i]!)
+    mm.write(address, bytes)
+  }
+}
+
+/** Where a page lies that is numbered over all guests. */
+function placeOf(guests: readonly MergedRange[], number: number): { mm: Mm; address: number } {
+  let first = 0
+  for (const { mm, address, pages } of guests) {
+    if (number < first + pages) return { mm, address: address + (number - first) * PAGE_SIZE }
+    first += pages
+  }
+  throw new RangeError(`no page ${number}`)
 }
 
 /** Behind all pages of all guests; as words, because garbage would be collected while the rescan is timed. */
@@ -61,13 +140,23 @@ function framesOf(guests: readonly MergedRange[], pages: number): Uint32Array {
 
 /** A host that holds the task's images and nothing else; the code is warm, from work on another host. */
 export async function loadedHost(task: Task, policy: GuestsPolicy): Promise<Host> {
+  return (await loaded(task, policy, () => {})).host
+}
+
+/** The same with its guests; `prepare` readies either host before it scans. */
+async function loaded(
+  task: Task,
+  policy: GuestsPolicy,
+  prepare: (host: Host) => void,
+): Promise<{ host: Host; guests: MergedRange[] }> {
   const other = await createHost(task, WARM_UP_PAGES, policy)
-  warmUp(other)
+  prepare(other)
+  warmUp(other, policy)
   other.close()
   const host = await createHost(task, task.pages, policy)
+  prepare(host)
   host.ksm.set('max_page_sharing', task.maxPageSharing)
-  for (const path of task.images) loadFile(host, path)
-  return host
+  return { host, guests: task.images.map((path) => loadFile(host, path)) }
 }
 
 /** By the machine's clock, as the other peers. */
@@ -78,11 +167,16 @@ async function createHost(task: Task, pages: number, guests: GuestsPolicy): Prom
   return hostFor(pages, { index, checksum, workers, guests, changes, ...policy, clock: systemClock })
 }
 
-function warmUp(host: Host): void {
+function warmUp(host: Host, policy: GuestsPolicy): void {
   const images = openSource(WARM_UP)
+  const turns = policy === 'still' ? [] : turnsOf(images.length * WARM_UP_IMAGE, [WARM_UP_WRITTEN])
   for (let round = 0; round < WARM_UP_ROUNDS; round++) {
     const strangers = images.map((image) => loadGuest(host, image))
     host.ksm.scan(3)
+    for (const turn of turns) {
+      writeGuests(strangers, turn)
+      host.ksm.scan(1)
+    }
     for (const { mm } of strangers) mm.exit()
     host.ksm.scan(1)
   }

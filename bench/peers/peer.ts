@@ -3,6 +3,7 @@
 
 import { type ChangesPolicy, type IndexName, systemClock } from '../../src/index.ts'
 import type { MergeCounters } from '../../src/report/index.ts'
+import { type Turn, turnsOf, type WrittenWith } from './writer.ts'
 
 /** What every peer reports of one trial. Processor time is that of all threads; a peer that knows no other gives it twice. */
 export interface Trial {
@@ -17,6 +18,39 @@ export interface Trial {
   /** For each page, over all images in order, the first page whose frame it shares. */
   readonly places: Uint32Array
   readonly counters: MergeCounters
+  /** After that, scans after which guests have written; absent of a peer whose guests hold still. */
+  readonly written?: readonly WrittenTrial[]
+}
+
+/** What is merged at some moment. */
+export interface Merged {
+  readonly counters: MergeCounters
+  /** For each page something that pages have in common which share a frame; in a trial, canonical. */
+  readonly places: Uint32Array
+}
+
+/** One scan after guests have written. */
+export interface WrittenTrial {
+  readonly percent: number
+  readonly written_with: WrittenWith
+  readonly pages_written: number
+  readonly scan_ns: number
+  readonly scan_cpu_ns: number
+  /** When that scan is over. */
+  readonly after: Merged
+  /** When what was written has had two more scans to merge. */
+  readonly settled: Merged
+}
+
+/** Scans by a peer whose guests run. */
+export interface RunningTrial {
+  /** Processor time since the beginning, after each batch. */
+  readonly cpu_ms: readonly number[]
+  /** After each batch, before the next pages are written. */
+  readonly bytes_saved: readonly number[]
+  readonly elapsed_ms: number
+  /** At the end. */
+  readonly merged: Merged
 }
 
 /** What all peers are told: raw images and Linux's default limit on sharing. */
@@ -37,17 +71,66 @@ export interface Task {
   readonly scratch: string
   /** Threads that hash ahead of the scan. */
   readonly workers: number
+  /** After how many per cent of all pages written a scan is to be measured. */
+  readonly written: readonly number[]
+  /** For how many full scans guests are to run that are scanned in batches. */
+  readonly running: number
 }
 
 export interface Peer {
   readonly name: string
+  /** With guests that run meanwhile; absent of a peer that does not scan in batches. */
+  running?(task: Task): Promise<RunningTrial>
   /** Why it cannot run here, or undefined if it can. */
   unavailable(): string | undefined
   run(task: Task): Promise<Trial>
 }
 
+/**
+ * Milliseconds, a day: chains are not pruned while a trial lasts. How long a scan takes would else decide which of several copies a
+ * page joins.
+ */
+export const NEVER_PRUNED = 86_400_000
+
+/** What a peer does for its guests to write. */
+export interface Writable {
+  /** Time a full scan takes. */
+  scan(): Spent | Promise<Spent>
+  write(turn: Turn): void
+  merged(): Merged
+}
+
+/** Scans after a measured one: what was written merges in the first, and the second sees that nothing is new. */
+const SETTLING = 2
+
+/** Has guests write and measures the scan after each turn; every turn begins where nothing is left to do. */
+export async function afterWrites(
+  { pages, written }: Pick<Task, 'pages' | 'written'>,
+  peer: Writable,
+): Promise<WrittenTrial[]> {
+  const trials: WrittenTrial[] = []
+  for (const turn of turnsOf(pages, written)) {
+    peer.write(turn)
+    const { wall, cpu } = await peer.scan()
+    const after = peer.merged()
+    for (let i = 0; i < SETTLING; i++) await peer.scan()
+    const { percent, written_with } = turn
+    const told = { percent, written_with, pages_written: turn.pages.length }
+    trials.push({ ...told, scan_ns: wall, scan_cpu_ns: cpu, after, settled: peer.merged() })
+  }
+  // Not between the scans: garbage would be collected while they are timed.
+  const named = ({ counters, places }: Merged): Merged => ({ counters, places: canonical(places) })
+  return trials.map((trial) => ({ ...trial, after: named(trial.after), settled: named(trial.settled) }))
+}
+
+/** Nanoseconds that passed, and of processor time. */
+export interface Spent {
+  readonly wall: number
+  readonly cpu: number
+}
+
 /** Nanoseconds that passed while some work was done, and of processor time. */
-export function timed(work: () => void): { readonly wall: number; readonly cpu: number } {
+export function timed(work: () => void): Spent {
   const [wall, cpu] = [systemClock.now(), systemClock.cpu()]
   work()
   const [cpuAfter, wallAfter] = [systemClock.cpu(), systemClock.now()]

@@ -6,6 +6,7 @@ import { median } from '../lab/median.ts'
 import { type BenchResult, hasTimes, type MetricChange, whyMissing } from './bench-result.ts'
 import { listed, type Measured, parted } from './interval.ts'
 import { format, plural } from './page/units.ts'
+import { runningSections } from './running-report.ts'
 import type {
   BarsSection,
   FiguresSection,
@@ -16,6 +17,7 @@ import type {
   TableSection,
 } from './section.ts'
 import { shortNames } from './short-names.ts'
+import { writtenSections } from './written-report.ts'
 
 /** Makes the report; `changes` if there was a baseline. */
 export function benchReport(result: BenchResult, changes?: readonly MetricChange[]): Report {
@@ -30,6 +32,8 @@ export function benchReport(result: BenchResult, changes?: readonly MetricChange
       outcome(result),
       peers(result),
       ...unavailable(result),
+      ...writtenSections(result),
+      ...runningSections(result),
       overBytes(result),
       overTime(result),
       ...(changes === undefined ? [] : comparison(changes)),

@@ -67,6 +67,11 @@ export function hasTimes(peer: PeerResult | PeerMissing | undefined): peer is Pe
   return peer !== undefined && 'samples' in peer
 }
 
+/** Has a peer scanned guests that ran? */
+export function hasRun(peer: RunningTimes | PeerMissing | undefined): peer is RunningTimes {
+  return peer !== undefined && 'points' in peer
+}
+
 /** Why it has none. */
 export function whyMissing(peer: PeerMissing): string {
   return 'failed' in peer ? `failed: ${peer.failed}` : `not available: ${peer.unavailable}`
@@ -105,10 +110,71 @@ export interface BenchResult {
   readonly peers: Readonly<Record<string, PeerResult | PeerMissing>>
   /** Median of `over_pagefold`, of every other peer that has times. */
   readonly ratios: Readonly<Record<string, number>>
+  /** A rescan after guests have written, a row for each share of the pages and each kind of write; absent where none was asked for. */
+  readonly written?: readonly WrittenResult[]
+  /** Guests that run while they are scanned; absent where that was not asked for. */
+  readonly running?: RunningResult
+  /** Of the generator that drew which pages are written; absent where none were. */
+  readonly writer_seed?: number
   /** What one scan of guests that hold still comes to; absent if `pagefold-still` was not among the peers. */
   readonly still?: StillResult
   /** How pagefold gets there. */
   readonly curve: CurveResult
+}
+
+/**
+ * A full scan after guests have written since the last one, when nothing else was left to do. Every peer had the same pages written
+ * with the same bytes, and counts the same when the scan is over, and again two scans later.
+ */
+export interface WrittenResult {
+  /** Share of all pages that was written, in per cent. */
+  readonly written_percent: number
+  /** `same bytes`: each page with what it held, which parts it from those it had merged with; `other bytes`: with others. */
+  readonly written_with: 'nothing' | 'same bytes' | 'other bytes'
+  readonly pages_written: number
+  /** When the scan is over. */
+  readonly counters: MergeCounters
+  /** Of who shares with whom then, by pagefold: of several copies of a content others may choose another. */
+  readonly digest: string
+  /** By name, of those peers that have times and whose guests write. */
+  readonly peers: Readonly<Record<string, WrittenTimes>>
+}
+
+/** What such a scan took one peer. */
+export interface WrittenTimes {
+  /** By the clock of the result, per page of input, whether it was written or not. */
+  readonly scan: Figure
+  /** The same over pagefold's in the same round. */
+  readonly over_pagefold: Figure
+}
+
+/**
+ * Guests that write between batches of `pages_to_scan` while pagefold or ksmd scans them, from the first page on: the same pages with
+ * the same bytes at the same places of the schedule. With index `content` both must have saved as much after every batch, and in the
+ * end have merged the same; with `hash` pagefold's unstable tree does not rot as Linux's does when pages in it are written.
+ */
+export interface RunningResult {
+  /** pages_to_scan: the pages of a batch. */
+  readonly batch_pages: number
+  readonly batches: number
+  /** Writes of a page, all in all. */
+  readonly writes: number
+  /** pagefold and `linux`, by name. */
+  readonly peers: Readonly<Record<string, RunningTimes | PeerMissing>>
+}
+
+/** What came of all batches, of one of them. */
+export interface RunningTimes {
+  /** Processor time. */
+  readonly cpu: Figure
+  /** The same over pagefold's in the same round. */
+  readonly over_pagefold: Figure
+  /** Bytes of frames that are saved when the last batch is over; a page that has been written saves none. */
+  readonly bytes_saved: number
+  /** The same on average, over the ends of all batches. */
+  readonly mean_bytes_saved: number
+  /** After each batch: `[processor time in ms, bytes saved]`, since the beginning; medians of the trials. */
+  readonly points: readonly (readonly [number, number])[]
 }
 
 /** pagefold told that the guests hold still, after it has read each page once. */

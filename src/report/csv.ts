@@ -2,7 +2,14 @@
 // figure. Comma-separated, as RFC 4180 has it.
 
 import type { ScanRow, SynthTruth } from '../lab/index.ts'
-import { type BenchResult, hasTimes } from './bench-result.ts'
+import {
+  type BenchResult,
+  hasRun,
+  hasTimes,
+  type PeerMissing,
+  type RunningTimes,
+  type WrittenResult,
+} from './bench-result.ts'
 import type { ResultDiff } from './diff/diff.ts'
 import { isInterval, type Value } from './diff/measure.ts'
 import type { HashReport } from './hash-report.ts'
@@ -85,10 +92,28 @@ function strategies({ strategies, costs, checksums }: HashReport): Row[] {
 }
 
 /** A trial of a peer a line. */
-function trials({ peers }: BenchResult): Row[] {
+function trials({ peers, written = [], running }: BenchResult): Row[] {
   return Object.entries(peers).flatMap(([peer, result]) =>
-    hasTimes(result) ? result.samples.map((sample, i) => ({ peer, trial: i + 1, ...flat(sample) })) : [],
+    hasTimes(result)
+      ? result.samples.map((sample, i) => ({
+          ...{ peer, trial: i + 1 },
+          ...flat(sample),
+          ...runningColumn(running?.peers[peer], i),
+          ...Object.fromEntries(
+            written.map((row) => [columnOf(row), row.peers[peer]?.scan.samples[i] ?? null]),
+          ),
+        }))
+      : [],
   )
+}
+
+function runningColumn(peer: RunningTimes | PeerMissing | undefined, trial: number): Row {
+  return hasRun(peer) ? { running_cpu_ms: peer.cpu.samples[trial] ?? null } : {}
+}
+
+/** `written_10_other_bytes_ns_per_page`. */
+function columnOf({ written_percent, written_with }: WrittenResult): string {
+  return `written_${written_percent}_${written_with.replace(' ', '_')}_ns_per_page`
 }
 
 function ends(name: string, value: Value): Row {

@@ -11,10 +11,14 @@ export type {
   MetricChange,
   PeerMissing,
   PeerResult,
+  RunningResult,
+  RunningTimes,
   StillResult,
   Versions,
+  WrittenResult,
+  WrittenTimes,
 } from './bench-result.ts'
-export { hasTimes, whyMissing } from './bench-result.ts'
+export { hasRun, hasTimes, whyMissing } from './bench-result.ts'
 export { expectContentsPath, writeContentsBy } from './census-file.ts'
 export { censusReport } from './census-report.ts'
 export { type CsvKind, csvText, expectCsvPath, writeCsv } from './csv.ts'

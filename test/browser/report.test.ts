@@ -11,6 +11,7 @@ import {
   type BenchResult,
   type MetricChange,
   type PeerResult,
+  type RunningTimes,
   type Section,
   writeReport,
 } from '../../src/report/index.ts'
@@ -272,6 +273,10 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
         rescan_ns_per_page: one.rescan_ns_per_page * 100,
       })
     }
+    const { cpu } = (before.running!.peers as Record<string, RunningTimes>).pagefold!
+    Object.assign(cpu, { samples: cpu.samples.map((ms) => ms * 100) })
+    for (const { peers } of before.written!)
+      Object.assign(peers.pagefold!.scan, { samples: peers.pagefold!.scan.samples.map((ns) => ns * 100) })
     for (const one of before.curve.samples) Object.assign(one, { cpu_ms_to_90: one.cpu_ms_to_90! * 100 })
     writeFileSync(baseline, JSON.stringify(before))
     const { path, result } = make<BenchResult & { changes: MetricChange[] }>(...args, '--baseline', baseline)
@@ -316,6 +321,28 @@ describe.skipIf(browserUnavailable)(`a report in the browser${skipped}`, () => {
       curve.area,
       still!.bytes_saved,
     ])
+    const afterWrites = await tableIn(page, 'A scan after guests have written')
+    const rows = result.written!
+    expect(rows.map(({ written_percent }) => written_percent)).toEqual([0, 1, 1, 10, 10, 100, 100])
+    expect(afterWrites.written!.slice(0, 3)).toEqual(['nothing', '1 %, same bytes', '1 %, other bytes'])
+    expect(afterWrites['pages written']).toEqual(rows.map((row) => row.pages_written))
+    for (const name of ['pagefold', 'js']) {
+      const scans = rows.map((row) => row.peers[name]!.scan)
+      expect(afterWrites[name]).toEqual(scans.map(({ median }) => median))
+      expect(afterWrites[`${name}, from`]).toEqual(scans.map(({ low }) => low))
+      expect(afterWrites[`${name}, to`]).toEqual(scans.map(({ high }) => high))
+    }
+    const over = rows.map((row) => row.peers.js!.over_pagefold)
+    expect(afterWrites['js over pagefold']).toEqual(over.map(({ median }) => median))
+    expect(afterWrites['js over pagefold, to']).toEqual(over.map(({ high }) => high))
+    const { pagefold: ran } = result.running!.peers as Record<string, RunningTimes>
+    const running = await tableIn(page, 'Saved while guests run')
+    expect(running['processor time']).toEqual(ran!.points.map(([time]) => time))
+    expect(running.pagefold).toEqual(ran!.points.map(([, saved]) => saved))
+    const inFigures = await tableIn(page, 'Guests that run, in figures')
+    expect(inFigures['processor time']).toEqual([ran!.cpu.median])
+    expect(inFigures['saved in the end']).toEqual([ran!.bytes_saved])
+    expect(inFigures['saved on average']).toEqual([ran!.mean_bytes_saved])
     const against = await tableIn(page, 'Against the baseline')
     expect(against.metric).toEqual(changes.map(({ metric }) => metric))
     expect(against.change).toEqual(changes.map(({ change }) => change))

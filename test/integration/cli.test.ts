@@ -412,6 +412,9 @@ describe('bad input', () => {
       () => ['bench', '--baseline', good()],
       /not what pagefold bench --json prints/,
     ],
+    ['more written than there is', () => ['bench', '--written', '1,101'], /--written takes .*; got "101"/],
+    ['a share twice', () => ['bench', '--written', '1,1.0'], /--written takes different .*; got "1.0"/],
+    ['a share that is none', () => ['bench', '--written', '1,,2'], /--written takes .*; got ""/],
     ['an unknown peer', () => ['bench', '--peers', 'windows'], /no peer "windows"/],
   ]
 
@@ -512,6 +515,69 @@ describe('pagefold bench', () => {
       JSON.parse(pagefold('bench', 'synth:demo,pages=64', '--peers', 'js', '--trials', '1', '--json').out)
         .still,
     ).toBeUndefined()
+  })
+
+  it('measures scans after writes, beside whoever is there', () => {
+    // More than 256 pages of zeros: every peer has to choose the same of several copies.
+    const source = 'synth:thp-sparse,pages=4096,images=2'
+    const args = ['bench', source, '--trials', '1', '--written', '0,2.5,10,30,100', '--running', '0']
+    const { code, out } = pagefold(...args, '--json')
+    expect(code).toBe(0)
+    const { written, counters, peers, pages } = JSON.parse(out)
+    const kinds = written.map((row: Record<string, unknown>) => [row.written_percent, row.written_with])
+    expect(kinds).toEqual([
+      [0, 'nothing'],
+      [2.5, 'same bytes'],
+      [2.5, 'other bytes'],
+      [10, 'same bytes'],
+      [10, 'other bytes'],
+      [30, 'same bytes'],
+      [30, 'other bytes'],
+      [100, 'same bytes'],
+      [100, 'other bytes'],
+    ])
+    const writers = Object.keys(peers).filter((name) => 'samples' in peers[name] && name !== 'pagefold-still')
+    for (const row of written) {
+      expect(Object.keys(row.peers)).toEqual(writers)
+      expect(row.pages_written).toBe(Math.round((pages * row.written_percent) / 100))
+      // What was written with something else is in no tree; the rest is where it was.
+      expect(row.counters.pages_volatile).toBe(row.written_with === 'other bytes' ? row.pages_written : 0)
+    }
+    expect(written[0].counters).toEqual(counters)
+    expect(written.at(-1).counters).toMatchObject({ pages_shared: 0, pages_sharing: 0, pages_unshared: 0 })
+    const text = pagefold('bench', 'synth:demo,pages=64', '--trials', '1', '--peers', 'js').out
+    expect(text).toMatch(/written +bytes +pagefold +js\n +0 % .*\n +1 % +same .*\n +1 % +other .*\n/)
+    const none = pagefold(
+      'bench',
+      'synth:demo,pages=64',
+      '--trials',
+      '1',
+      '--peers',
+      'js',
+      '--written',
+      'none',
+    )
+    expect(none.out).not.toContain('written')
+  })
+
+  it('has guests run while it scans, beside ksmd if it is there, which saves the same in the same order of the trees', () => {
+    const args = ['bench', 'synth:demo,pages=2048', '--trials', '1', '--peers', 'linux', '--written', 'none']
+    const { code, out } = pagefold(...args, '--running', '3', '--index', 'content', '--json')
+    const { running, pages, curve } = JSON.parse(out)
+    expect(running).toMatchObject({ batches: 60, batch_pages: Math.ceil(pages / 20), writes: 60 * 31 })
+    for (const [name, peer] of Object.entries(running.peers) as [string, Record<string, never>][]) {
+      if ('unavailable' in peer) continue
+      expect([name, peer.points]).toEqual([name, expect.any(Array)])
+      expect(peer.points).toHaveLength(60)
+    }
+    expect(code).toBe(0)
+    const { points, bytes_saved, mean_bytes_saved } = running.peers.pagefold
+    const saved = points.map(([, bytes]: number[]) => bytes)
+    expect(saved.slice(0, 20)).toEqual(Array(20).fill(0))
+    expect(bytes_saved).toBe(saved.at(-1))
+    expect(bytes_saved).toBeGreaterThan(0)
+    expect(bytes_saved).toBeLessThan(curve.best.bytes_saved)
+    expect(mean_bytes_saved).toBeCloseTo(saved.reduce((sum: number, bytes: number) => sum + bytes, 0) / 60, 6)
   })
 
   it('has help for every command', () => {

@@ -155,6 +155,25 @@ describe('--csv', () => {
     )
   })
 
+  it('of a bench has the scans after writes of each trial', () => {
+    const { peers, written, running } = JSON.parse(readFileSync(join(folder, 'bench.json'), 'utf8'))
+    const { rows } = table(readFileSync(join(folder, 'bench.csv'), 'utf8'))
+    expect(written).toHaveLength(7)
+    for (const { written_percent, written_with, peers: times } of written) {
+      const column = `written_${written_percent}_${written_with.replace(' ', '_')}_ns_per_page`
+      for (const [i, { peer, trial, ...row }] of rows.entries()) {
+        const samples = times[peer!]?.scan.samples
+        expect(samples === undefined).toBe(peer === 'pagefold-still')
+        expect([i, row[column]]).toEqual([i, samples === undefined ? '' : String(samples[Number(trial) - 1])])
+      }
+    }
+    const ran = rows
+      .filter(({ peer }) => peer === 'pagefold')
+      .map(({ running_cpu_ms }) => Number(running_cpu_ms))
+    expect(ran).toEqual(running.peers.pagefold.cpu.samples)
+    expect(new Set(rows.map(({ peer }) => peer))).toEqual(new Set(Object.keys(peers)))
+  })
+
   it('is not written over the table of another command', () => {
     const args = [
       join(ROOT, 'dist/main.js'),

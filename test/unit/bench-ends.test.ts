@@ -1,12 +1,13 @@
 // A bench in which something goes wrong: a peer that fails or merges otherwise, a signal while ksmd's knobs are changed.
 
 import { existsSync } from 'node:fs'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { bench, NothingToCompare } from '../../bench/macro/bench.ts'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { type BenchOptions, bench, NothingToCompare } from '../../bench/macro/bench.ts'
 import { type RunTrial, TrialFailed } from '../../bench/macro/children.ts'
+import { PEERS } from '../../bench/peers/index.ts'
 import { withKsmd } from '../../bench/peers/ksmd.ts'
 import { openSource } from '../../src/images/index.ts'
-import { hasTimes, type PeerResult } from '../../src/report/index.ts'
+import { hasTimes, type PeerResult, type RunningTimes } from '../../src/report/index.ts'
 import { FakeKsmd } from '../support/fake-ksmd.ts'
 
 const COUNTERS = { pages_shared: 1, pages_sharing: 2, pages_unshared: 3, pages_volatile: 0 }
@@ -18,6 +19,21 @@ const TRIAL = {
   counters: COUNTERS,
   digest: 'as it should be',
 }
+/** What a trial says of a scan after guests have written. */
+const written = (ns: number, counters = COUNTERS) => ({
+  ...TRIAL,
+  written: [
+    {
+      percent: 10,
+      written_with: 'other bytes',
+      pages_written: 5,
+      scan_ns: 3 * ns,
+      scan_cpu_ns: ns,
+      after: { counters, digest: 'then' },
+      settled: { counters: COUNTERS, digest: 'later' },
+    },
+  ],
+})
 const CURVE = {
   points: [
     [0, 0, 0],
@@ -28,7 +44,13 @@ const CURVE = {
   rescan_cpu_ms: 1,
 }
 
-function run(peers: Record<string, () => unknown>, trials = 3, taken: string[] = [], workers = 0) {
+function run(
+  peers: Record<string, () => unknown>,
+  trials = 3,
+  taken: string[] = [],
+  workers = 0,
+  more: Partial<BenchOptions> = {},
+) {
   const trial: RunTrial = async (name) => {
     taken.push(name)
     return name.startsWith('curve') ? CURVE : (peers[name]?.() ?? TRIAL)
@@ -41,6 +63,7 @@ function run(peers: Record<string, () => unknown>, trials = 3, taken: string[] =
     trials,
     workers,
     trial,
+    ...more,
   })
 }
 
@@ -76,6 +99,134 @@ describe('a peer', () => {
       },
     })
     await expect(failing).rejects.toBeInstanceOf(NothingToCompare)
+  })
+})
+
+describe('a scan after guests have written', () => {
+  it('is a row with every peer whose guests write, over pagefold in the same round', async () => {
+    let [ours, theirs] = [0, 0]
+    const slowing = {
+      pagefold: () => written(1000 * ++ours),
+      js: () => written(3000 * ++theirs),
+    }
+    const { written: rows, pages, writer_seed } = await run(slowing, 6)
+    expect(writer_seed).toBe(1)
+    expect(rows).toEqual([
+      {
+        written_percent: 10,
+        written_with: 'other bytes',
+        pages_written: 5,
+        counters: COUNTERS,
+        digest: 'then',
+        peers: { pagefold: expect.anything(), js: expect.anything() },
+      },
+    ])
+    const { scan, over_pagefold } = rows![0]!.peers.js!
+    expect(scan.samples).toEqual([1, 2, 3, 4, 5, 6].map((round) => (3000 * round) / pages))
+    expect(over_pagefold).toMatchObject({ unit: 'ratio', median: 3, samples: Array(6).fill(3) })
+    const wall = await run({ pagefold: () => written(1000), js: () => written(3000) }, 6, [], 2)
+    expect(wall.written![0]!.peers.js!.scan.median).toBe(9000 / pages)
+  })
+
+  it('that took less than the clock tells is taken to be as long as that', async () => {
+    const { written: rows } = await run({ pagefold: () => written(0), js: () => written(2000) }, 6)
+    expect(rows![0]!.peers.js!.over_pagefold.median).toBe(2)
+  })
+
+  it.each([
+    [
+      'at once',
+      () => written(1, { ...COUNTERS, pages_volatile: 7 }),
+      /written with other bytes: .*"pages_volatile":7/,
+    ],
+    [
+      'later',
+      () => {
+        const trial = written(1)
+        return {
+          ...trial,
+          written: [
+            { ...trial.written[0]!, settled: { counters: { ...COUNTERS, pages_shared: 8 }, digest: 'x' } },
+          ],
+        }
+      },
+      /after 10 % of the pages were written with other bytes and two more scans: .*"pages_shared":8.* not .*"pages_shared":1/,
+    ],
+  ])('and merges otherwise %s is a failure', async (_, other, says) => {
+    const { peers, written: rows } = await run({ pagefold: () => written(1), js: other })
+    expect(peers.js).toEqual({ failed: expect.stringMatching(says) })
+    expect(Object.keys(rows![0]!.peers)).toEqual(['pagefold'])
+  })
+
+  it('is not there if nobody was asked for it', async () => {
+    const result = await run({})
+    expect(result).not.toHaveProperty('written')
+    expect(result).not.toHaveProperty('writer_seed')
+  })
+})
+
+describe('guests that run', () => {
+  const batches = 20
+  const ran = (cpu: number, saved = 4096) => ({
+    cpu_ms: Array.from({ length: batches }, (_, i) => cpu * (i + 1)),
+    bytes_saved: [...Array(batches - 1).fill(0), saved],
+    elapsed_ms: 1,
+    merged: { counters: COUNTERS, digest: 'in the end' },
+  })
+  const linux = PEERS.find(({ name }) => name === 'linux')!
+  const runBeside = (index: 'hash' | 'content', theirs: () => unknown) => {
+    vi.spyOn(linux, 'unavailable').mockReturnValue(undefined)
+    onTestFinished(() => void vi.restoreAllMocks())
+    const trials = { 'running-pagefold': () => ran(1), 'running-linux': theirs }
+    return run(trials, 6, [], 0, { peers: ['linux'], index, running: 1 })
+  }
+
+  it('are scanned by pagefold and ksmd, in the same schedule', async () => {
+    let trial = 0
+    const { running, pages } = await runBeside('hash', () => ran(++trial, 8192))
+    expect(running).toMatchObject({ batches, batch_pages: Math.ceil(pages / batches), writes: batches })
+    const { pagefold: ours, linux: theirs } = running!.peers as Record<string, RunningTimes>
+    expect(ours).toMatchObject({
+      cpu: { median: 20, unit: 'ms' },
+      over_pagefold: { median: 1 },
+      bytes_saved: 4096,
+      mean_bytes_saved: 4096 / batches,
+    })
+    expect(ours!.points).toEqual(
+      Array.from({ length: batches }, (_, i) => [i + 1, i + 1 === batches ? 4096 : 0]),
+    )
+    expect(theirs).toMatchObject({
+      over_pagefold: { samples: [1, 2, 3, 4, 5, 6], median: 3.5 },
+      bytes_saved: 8192,
+    })
+    expect(theirs!.points.at(-1)).toEqual([70, 8192])
+  })
+
+  it('must have merged the same with the same order of the trees', async () => {
+    const { running, peers } = await runBeside('content', () => ran(1, 8192))
+    expect(running!.peers.linux).toEqual({
+      failed: 'merged otherwise than pagefold while guests ran: 8192 bytes saved after batch 20, not 4096',
+    })
+    expect(hasTimes(peers.linux)).toBe(true)
+    const end = await runBeside('content', () => ({
+      ...ran(1),
+      merged: { counters: COUNTERS, digest: 'other' },
+    }))
+    expect(end.running!.peers.linux).toEqual({ failed: expect.stringContaining('"other"') })
+  })
+
+  it('are not scanned by whom something goes wrong', async () => {
+    const failing = () => {
+      throw new TrialFailed('NotAlone: somebody else')
+    }
+    const { running } = await runBeside('hash', failing)
+    expect(running!.peers.linux).toEqual({ failed: 'NotAlone: somebody else' })
+    expect(
+      Object.keys((await run({ 'running-pagefold': () => ran(1) }, 3, [], 0, { running: 1 })).running!.peers),
+    ).toEqual(['pagefold'])
+    await expect(run({ 'running-pagefold': failing }, 3, [], 0, { running: 1 })).rejects.toBeInstanceOf(
+      NothingToCompare,
+    )
   })
 })
 

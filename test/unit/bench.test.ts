@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { compare, NotComparable } from '../../bench/macro/baseline.ts'
 import { curveResult, figuresOf } from '../../bench/macro/curve.ts'
-import { bestPossible, synthImages, synthTruth } from '../../src/lab/index.ts'
+import { bestPossible, figureOf, synthImages, synthTruth } from '../../src/lab/index.ts'
 import type { BenchResult, CurvePoint } from '../../src/report/index.ts'
 
 describe('a curve', () => {
@@ -107,6 +107,44 @@ describe('two runs', () => {
     )
     const plain = verdict(result([10, 11, 12], undefined), result([20, 22, 24], [20, 20, 20]))
     expect(plain).toMatchObject({ verdict: 'slower', over: null })
+  })
+
+  it('are compared by their scans after writes too, where both have them', () => {
+    const times = (samples: number[]) => ({ scan: figureOf('ns', samples) })
+    const row = (percent: number, ours: number[], theirs = [10, 10, 10]) => ({
+      ...{ written_percent: percent, written_with: percent === 0 ? 'nothing' : 'other bytes' },
+      peers: { pagefold: times(ours), native: times(theirs) },
+    })
+    const run = (...written: object[]) =>
+      ({ ...result([10, 11, 12], [10, 10, 10]), written }) as unknown as BenchResult
+    const before = run(row(0, [1, 1, 1]), row(1, [10, 11, 12]), row(10, [20, 20, 20]))
+    const after = run(row(0, [2, 2, 2], [20, 20, 20]), row(1, [13, 14, 15]), row(50, [1, 1, 1]))
+    const rows = compare(before, after).filter(({ metric }) => metric.startsWith('scan after'))
+    expect(rows).toMatchObject([
+      { metric: 'scan after 0 % written', verdict: 'same', over: 'native', after: { median: 0.1 } },
+      { metric: 'scan after 1 % written, other bytes', verdict: 'slower', before: { median: 1.1 } },
+    ])
+    expect(compare(before, run()).some(({ metric }) => metric.startsWith('scan after'))).toBe(false)
+  })
+
+  it('are compared by what scanning took while guests ran, if for as long', () => {
+    const run = (batches: number, ms: number[], theirs = [10, 10, 10]) =>
+      ({
+        ...result([10, 11, 12], theirs),
+        running: { batches, peers: { pagefold: { cpu: figureOf('ms', ms), points: [] } } },
+      }) as unknown as BenchResult
+    const [change] = compare(run(20, [1, 2, 3]), run(20, [4, 5, 6], [20, 20, 20])).filter(
+      ({ metric }) => metric === 'time while guests run',
+    )
+    // Of two pages, over what the peer took to merge one.
+    expect(change).toMatchObject({
+      verdict: 'same',
+      over: 'native',
+      before: { median: 1e5 },
+      after: { min: 1e5 },
+    })
+    const other = compare(run(20, [1, 2, 3]), run(40, [1, 2, 3]))
+    expect(other.some(({ metric }) => metric === 'time while guests run')).toBe(false)
   })
 
   it('say nothing after two trials', () => {

@@ -51,6 +51,20 @@ describe('a comparison', () => {
     expect(warnings).toEqual([expect.stringMatching(/^the inputs differ \(images\.0\.source\)/)])
   })
 
+  it('knows a scan after writes by what was written', () => {
+    const row = (with_: string, ns: number) => ({
+      ...{ written_percent: 10, written_with: with_, pages_written: 5 },
+      peers: { js: { scan: { unit: 'ns', median: ns, low: ns, high: ns, confidence: 0.97 } } },
+    })
+    const run = (ns: number) => ({
+      ...bench(1, 1, 1),
+      written: [row('same bytes', 1), row('other bytes', ns)],
+    })
+    expect(diffResults(run(2), run(3)).figures).toMatchObject([
+      { name: 'written.10 other bytes.peers.js.scan', unit: 'ns', verdict: 'more', change: 0.5 },
+    ])
+  })
+
   it('takes a policy for a setting, and what a bench said of its baseline for nothing', () => {
     const [before, after] = [bench(1, 1, 1), { ...bench(1, 1, 1), policy: 'rare' }]
     const changes = [{ metric: 'converge_ns_per_page', over: 'js', change: 0.5, verdict: 'slower' }]

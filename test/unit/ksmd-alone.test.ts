@@ -54,6 +54,22 @@ describe('ksmd', () => {
     expect(await said(scans)).toBe('')
   })
 
+  it('alone is stepped a batch at a time, which need not end a full scan', async () => {
+    const PART = 10
+    // What ksmd has scanned of a full scan, before it sleeps again.
+    fake.meanwhile = () => {
+      fake.set('pages_scanned', Number(fake.get('pages_scanned')) + PART)
+      fake.set('full_scans', Number(fake.get('full_scans')) - 1)
+    }
+    const batches = async (ksmd: Ksmd): Promise<void> => {
+      await ksmd.batch()
+      await ksmd.batch()
+      expect(ksmd.counter('full_scans')).toBe(7)
+      expect(ksmd.counter('pages_scanned')).toBe(1000 + 2 * (50 + PART))
+    }
+    expect(await said(batches)).toBe('')
+  })
+
   const meanwhile: [string, () => void, RegExp][] = [
     ['stops it', () => fake.set('run', 0), /: run is 0, and was set to 1\./],
     ['unmerges everything', () => fake.set('run', 2), /: run is 2, and was set to 1\./],

@@ -12,11 +12,17 @@ import {
   benchReport,
   hasTimes,
   type MetricChange,
-  type PeerMissing,
   type PeerResult,
   whyMissing,
 } from '../../report/index.ts'
 import { about } from '../about.ts'
+import {
+  DEFAULT_RUNNING,
+  DEFAULT_WRITTEN,
+  describeRunning,
+  describeWritten,
+  readWritten,
+} from '../bench-rows.ts'
 import { bold, bytes, count, percent, plural, rankShown, table } from '../format.ts'
 import { expectToFit, sayNotes } from '../images.ts'
 import { sayLoad } from '../load.ts'
@@ -64,6 +70,18 @@ const OPTIONS = {
   checksum: checksum("pagefold's"),
   policy: policy("pagefold's"),
   changes,
+  written: value(
+    'P,P',
+    `rescans after so many per cent of all pages were written, by a seeded writer, with the same bytes and
+with others (default: ${DEFAULT_WRITTEN.join(',')}); none: not measured`,
+    readWritten,
+  ),
+  running: value(
+    'N',
+    `guests that write while pagefold and ksmd scan them in batches, for N full scans: bytes saved against
+processor time (default: ${DEFAULT_RUNNING}); 0: not measured`,
+    integer(0, 1000),
+  ),
   workers: workers("threads that take checksums ahead of pagefold's scan (default: 0, as ksmd has)"),
   baseline: value(
     'FILE',
@@ -85,6 +103,8 @@ its own, in turns, and compares the time to converge (two full scans) and of a
 rescan. Every peer must merge the same pages with the same: one that does not,
 or fails, is named, has no times, and makes the exit code 1. ${STILL} is
 pagefold told that the guests hold still, and must merge the same in one scan.
+Then guests write, and what the next scan takes is measured, by what part of the
+pages was written; and what is saved while they write and are scanned.
 Then pagefold's convergence curve: what it has saved after how many bytes
 scanned and how much processor time, against the best possible.
 
@@ -96,6 +116,8 @@ export async function run(args: string[]): Promise<number> {
   const {
     peers,
     trials = DEFAULT_TRIALS,
+    written = DEFAULT_WRITTEN,
+    running = DEFAULT_RUNNING,
     index = DEFAULT_INDEX,
     checksum = DEFAULT_CHECKSUM,
     workers,
@@ -116,6 +138,8 @@ export async function run(args: string[]): Promise<number> {
       bench({
         images,
         trials,
+        written,
+        running,
         index,
         checksum,
         ...given({ peers, workers, policy, changes: values.changes }),
@@ -131,8 +155,10 @@ export async function run(args: string[]): Promise<number> {
     else print([describe(result), ...(since === undefined ? [] : [describeChanges(since)])].join('\n\n'))
     await saveCsv(values.csv, 'bench', result)
     if (values.report !== undefined) await saveReport(values.report, benchReport(result, since), values.json)
-    const failed = Object.entries(result.peers).filter(([, peer]) => 'failed' in peer)
-    for (const [name, peer] of failed) complain(`${name}: ${whyMissing(peer as PeerMissing)}`)
+    const failed = [...Object.entries(result.peers), ...Object.entries(result.running?.peers ?? {})].flatMap(
+      ([name, peer]) => ('failed' in peer ? [[name, whyMissing(peer)]] : []),
+    )
+    for (const [name, why] of failed) complain(`${name}: ${why}`)
     return failed.length > 0 || since?.some(({ verdict }) => verdict === 'slower') ? 1 : 0
   } catch (error) {
     if (error instanceof NotComparable) throw new UsageError(`--baseline ${baseline?.path}: ${error.message}`)
@@ -173,6 +199,8 @@ function describe(result: BenchResult): string {
       { title: 'rank', cells: rows.map(([, { rank }]) => rankShown(rank, shared)) },
     ]),
     `${clock} ns/page: to converge, the median of the trials; over pagefold: of the same round. ${howToRead(rows[0]![1].converge)}`,
+    ...describeWritten(result),
+    ...describeRunning(result),
     ...describeStill(result),
     describeCurve(result),
     ...missing,

@@ -25,7 +25,7 @@ export interface Measure {
 /** Raw samples and curves: what figures are made of. */
 const RAW = new Set(['samples', 'points', 'map'])
 /** Where the elements of a list differ in one of these, they are known by it, and else by their place. */
-const NAMES = ['name', 'peer', 'checksum', 'index', 'random_seed', 'written_percent'] as const
+const NAMES = ['name', 'peer', 'checksum', 'index', 'random_seed', 'written_percent', 'written_with'] as const
 
 const UNITS: readonly (readonly [RegExp, Unit])[] = [
   [/(^|_)ns(_|$)/, 'ns'],

@@ -2,6 +2,7 @@
 // says where it is: 0 is the page of zeros, n + 1 the nth slot, counted over all segments.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
+import type { Looker } from '../core/looker.ts'
 import type { Stage } from '../core/stage.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Backing } from './backing.ts'
@@ -62,13 +63,13 @@ export class Pages {
     return this.index.find(keyOf(low, domain), (page) => this.has(page, low, high, domain))
   }
 
-  /** A page that is equal to the one at a place of the stage, whose hash this is; else 0. Overwrites the other there. */
-  findSame(at: number, low: number, high: number, domain: number): number {
+  /** A page that is equal to the one that is looked at, whose hash this is; else 0. Overwrites the other at its place of the stage. */
+  findSame(looker: Looker, at: number, low: number, high: number, domain: number): number {
     const other = this.stage.others.subarray(at * PAGE_SIZE, (at + 1) * PAGE_SIZE)
     return this.index.find(keyOf(low, domain), (page) => {
       if (!this.has(page, low, high, domain)) return false
       this.read(page, 1, other)
-      return this.stage.isSame(at)
+      return looker.areSame(at, at + 1)
     })
   }
 

@@ -51,6 +51,19 @@ describe('pagefold store', () => {
     writeFileSync(join(dir, 'odd.raw'), pages(2).subarray(1))
     for (const source of ['odd.raw', 'nothing.raw', '-']) expect(run(dir, 'save', 's', source).code).toBe(2)
     const noStore = 'pagefold: ENOENT: s: no store of snapshots there\n'
+    const demo = 'synth:demo,pages=4'
+    for (const [args, err] of [
+      [[demo, '--name', 'a'], 'pagefold: --name is for one snapshot, and the sources hold 3\n'],
+      [[demo, demo], expect.stringContaining('named twice')],
+      [[demo, '--like', 'a'], noStore],
+      [
+        [`${demo},images=1`, '--name', 'a'.repeat(1025)],
+        expect.stringContaining('a name of 1 to 1024 letters'),
+      ],
+      [[demo, '--domain', 'a'.repeat(1025)], expect.stringContaining('a name of 1 to 1024 letters')],
+      [[demo, '--domain', 'a', '--like', 'b'], noStore],
+    ] as [string[], unknown][])
+      expect(run(dir, 'save', 's', ...args), args.join(' ')).toEqual({ code: 2, out: '', err })
     for (const args of [
       ['drop', 's', 'a'],
       ['compact', 's'],

@@ -158,6 +158,7 @@ describe('npm run bench:store', () => {
       /^20 moments of a guest, in memory: [\d.]+ of the distinct bytes$/m,
       /^save of a state with 20 of 512 pages changed, like another, in a directory: [\d.]+ times/m,
       /^durable commit of 1 MiB of new pages: pagefold: \d+ MB\/s, 1\.00 times pagefold's time/m,
+      /^durable commit of 1 MiB of new pages: a file: \d+ MB\/s, [\d.]+ times pagefold's time, 1\.000 of the bytes$/m,
       /^durable commit of 1 MiB of new pages: lmdb: /m,
       /^durable commit of 1 MiB of new pages: node:sqlite: /m,
       /^restore of generation 20, from a directory: [\d.]+ times/m,

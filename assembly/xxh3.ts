@@ -14,14 +14,14 @@
 
 import { HEADER_SECRET, PAGE_SHIFT, PAGE_SIZE, SECRET_BYTES } from './abi'
 
-const PRIME32_1: u64 = 0x9e3779b1
-const PRIME32_2: u64 = 0x85ebca77
-const PRIME32_3: u64 = 0xc2b2ae3d
-const PRIME64_1: u64 = 0x9e3779b185ebca87
-const PRIME64_2: u64 = 0xc2b2ae3d27d4eb4f
-const PRIME64_3: u64 = 0x165667b19e3779f9
-const PRIME64_4: u64 = 0x85ebca77c2b2ae63
-const PRIME64_5: u64 = 0x27d4eb2f165667c5
+export const PRIME32_1: u64 = 0x9e3779b1
+export const PRIME32_2: u64 = 0x85ebca77
+export const PRIME32_3: u64 = 0xc2b2ae3d
+export const PRIME64_1: u64 = 0x9e3779b185ebca87
+export const PRIME64_2: u64 = 0xc2b2ae3d27d4eb4f
+export const PRIME64_3: u64 = 0x165667b19e3779f9
+export const PRIME64_4: u64 = 0x85ebca77c2b2ae63
+export const PRIME64_5: u64 = 0x27d4eb2f165667c5
 const PRIME_MX1: u64 = 0x165667919e3779f9
 
 const STRIPE: u32 = 64
@@ -75,10 +75,10 @@ export function xxh3(pfn: u32): u64 {
     acc2 = i64x2.add(acc2, swapLanes(raw2))
     acc3 = i64x2.add(acc3, swapLanes(raw3))
     if (block == 0) break
-    acc0 = scramble(acc0, SCRAMBLE_SECRET)
-    acc1 = scramble(acc1, SCRAMBLE_SECRET + 16)
-    acc2 = scramble(acc2, SCRAMBLE_SECRET + 32)
-    acc3 = scramble(acc3, SCRAMBLE_SECRET + 48)
+    acc0 = scramble(acc0, v128.load(SCRAMBLE_SECRET))
+    acc1 = scramble(acc1, v128.load(SCRAMBLE_SECRET + 16))
+    acc2 = scramble(acc2, v128.load(SCRAMBLE_SECRET + 32))
+    acc3 = scramble(acc3, v128.load(SCRAMBLE_SECRET + 48))
   }
 
   acc0 = accumulate(acc0, p, LAST_STRIPE_SECRET)
@@ -87,10 +87,15 @@ export function xxh3(pfn: u32): u64 {
   acc3 = accumulate(acc3, p + 48, LAST_STRIPE_SECRET + 48)
 
   let hash: u64 = <u64>PAGE_SIZE * PRIME64_1
-  hash += fold(acc0, MERGE_SECRET)
-  hash += fold(acc1, MERGE_SECRET + 16)
-  hash += fold(acc2, MERGE_SECRET + 32)
-  hash += fold(acc3, MERGE_SECRET + 48)
+  hash += foldAt(acc0, MERGE_SECRET)
+  hash += foldAt(acc1, MERGE_SECRET + 16)
+  hash += foldAt(acc2, MERGE_SECRET + 32)
+  hash += foldAt(acc3, MERGE_SECRET + 48)
+  return avalanche(hash)
+}
+
+/** What ends a hash. */
+export function avalanche(hash: u64): u64 {
   hash ^= hash >> 37
   hash *= PRIME_MX1
   return hash ^ (hash >> 32)
@@ -107,7 +112,7 @@ function highHalves(a: v128, b: v128): v128 {
 }
 
 /** In each 64-bit lane: its low 32 bits times its high 32 bits. */
-function product(key: v128): v128 {
+export function product(key: v128): v128 {
   return i64x2.extmul_low_i32x4_u(lowHalves(key, key), highHalves(key, key))
 }
 
@@ -117,19 +122,24 @@ function accumulate(acc: v128, data: usize, secret: usize): v128 {
   return i64x2.add(acc, i64x2.add(swapLanes(raw), product(v128.xor(raw, v128.load(secret)))))
 }
 
-function swapLanes(a: v128): v128 {
+export function swapLanes(a: v128): v128 {
   return v128.shuffle<i64>(a, a, 1, 0)
 }
 
-function scramble(acc: v128, secret: usize): v128 {
-  const mixed = v128.xor(v128.xor(acc, i64x2.shr_u(acc, 47)), v128.load(secret))
+/** What ends a block, for one vector. */
+export function scramble(acc: v128, secret: v128): v128 {
+  const mixed = v128.xor(v128.xor(acc, i64x2.shr_u(acc, 47)), secret)
   return i64x2.mul(mixed, i64x2.splat(PRIME32_1))
 }
 
-/** The 128-bit product of a vector's two lanes, each xored with its secret, folded to 64 bits. */
-function fold(acc: v128, secret: usize): u64 {
-  const a = <u64>i64x2.extract_lane(acc, 0) ^ load<u64>(secret)
-  const b = <u64>i64x2.extract_lane(acc, 1) ^ load<u64>(secret, 8)
+function foldAt(acc: v128, secret: usize): u64 {
+  return fold(acc, load<u64>(secret), load<u64>(secret, 8))
+}
+
+/** The 128-bit product of a vector's two lanes, each xored with a word of its secret, folded to 64 bits. */
+export function fold(acc: v128, first: u64, second: u64): u64 {
+  const a = <u64>i64x2.extract_lane(acc, 0) ^ first
+  const b = <u64>i64x2.extract_lane(acc, 1) ^ second
   const low = (a & 0xffffffff) * (b & 0xffffffff)
   const middleA = (a >> 32) * (b & 0xffffffff)
   const middleB = (a & 0xffffffff) * (b >> 32)

@@ -18,9 +18,12 @@ const BUNDLED = /^(fflate\/browser|fzstd|hyparquet(-writer)?(\/.*)?)$/
 const CHUNKS = [
   {
     name: 'engine',
-    test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/](?!stage\.ts)|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,
+    test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/](?!(stage|onlooker)\.ts)|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,
   },
-  { name: 'snapshots', test: /[\\/](src[\\/](store[\\/]|core[\\/]stage\.ts)|dist[\\/]store\.wasm)/ },
+  {
+    name: 'snapshots',
+    test: /[\\/](src[\\/](store[\\/]|core[\\/](stage|onlooker)\.ts)|dist[\\/](store|onlooker)\.wasm)/,
+  },
   { name: 'synthetic', test: /[\\/](src[\\/]synth[\\/]|dist[\\/]synth\.wasm)/ },
 ]
 
@@ -32,6 +35,7 @@ run('assemblyscript', 'asc', 'assembly/index.ts', '--target', 'debug')
 run('assemblyscript', 'asc', 'assembly/synth.ts', '--target', 'synth')
 run('assemblyscript', 'asc', 'assembly/census.ts', '--target', 'census')
 run('assemblyscript', 'asc', 'assembly/store.ts', '--target', 'store')
+run('assemblyscript', 'asc', 'assembly/onlooker.ts', '--target', 'onlooker')
 run('typescript', 'tsc', '-p', 'tsconfig.build.json')
 shipTypes(root)
 await page()

@@ -115,8 +115,11 @@ export function writeRefused({ fs }: Files, place: string, cause: unknown): unkn
   return new PagefoldError('EIO', `${place}: ${message}`, { cause })
 }
 
+/** Are these bytes equal? */
+export type SameBytes = (one: Uint8Array, other: Uint8Array) => boolean
+
 /** Compares bytes at the speed of memory; undefined where the platform has nothing for it. */
-export function sameBytes(): ((one: Uint8Array, other: Uint8Array) => boolean) | undefined {
+export function sameBytes(): SameBytes | undefined {
   const compare = globalThis.Buffer?.compare
   return compare === undefined ? undefined : (one, other) => compare(one, other) === 0
 }

@@ -87,13 +87,13 @@ async function* commits(dir: string, smoke: boolean): AsyncGenerator<StoreFigure
   const held = new Map<string, number>()
   const places = new Map<string, { keep(pages: Uint8Array): Promise<void>; close(): Promise<void> }>()
   for (const [name, peer] of Object.entries(all))
-    if (typeof peer !== 'string') places.set(name, await peer(join(dir, name.replace(':', '-'))))
+    if (typeof peer !== 'string') places.set(name, await peer(join(dir, name.replace(/[: ]/g, '-'))))
   for (const guest of guests)
     for (const [name, place] of places)
       times.set(name, [...(times.get(name) ?? []), await timed(() => place.keep(guest.memory))])
   for (const [name, place] of places) {
     await place.close()
-    held.set(name, bytesIn(join(dir, name.replace(':', '-'))))
+    held.set(name, bytesIn(join(dir, name.replace(/[: ]/g, '-'))))
   }
   const ours = times.get('pagefold')!
   const bytes = guests[0]!.memory.length

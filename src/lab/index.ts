@@ -1,5 +1,7 @@
 // The door `pagefold/lab`: images merged as a whole and looked at page by page, checksums side by side, synthetic guests.
 
+export type { WasmMemory } from '../core/wasm-memory.ts'
+export { type MemoryImageOptions, memoryImage } from '../memory-image.ts'
 export type { BestResult, SharingTruth } from '../synth/counts.ts'
 export type { ExpectedKsmd } from '../synth/expected-ksmd.ts'
 export type { SynthOptions } from '../synth/guests.ts'

@@ -2,6 +2,7 @@
 // says where it is: 0 is the page of zeros, n + 1 the nth slot, counted over all segments.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
+import type { Looker } from '../core/looker.ts'
 import type { Stage } from '../core/stage.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Backing } from './backing.ts'
@@ -62,13 +63,13 @@ export class Pages {
     return this.index.find(keyOf(low, domain), (page) => this.has(page, low, high, domain))
   }
 
-  /** A page that is equal to the one at a place of the stage, whose hash this is; else 0. Overwrites the other there. */
-  findSame(at: number, low: number, high: number, domain: number): number {
+  /** A page that is equal to the one that is looked at, whose hash this is; else 0. Overwrites the other at its place of the stage. */
+  findSame(looker: Looker, at: number, low: number, high: number, domain: number): number {
     const other = this.stage.others.subarray(at * PAGE_SIZE, (at + 1) * PAGE_SIZE)
     return this.index.find(keyOf(low, domain), (page) => {
       if (!this.has(page, low, high, domain)) return false
       this.read(page, 1, other)
-      return this.stage.isSame(at)
+      return looker.areSame(at, at + 1)
     })
   }
 
@@ -143,20 +144,26 @@ export class Pages {
     this.backing.read(Math.floor((page - 1) / slots), (page - 1) % slots, count, into)
   }
 
-  /**
-   * Reads adjacent pages, at most as many as the stage takes, and calls `damaged` for each that is not as it was written.
-   * Overwrites the others of the stage. Throws EIO, EAGAIN.
-   */
-  readChecked(page: number, count: number, damaged: (page: number) => void): Uint8Array {
+  /** Reads adjacent pages, at most as many as the stage takes, to the first of the others there. Throws EIO, EAGAIN. */
+  readNear(page: number, count: number): Uint8Array {
     const bytes = this.stage.others.subarray(0, count * PAGE_SIZE)
     this.read(page, count, bytes)
-    for (let i = 0; i < count; i++) {
-      const { segment, slot } = this.at(page + i)
-      this.stage.digestOther(i)
-      const { low, high } = this.stage
-      if (segment.hashes[2 * slot] !== low || segment.hashes[2 * slot + 1] !== high) damaged(page + i)
-    }
     return bytes
+  }
+
+  /** The same, and calls `damaged` for each that is not as it was written. */
+  readChecked(page: number, count: number, damaged: (page: number) => void): Uint8Array {
+    const bytes = this.readNear(page, count)
+    for (let i = 0; i < count; i++) if (!this.isWhole(page + i, i)) damaged(page + i)
+    return bytes
+  }
+
+  /** Is a page as it was written? It has been read to a place among the others of the stage. */
+  isWhole(page: number, at: number): boolean {
+    const { segment, slot } = this.at(page)
+    this.stage.digestOther(at)
+    const { low, high } = this.stage
+    return segment.hashes[2 * slot] === low && segment.hashes[2 * slot + 1] === high
   }
 
   // Segments

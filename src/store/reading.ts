@@ -41,10 +41,15 @@ export function readRun(
   const bytes =
     view ??
     pages.readChecked(page, count, (damaged) => {
-      const what = `page ${at + damaged - page} of snapshot ${JSON.stringify(snapshot.name)} is damaged`
-      throw new PagefoldError('EIO', `${what}; verify tells which snapshots are whole`)
+      throw damagedPage(snapshot, at + damaged - page)
     })
   into.set(bytes.subarray(0, into.length))
+}
+
+/** What to throw for a page of a snapshot that is not as it was written. */
+export function damagedPage({ name }: Snapshot, page: number): PagefoldError {
+  const what = `page ${page} of snapshot ${JSON.stringify(name)} is damaged`
+  return new PagefoldError('EIO', `${what}; verify tells which snapshots are whole`)
 }
 
 /** A snapshot, read as any other image. It has nothing to be closed. */

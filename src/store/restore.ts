@@ -4,7 +4,9 @@ import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { expectBytes, mistake } from '../errors.ts'
 import { LEAF_PAGES } from './leaves.ts'
 import { differingRuns } from './loading.ts'
+import { ZERO_PAGE } from './pages.ts'
 import { eachRun, readRun } from './reading.ts'
+import { Scattered } from './scattered.ts'
 import type { StoreState } from './state.ts'
 
 /** How a snapshot is restored. */
@@ -41,18 +43,24 @@ export function restoreSnapshot(
   const { bytes, pages } = snapshot
   if (into.length < bytes)
     throw mistake(new RangeError(`Expected \`into\` to have room for ${bytes} bytes, got ${into.length}`))
+  const scattered = new Scattered(state, snapshot, into)
   let pages_written = 0
   for (let leaf = 0; leaf < snapshot.leaves.length; leaf++) {
     const first = leaf * LEAF_PAGES
     for (const [start, end] of differingRuns(state, snapshot, held, leaf)) {
       eachRun(state, snapshot, [first + start, first + end], (page, at, count) => {
+        pages_written += count
+        if (page !== ZERO_PAGE && state.pages.backing.mayRot) {
+          scattered.add(page, at, count)
+          return
+        }
         const to = into.subarray(at * PAGE_SIZE, Math.min((at + count) * PAGE_SIZE, bytes))
         readRun(state, snapshot, [page, at, count], to)
-        pages_written += count
       })
     }
     if (leaf % REPORT_LEAVES === 0) onProgress?.(Math.min(first + LEAF_PAGES, pages), pages)
   }
+  scattered.flush()
   onProgress?.(pages, pages)
   return { name, pages, pages_written }
 }

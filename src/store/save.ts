@@ -1,6 +1,7 @@
 // A whole save: pages taken one leaf after the other, and made to last, or nothing at all.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
+import { bytesOf, isWasmMemory, sizeOf, type WasmMemory } from '../core/wasm-memory.ts'
 import { PagefoldError } from '../errors.ts'
 import type { Image } from '../image.ts'
 import { nextTurn } from '../platform.ts'
@@ -58,23 +59,28 @@ const REPORT_LEAVES = 64
 /** How long nobody else has his turn. */
 const TURN_MS = 50
 
+/** What is saved. */
+export type SaveSource = Uint8Array | WasmMemory | Image
+
 /**
- * Saves bytes, which are read before it returns, or an image, which is read bit by bit; `bytes`: how many count, if the last page of an
- * image is not full. Throws what SnapshotStore.save does.
+ * Saves bytes or a memory, which are read before it returns, or an image, which is read bit by bit; `bytes`: how many count, if the last page
+ * of an image is not full. Throws what SnapshotStore.save does.
  */
 export async function saveSnapshot(
   state: StoreState,
   disk: Disk | undefined,
   name: string,
-  source: Uint8Array | Image,
+  source: SaveSource,
   plan: SavePlan,
-  bytes = source instanceof Uint8Array ? source.length : source.pages * PAGE_SIZE,
+  bytes = lengthOf(source),
 ): Promise<SavedSnapshot> {
+  if (bytes === 0) throw gone()
   const pages = Math.ceil(bytes / PAGE_SIZE)
   const { domain, note, like } = plan
   const saving = new Saving(state, pages, state.domainNumber(domain), expectLike(state, domain, like))
   try {
-    if (source instanceof Uint8Array) takeBytes(saving, source, plan)
+    if (source instanceof Uint8Array) takeBytes(saving, source, bytes, plan)
+    else if (isWasmMemory(source)) takeMemory(saving, source, bytes, state, plan)
     else await takeImage(saving, source, state, plan)
     const { leaves, zeroPages, addedPages, firstLeaf, mark } = saving
     const date = new Date().toISOString()
@@ -103,13 +109,45 @@ function expectLike(state: StoreState, domain: string, like: string | undefined)
   throw new PagefoldError('EPERM', `${other}: one of ${JSON.stringify(domain)} shares no pages with it`)
 }
 
-function takeBytes(saving: Saving, bytes: Uint8Array, { onProgress }: SavePlan): void {
-  const of = Math.ceil(bytes.length / PAGE_SIZE)
-  for (let at = 0, leaf = 0; at < bytes.length; at += LEAF_BYTES, leaf++) {
-    saving.take(bytes.subarray(at, at + LEAF_BYTES))
+function lengthOf(source: SaveSource): number {
+  if (source instanceof Uint8Array) return source.length
+  return isWasmMemory(source) ? sizeOf(source) : source.pages * PAGE_SIZE
+}
+
+/** Takes leaf by leaf; `take` is told between which two bytes each lies. */
+function takeLeaves(bytes: number, { onProgress }: SavePlan, take: (from: number, to: number) => void): void {
+  const of = Math.ceil(bytes / PAGE_SIZE)
+  for (let at = 0, leaf = 0; at < bytes; at += LEAF_BYTES, leaf++) {
+    take(at, Math.min(at + LEAF_BYTES, bytes))
     if (leaf % REPORT_LEAVES === 0) onProgress?.(Math.min((leaf + 1) * LEAF_PAGES, of), of)
   }
   onProgress?.(of, of)
+}
+
+/** What is told of progress may have a memory grow: then its bytes are gone. */
+function takeBytes(saving: Saving, source: Uint8Array, bytes: number, plan: SavePlan): void {
+  takeLeaves(bytes, plan, (from, to) => {
+    if (source.length !== bytes) throw gone()
+    saving.take(source.subarray(from, to))
+  })
+}
+
+/** A memory that grows meanwhile holds what it held. */
+function takeMemory(
+  saving: Saving,
+  memory: WasmMemory,
+  bytes: number,
+  { stage }: StoreState,
+  plan: SavePlan,
+): void {
+  const onlooker = stage.onlookerOn(memory)
+  takeLeaves(bytes, plan, (from, to) => saving.take(bytesOf(memory, from, to - from), onlooker))
+}
+
+/** Nothing is at the address any more. */
+function gone(): PagefoldError {
+  const why = 'their memory has grown, or they went to another thread: give the memory itself'
+  return new PagefoldError('EFAULT', `the bytes that were to be saved are gone: ${why}`)
 }
 
 async function takeImage(

@@ -2,6 +2,7 @@
 // were made; what only looks answers at once.
 
 import { Stage } from '../core/stage.ts'
+import { isWasmMemory, sizeOf } from '../core/wasm-memory.ts'
 import {
   expectBoolean,
   expectInteger,
@@ -24,7 +25,14 @@ import { differing, Loader, type LoadSnapshotOptions } from './loading.ts'
 import { Pages } from './pages.ts'
 import { SnapshotImage } from './reading.ts'
 import { type RestoredSnapshot, type RestoreOptions, restoreSnapshot } from './restore.ts'
-import { inTurns, type SavedSnapshot, type SaveOptions, type SavePlan, saveSnapshot } from './save.ts'
+import {
+  inTurns,
+  type SavedSnapshot,
+  type SaveOptions,
+  type SavePlan,
+  type SaveSource,
+  saveSnapshot,
+} from './save.ts'
 import { type Snapshot, type SnapshotInfo, StoreState } from './state.ts'
 import { type StoreStats, statsOf } from './stats.ts'
 import { type Verification, verifySteps } from './verify.ts'
@@ -102,16 +110,16 @@ export class SnapshotStore {
   }
 
   /**
-   * Saves bytes, or the pages of an image, under a name. Bytes are read before it returns if no other call is waiting, so that their owner may
-   * go on at once; the last page is filled up with zeros. When it has resolved the snapshot lasts; if it rejects, nothing is left
-   * of it. Throws EEXIST for a name in use, ENOENT for a `like` there is not, EPERM for one of another domain or in a store opened to read,
-   * ENOSPC, EIO, what reading the image throws, TypeError, RangeError.
+   * Saves bytes, a `WebAssembly.Memory` as a whole, or the pages of an image, under a name. Bytes and memories are read before it returns if no
+   * other call is waiting, so that their owner may go on at once; the last page is filled up with zeros. When it has resolved the snapshot
+   * lasts; if it rejects, nothing is left of it. Throws EEXIST for a name in use, ENOENT for a `like` there is not, EPERM for one of another
+   * domain or in a store opened to read, EFAULT for bytes that have gone before they were read, ENOSPC, EIO, what reading the image throws,
+   * TypeError, RangeError.
    */
-  async save(name: string, source: Uint8Array | Image, options: SaveOptions = {}): Promise<SavedSnapshot> {
+  async save(name: string, source: SaveSource, options: SaveOptions = {}): Promise<SavedSnapshot> {
     const plan = expectPlan('save', options)
     expectName('name', name)
-    if (!(source instanceof Uint8Array)) expectImage(source)
-    else if (source.length === 0) throw mistake(new RangeError('Expected `source` to have bytes, got none'))
+    expectSource(source)
     return this.change(() => {
       this.expectFree(name)
       return saveSnapshot(this.state, this.disk, name, source, plan)
@@ -313,6 +321,16 @@ function expectPlan(call: string, options: SaveOptions): SavePlan {
   if (note.length > MAX_NOTE)
     throw mistake(new RangeError(`Expected \`note\` to have at most ${MAX_NOTE} letters, got ${note.length}`))
   return { ...rest, domain, note }
+}
+
+function expectSource(source: SaveSource): void {
+  if (source instanceof Uint8Array) expectSome(source.length)
+  else if (isWasmMemory(source)) expectSome(sizeOf(source))
+  else expectImage(source)
+}
+
+function expectSome(bytes: number): void {
+  if (bytes === 0) throw mistake(new RangeError('Expected `source` to have bytes, got none'))
 }
 
 function expectImage(source: Image): void {

@@ -51,6 +51,19 @@ describe('pagefold store', () => {
     writeFileSync(join(dir, 'odd.raw'), pages(2).subarray(1))
     for (const source of ['odd.raw', 'nothing.raw', '-']) expect(run(dir, 'save', 's', source).code).toBe(2)
     const noStore = 'pagefold: ENOENT: s: no store of snapshots there\n'
+    const demo = 'synth:demo,pages=4'
+    for (const [args, err] of [
+      [[demo, '--name', 'a'], 'pagefold: --name is for one snapshot, and the sources hold 3\n'],
+      [[demo, demo], expect.stringContaining('named twice')],
+      [[demo, '--like', 'a'], noStore],
+      [
+        [`${demo},images=1`, '--name', 'a'.repeat(1025)],
+        expect.stringContaining('a name of 1 to 1024 letters'),
+      ],
+      [[demo, '--domain', 'a'.repeat(1025)], expect.stringContaining('a name of 1 to 1024 letters')],
+      [[demo, '--domain', 'a', '--like', 'b'], noStore],
+    ] as [string[], unknown][])
+      expect(run(dir, 'save', 's', ...args), args.join(' ')).toEqual({ code: 2, out: '', err })
     for (const args of [
       ['drop', 's', 'a'],
       ['compact', 's'],
@@ -145,6 +158,7 @@ describe('npm run bench:store', () => {
       /^20 moments of a guest, in memory: [\d.]+ of the distinct bytes$/m,
       /^save of a state with 20 of 512 pages changed, like another, in a directory: [\d.]+ times/m,
       /^durable commit of 1 MiB of new pages: pagefold: \d+ MB\/s, 1\.00 times pagefold's time/m,
+      /^durable commit of 1 MiB of new pages: a file: \d+ MB\/s, [\d.]+ times pagefold's time, 1\.000 of the bytes$/m,
       /^durable commit of 1 MiB of new pages: lmdb: /m,
       /^durable commit of 1 MiB of new pages: node:sqlite: /m,
       /^restore of generation 20, from a directory: [\d.]+ times/m,

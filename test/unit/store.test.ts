@@ -1,9 +1,9 @@
 // A store of snapshots, call by call: what each gives, what it refuses, and in which words.
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import fs, { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Host } from '../../src/index.ts'
 import { SnapshotStore } from '../../src/store/index.ts'
 import { scratch } from '../support/files.ts'
@@ -182,6 +182,28 @@ describe('restore', () => {
     expect(await store.restore('b', into, { from: 'a' })).toEqual({ name: 'b', pages: 200, pages_written: 2 })
     expect(isSame(into, b)).toBe(true)
     expect(store.difference('a', 'b')).toEqual([3, 150])
+  })
+
+  it('reads at once what lies near together in a directory, in whatever order', async () => {
+    const store = await open(scratch())
+    const bytes = distinct(1000)
+    await store.save('0', bytes)
+    for (let generation = 1; generation <= 40; generation++) {
+      for (let i = 0; i < 50; i++)
+        bytes.fill(
+          generation,
+          ((i * 577 + generation * 131) % 1000) * PAGE,
+          ((i * 577 + generation * 131) % 1000) * PAGE + 9 + i,
+        )
+      bytes.copyWithin(999 * PAGE, 0, PAGE) // one that is there twice
+      await store.save(String(generation), bytes, { like: String(generation - 1) })
+    }
+    const into = new Uint8Array(1000 * PAGE)
+    const reads = vi.spyOn(fs, 'readSync')
+    await store.restore('40', into)
+    expect(isSame(into, bytes)).toBe(true)
+    expect(reads.mock.calls.length).toBeLessThan(100)
+    reads.mockRestore()
   })
 
   it('refuses a target without room, and what there is not', async () => {

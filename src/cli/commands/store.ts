@@ -170,7 +170,8 @@ export async function run(args: string[]): Promise<number> {
   const images = action.opens?.(names, values) ?? []
   try {
     sayNotes(images)
-    const create = action.opens !== undefined
+    if (action.opens !== undefined) await expectKeepable(images, values)
+    const create = action.opens !== undefined && values.like === undefined
     const store = await SnapshotStore.open(dir, { readonly: action.readonly, create })
     try {
       for (const note of store.notes) complain(note)
@@ -215,6 +216,18 @@ async function save(
     before += image.pages
   }
   return { saved }
+}
+
+/** What no store would take is refused before there is one: it is tried on one in memory. Throws UsageError. */
+async function expectKeepable(images: readonly Image[], { name, domain, note }: Options): Promise<void> {
+  const store = await SnapshotStore.open()
+  try {
+    for (const one of namesOf(images, name)) await store.save(one, Uint8Array.of(1), given({ domain, note }))
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(error.message) : error
+  } finally {
+    await store.close()
+  }
 }
 
 /** What each image is to be called. Throws UsageError for a name for several, and one that two would have. */

@@ -24,6 +24,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'saves time: nobody listens, so nobody hears',
   })),
   {
+    file: `${MM}/fault/shared.ts`,
+    from: 'object.name !== undefined',
+    to: 'true',
+    reason: 'no file is known by no name',
+  },
+  {
     file: `${MM}/page/bytes.ts`,
     from: 'count === from.length',
     to: 'false',

@@ -80,6 +80,17 @@ describe('what is refused where', () => {
   })
 })
 
+describe('MADV_COLD', () => {
+  it('changes nothing: pages are there, and a child has them', async () => {
+    const { host, mm, at } = await scene([7, 8])
+    const before = framesOf(mm, at, 2)
+    mm.madvise(at, 2 * PAGE, 'MADV_COLD')
+    expect(framesOf(mm, at, 2)).toEqual(before)
+    expect(byteAt(mm.fork(), at + PAGE)).toBe(8)
+    host.audit()
+  })
+})
+
 describe('MADV_DONTFORK, MADV_WIPEONFORK', () => {
   it('a child has not, or has empty, what its parent keeps; and so has its own child', async () => {
     const { host, mm, at } = await scene([1, 2, 3, 4])
@@ -305,6 +316,16 @@ describe('mlock', () => {
     mm.munlock(at, PAGE)
     expect(host.reclaim(mm.pfn(at)!)).toBeUndefined()
     expect(host.reclaim(mm.pfn(at + PAGE)!)).toBe('mlocked')
+    host.audit()
+  })
+
+  it('faults in every mapping of its range, device memory excepted', async () => {
+    const { host, mm, at } = await scene([7, undefined])
+    for (const [i, options] of [{ shared: true }, { kind: 'pfnmap' }, { shared: true }].entries())
+      mm.mmap(2 * PAGE, { address: at + (2 + 2 * i) * PAGE, ...(options as MmapOptions) })
+    mm.mlock(at, 8 * PAGE)
+    expect([0, 1, 2, 3, 6, 7].map((page) => mm.pfn(at + page * PAGE) !== undefined)).not.toContain(false)
+    expect(mm.pfn(at + 4 * PAGE)).toBeUndefined()
     host.audit()
   })
 

@@ -28,6 +28,22 @@ describe('an image with holes', () => {
   const places = [0, 1, 2, 16, 17, 1000]
   const image = (addressOf: (page: number) => number): Image => ({ ...imageOf(twins(6)), addressOf })
 
+  it('is the same in frames that have been used before, which come one at a time', async () => {
+    const host = await Host.create({ frames: 16 })
+    const before = host.createMm()
+    const at = before.mmap(16 * PAGE)
+    for (let page = 0; page < 16; page++) before.write(at + page * PAGE, Uint8Array.of(1))
+    before.exit()
+    const begin = 0x1000_0000
+    const { mm } = host.loadImage(
+      image((page) => places[page]! * PAGE),
+      { address: begin, holes: true },
+    )
+    for (const [page, place] of places.entries())
+      expect(mm.read(begin + place * PAGE, PAGE)).toEqual(twins(6).subarray(page * PAGE, (page + 1) * PAGE))
+    host.audit()
+  })
+
   it('lies where it lay in the guest, from an address on, and the holes are left out', async () => {
     const host = await Host.create({ frames: 64 })
     const begin = 0x1000_0000

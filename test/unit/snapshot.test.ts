@@ -211,6 +211,18 @@ describe('going back', () => {
     host.audit()
   })
 
+  it('keeps to each mapping where two lie side by side', async () => {
+    const { host, mm } = await scene([1, 2])
+    addRange(mm, [3, 4], { address: RAM + 2 * PAGE, mergeable: false })
+    const snapshot = mm.snapshot()
+    const { free } = host.frames
+    for (let page = 0; page < 4; page++) mm.write(RAM + page * PAGE, contentBytes(9))
+    mm.restore(snapshot)
+    for (let page = 0; page < 4; page++) expectContent(mm, RAM + page * PAGE, page + 1)
+    expect(host.frames.free).toBe(free)
+    host.audit()
+  })
+
   it('leaves a mapping that never had a page as it is, and shares what it has to have', async () => {
     const { host, mm } = await scene()
     const at = mm.mmap(2 * PAGE)

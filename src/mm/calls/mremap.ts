@@ -110,7 +110,7 @@ function moveAll(mm: MmStruct, { start, end }: PageRange, target: number): numbe
 }
 
 function growInPlace(mm: MmStruct, vma: Vma, oldEnd: number, newEnd: number): boolean {
-  if (vma.end !== oldEnd || mm.vmas.within(oldEnd, newEnd).length > 0) return false
+  if (mm.vmas.within(oldEnd, newEnd).length > 0) return false
   mm.vmas.setEnd(vma, newEnd)
   mergeWithNeighbours(mm, vma)
   return true

@@ -1,7 +1,7 @@
 // Mapping many fresh pages at once, to be filled in place: how an image gets into an mm without a second copy.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
-import { mistake, PagefoldError } from '../../errors.ts'
+import { brokenInvariant, mistake, PagefoldError } from '../../errors.ts'
 import { addressOf, pageAt, VPN_LIMIT } from '../model/address.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_READ } from '../model/vma.ts'
@@ -25,7 +25,7 @@ export function populate(
   const { bytes, frames, pageTables } = mm.memory
   const vma = mm.vmas.at(start)
   if (vma === undefined || vma.end < start + pages)
-    throw new PagefoldError('EFAULT', `${mm.name}: not one mapping`)
+    throw brokenInvariant(`${mm.name}: the pages to fill are not one mapping`)
   prepareAnonVma(mm, vma)
   for (let page = 0; page < pages; ) {
     const { pfn, count } = takeRun(mm, pages - page, vma.nid)

@@ -34,7 +34,9 @@ export function table(columns: readonly Column[], room = width()): string {
   const head = bold(shown.map(({ column, taken }) => column.title.padStart(taken)).join(GAP))
   const left = columns.filter((column) => shown.every((one) => one.column !== column))
   const note =
-    left.length === 0 ? [] : [paint('aside', `no room for ${left.map(({ title }) => title).join(', ')}`)]
+    left.length === 0
+      ? []
+      : [paint('aside', folded(`no room for ${left.map(({ title }) => title).join(', ')}`, room))]
   return [head, ...rows.map((cells) => cells.join(GAP)), ...note].join('\n')
 }
 

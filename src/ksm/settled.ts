@@ -96,7 +96,7 @@ export function forgetSettled({ slots, items }: KsmState): void {
 }
 
 /** How many pages are looked at for whether most have been written. */
-const SAMPLE = 128
+const SAMPLE = 64
 
 /**
  * Have most pages been written since they were visited, as far as some of them tell? Then the tree is better forgotten: to take

@@ -54,8 +54,8 @@ describe('a table', () => {
     (room, titles, note) => {
       const lines = table(COLUMNS, room).split('\n')
       expect(lines[0]!.trim().split(/ +/)).toEqual(titles)
-      expect(lines).toHaveLength(4)
-      expect(lines.at(-1)).toBe(note)
+      expect(lines.slice(3).join(' ')).toBe(note)
+      if (room > 1) for (const line of lines) expect(line.length).toBeLessThanOrEqual(room)
     },
   )
 

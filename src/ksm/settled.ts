@@ -64,8 +64,11 @@ export function isAhead({ items, slots, memory, seqnr }: KsmState, item: number,
 
 /** Has a visit to come after all for an item that was met ahead of its turn, and taken out of the tree. */
 export function unsettle(ksm: KsmState, item: number, visited: number): void {
-  const { items, cursor, unsettled } = ksm
-  const passed = items.isSettled(item) && items.mm(item) === items.mm(visited) && items.vpn(item) < cursor.vpn
+  const { items, cursor, memory, unsettled } = ksm
+  const pte = memory.pageTables.get(memory.mm(items.mm(item)).pgd, items.vpn(item))
+  // Where another page is by now, or none, the cursor has not passed over it, but found nothing of it.
+  const same = items.isSettled(item) && pteNormal(pte) && !pteSoftDirty(pte)
+  const passed = same && items.mm(item) === items.mm(visited) && items.vpn(item) < cursor.vpn
   items.unsettle(item)
   if (!passed) return
   unsettled.push(item)

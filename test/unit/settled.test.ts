@@ -230,6 +230,30 @@ describe('a settled page', () => {
         a.mm.write(at + PAGE, contentBytes(99))
       },
     ],
+    ...(['moved away', 'unmapped', 'given up', 'another', 'the page of a file'] as const).map(
+      (what): [string, Act] => [
+        `is ${what} when a page before it would have found it`,
+        ({ host, a: { mm }, a }) => {
+          const at = settledRange(host, a)
+          const last = at + 4 * PAGE
+          mm.write(at, contentBytes(15))
+          host.ksm.scan(1)
+          if (what === 'moved away') mm.mremap(last, PAGE, PAGE, { address: at - 64 * PAGE })
+          else if (what === 'unmapped') mm.munmap(last, PAGE)
+          else if (what === 'the page of a file') {
+            mm.munmap(last, PAGE)
+            mm.mmap(PAGE, { address: last, file: contentBytes(15) })
+            mm.madvise(last, PAGE, 'MADV_MERGEABLE')
+            mm.write(last, contentBytes(15))
+            mm.madvise(last, PAGE, 'MADV_DONTNEED')
+            mm.read(last, 1)
+          } else {
+            mm.madvise(last, PAGE, 'MADV_DONTNEED')
+            if (what === 'another') mm.write(last, contentBytes(16))
+          }
+        },
+      ],
+    ),
     [
       'is found before another one that waits in the window',
       ({ host, a }) => {

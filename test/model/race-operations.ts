@@ -3,7 +3,7 @@
 // there does nothing.
 
 import fc from 'fast-check'
-import { FRAME_PINNED, PTE_PRESENT, PTE_UFFD_WP, PTE_WRITE } from '../../assembly/abi.ts'
+import { FRAME_PINNED, FRAME_POISONED, PTE_PRESENT, PTE_UFFD_WP, PTE_WRITE } from '../../assembly/abi.ts'
 import type { Advice, Errno, KnobName } from '../../src/index.ts'
 import { ptePfn } from '../../src/mm/page/pte.ts'
 import { markSoftDirty } from '../../src/mm/page/ptes.ts'
@@ -303,8 +303,10 @@ export const OPERATIONS = {
     // Whether a child gets what is written while it is being made nobody has promised.
     const cell = held?.cells[0]
     if (held === undefined || cell === undefined || !held.write || held.guest === world.forking) return
-    held.pin.write(0, contentBytes(c))
-    cell.bytes = contentBytes(c)
+    const broken = memoryOf(world.host).frames.hasFlag(held.pin.pfns[0]!, FRAME_POISONED)
+    const errno = world.attempt(() => held.pin.write(0, contentBytes(c)))
+    expectErrno('a write of a device', errno, [broken ? 'EHWPOISON' : undefined])
+    if (!broken) cell.bytes = contentBytes(c)
   }),
 
   swapOn: operation(8, [], 'nothing', (world) => {

@@ -163,7 +163,7 @@ export class World {
       ...this.all.flatMap((guest) => faultsOf(this.host, guest, this.store.peek)),
       ...this.all.flatMap((guest) => faultsMidway(this.host, guest)),
       ...domainFaults(this.host, this.all),
-      ...pinFaults(this.pins),
+      ...pinFaults(this.host, this.pins),
       ...this.host.warnings(),
     ]
     if (wrong.length > 0) throw new Error(wrong.join('\n'))

@@ -14,7 +14,7 @@ import { type Host, type Mm, type NotifierRange, type Pin, SecondaryMmu } from '
 import { VM_READ, VM_WRITE } from '../../src/mm/model/vma.ts'
 import { isSwapPte, ptePfn, swapEntryOf } from '../../src/mm/page/pte.ts'
 import { memoryOf } from '../support/inside.ts'
-import { PAGE } from '../support/world.ts'
+import { errnoOf, PAGE } from '../support/world.ts'
 
 /** What is read somewhere. Private pages have one each, shared ones one for all who map the same. */
 export interface Cell {
@@ -193,13 +193,15 @@ export function domainFaults(host: Host, guests: readonly Guest[]): string[] {
   return wrong
 }
 
-/** What is read through pins must be what the guest sees, or saw last before it gave the page up. */
-export function pinFaults(pins: readonly HeldPin[]): string[] {
+/** What is read through pins must be what the guest sees, or saw last before it gave the page up; nothing from a broken frame. */
+export function pinFaults(host: Host, pins: readonly HeldPin[]): string[] {
   return pins.flatMap(({ guest, pin, cells }) =>
-    cells.flatMap((cell, i) =>
-      cell === undefined || Buffer.compare(pin.read(i * PAGE, PAGE), cell.bytes) === 0
-        ? []
-        : [`${guest.mm.name}: page ${i} of a pin is not what the guest sees`],
-    ),
+    cells.flatMap((cell, i) => {
+      const read = (): Uint8Array => pin.read(i * PAGE, PAGE)
+      const right = memoryOf(host).frames.hasFlag(pin.pfns[i]!, FRAME_POISONED)
+        ? errnoOf(read) === 'EHWPOISON'
+        : cell === undefined || Buffer.compare(read(), cell.bytes) === 0
+      return right ? [] : [`${guest.mm.name}: page ${i} of a pin is not what the guest sees`]
+    }),
   )
 }

@@ -248,6 +248,19 @@ describe('MADV_FREE', () => {
     host.audit()
   })
 
+  it('nor is what a child has from an unmerged page, of which no pte says that it was written', async () => {
+    const { host, mm, at } = await scene([7, 7], true)
+    host.ksm.scan(2)
+    mm.madvise(at, 2 * PAGE, 'MADV_UNMERGEABLE')
+    const child = mm.fork()
+    mm.madvise(at, 2 * PAGE, 'MADV_FREE')
+    for (const pfn of framesOf(mm, at, 2)) host.reclaim(pfn!)
+    mm.exit()
+    for (const pfn of framesOf(child, at, 2)) if (pfn !== undefined) host.reclaim(pfn)
+    expect([byteAt(child, at), byteAt(child, at + PAGE)]).toEqual([7, 7])
+    host.audit()
+  })
+
   it('what is swapped out goes at once, what has moved is still given up, a freed frame is not', async () => {
     const host = await makeHost({ frames: 8, numaNodes: 2 })
     host.swapOn(memorySwapStore(4))

@@ -3,7 +3,7 @@
 //
 // Linux: mm/memory.c, handle_mm_fault() and below.
 
-import { COUNTER_COW_KSM, FRAME_EXCLUSIVE, FRAME_POISONED } from '../../../assembly/abi.ts'
+import { COUNTER_COW_KSM, FRAME_DIRTY, FRAME_EXCLUSIVE, FRAME_POISONED } from '../../../assembly/abi.ts'
 import type { Errno } from '../../errors.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_HUGETLB, VM_PFNMAP, VM_READ, VM_SHARED, VM_WRITE, type Vma } from '../model/vma.ts'
@@ -168,6 +168,8 @@ function wpPageCopy(mm: MmStruct, vma: Vma, vpn: number, pte: number, kind: Faul
   }
   addNewAnonRmap(memory, fresh, vma, vpn)
   const copy = mkPte(fresh, vma.has(VM_READ))
+  // Its pte is clean: a child that inherits that must not lose it to a parent's MADV_FREE.
+  if (kind === 'unshare') memory.frames.setFlag(fresh, FRAME_DIRTY)
   setPte(mm, vpn, kind === 'unshare' ? pteKeepUffdWp(copy, pte) : withAccess(copy, vma, kind))
   // Only now: while the old page is still counted as mapped nobody may take it for unused.
   if (own) mm.cpus.afterGrace({ ptes: [pte], drop: () => removeRmap(memory, old) })

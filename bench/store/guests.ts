@@ -7,6 +7,8 @@ import { PAGE_SIZE } from '../../src/index.ts'
 export class Guest {
   readonly memory: Uint8Array
   private readonly words: Uint32Array
+  /** How many pages, from the first on, it uses. */
+  private readonly used: number
   private state: number
 
   /** `zeros`: which part of the pages. */
@@ -14,14 +16,14 @@ export class Guest {
     this.words = new Uint32Array(pages * (PAGE_SIZE / 4))
     this.memory = new Uint8Array(this.words.buffer)
     this.state = seed
-    const used = Math.round(pages * (1 - zeros)) * (PAGE_SIZE / 4)
-    for (let word = 0; word < used; word++) this.words[word] = this.next()
+    this.used = Math.round(pages * (1 - zeros))
+    for (let word = 0; word < (this.used * PAGE_SIZE) / 4; word++) this.words[word] = this.next()
   }
 
   /** Runs it on: it writes to some of the pages that it uses. */
   write(pages: number): void {
     for (let i = 0; i < pages; i++) {
-      const page = this.next() % (this.words.length / (PAGE_SIZE / 4))
+      const page = this.next() % this.used
       this.words[page * (PAGE_SIZE / 4) + (this.next() % 1024)] = this.next()
     }
   }

@@ -87,6 +87,14 @@ const PATHS: Record<
   },
   'swap-out': { act: ({ host, mm }) => host.reclaim(mm.pfn(RAM)!) },
   migration: { act: ({ host, mm }) => host.migrate(mm.pfn(RAM)!, { node: 1 }) },
+  'a snapshot that is taken again': {
+    act: ({ mm }) => {
+      const snapshot = mm.snapshot()
+      mm.write(RAM, Uint8Array.of(1))
+      mm.snapshot(snapshot)
+    },
+    asks: 3,
+  },
   'memory failure': { act: ({ host, mm }) => host.memoryFailure(mm.pfn(RAM)!) },
 }
 

@@ -16,6 +16,7 @@ const WITHOUT = [
   'test/conformance/guests.test.ts',
   'test/conformance/live.test.ts',
   'test/conformance/presets.test.ts',
+  'test/conformance/running-guests.test.ts',
   'test/conformance/synthetic.test.ts',
   'test/model/history.test.ts',
   'test/model/race.test.ts',

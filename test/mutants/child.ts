@@ -22,6 +22,8 @@ export class Child {
   private readonly process: ChildProcess
   private readonly lines: Interface
   private readonly words: AsyncIterator<string>
+  /** The end of what it wrote to stderr. */
+  lastWords = ''
 
   /** `mutant`: one that is at work while modules are loaded. */
   constructor(program: string, root: string, mutant?: number) {
@@ -34,7 +36,10 @@ export class Child {
     this.process = spawn(process.execPath, [program], {
       cwd: root,
       env,
-      stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+    })
+    this.process.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.lastWords = (this.lastWords + text).slice(-2000)
     })
     this.process.stdin!.on('error', () => {})
     this.lines = createInterface({ input: this.process.stdio[3] as Readable })

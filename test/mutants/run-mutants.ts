@@ -95,7 +95,7 @@ async function runClean(program: string, root: string): Promise<Suite> {
   const child = new Child(program, root)
   try {
     const ready = await child.ready()
-    if (ready === undefined) throw new Error('the tests cannot be loaded')
+    if (ready === undefined) throw new Error(`the tests cannot be loaded: ${child.lastWords}`)
     const { tests: names } = ready
     const ms: number[] = []
     const cost: number[] = []

@@ -1,7 +1,9 @@
 // The mutation tester (test/mutants): which mutants there are, which are let off, and its stand-in for vitest.
 
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { testFiles } from '../mutants/bundle.ts'
 import { EQUIVALENT, equivalentOf } from '../mutants/equivalent.ts'
 import { instrument } from '../mutants/instrument.ts'
 import * as standIn from '../mutants/vitest.ts'
@@ -31,6 +33,14 @@ export function f(a: number): string {
     const text = code.get('f.ts')!
     for (const { id } of mutants) expect(text).toContain(`($S.active === ${id} && $S.hit())`)
     expect(text).not.toContain('stryMutAct')
+  })
+
+  it('are tried with tests that one program can hold: none that looks for files beside itself elsewhere', () => {
+    const root = fileURLToPath(new URL('../..', import.meta.url))
+    const files = testFiles(root)
+    expect(files).toContain('test/unit/advice.test.ts')
+    const elsewhere = /from '\.\.\/\.\.\/(?:examples|scripts)\//
+    expect(files.filter((name) => elsewhere.test(read(name).content))).toEqual([])
   })
 
   it('that are let off are there', async () => {

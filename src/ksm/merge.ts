@@ -9,7 +9,6 @@ import { StableNodes } from '../core/stable-nodes.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import type { Vma } from '../mm/model/vma.ts'
 import { markSoftDirty } from '../mm/page/ptes.ts'
-import { isKsm } from '../mm/page/rmap.ts'
 import type { Batch } from './batch.ts'
 import { BUSY } from './keyhole.ts'
 import { findMergeableVma, presentPage, presentPageOf } from './mergeable.ts'
@@ -311,7 +310,8 @@ function tryToMergeOnePage(
 /** True if the page was a page of zeros and need not be looked at further. Linux: try_to_merge_with_zero_page() */
 function mergedWithZeroPage(ksm: KsmState, item: number, pfn: number): boolean {
   const { items, memory } = ksm
-  if (items.oldchecksum(item) !== ksm.zeroChecksum || isKsm(memory, pfn)) return false
+  // One that is merged but has lost its node is tried, in vain, as Linux does.
+  if (items.oldchecksum(item) !== ksm.zeroChecksum || hasNode(ksm, pfn)) return false
   const mm = memory.mm(items.mm(item))
   if (mm.domain !== '' && !ksm.options.zeroPagesAcrossDomains) return false
   const vma = findMergeableVma(mm, items.vpn(item))

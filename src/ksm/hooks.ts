@@ -24,7 +24,7 @@ export class Hooks implements KsmHooks {
   }
 
   /** Linux: __ksm_enter() */
-  enter(mm: MmStruct): Errno | undefined {
+  enter(mm: MmStruct): void {
     const { slots, cursor, tunables, memory } = this.ksm
     const wasEmpty = slots.isEmpty
     // Behind the cursor, so that the mm is scanned last and has time to settle; but an unmerge under way must see it.
@@ -33,7 +33,6 @@ export class Hooks implements KsmHooks {
     mm.mergeable = true
     if (wasEmpty) this.ksm.wake()
     if (memory.trace.active) memory.trace.emit('ksm_enter', { mm: mm.name })
-    return undefined
   }
 
   /** Linux: __ksm_exit() */

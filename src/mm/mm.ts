@@ -76,9 +76,9 @@ export class Mm extends MmHandle {
   /**
    * Advises about a range; `Advice` has the advices. Throws ENOMEM if part of the range is not mapped (the rest has been done)
    * or memory ran out while unmerging; EINVAL where a part of another kind cannot be had that for (device memory thrown
-   * away or swapped out, locked memory thrown away, a file's pages freed or wiped), those before have been done; EAGAIN
-   * if the mm could not be registered. Populating stops at the first page that cannot be had: ENOMEM for a hole, EINVAL
-   * where that access is not allowed, and what a fault throws.
+   * away or swapped out, locked memory thrown away, a file's pages freed or wiped), those before have been done. Populating
+   * stops at the first page that cannot be had: ENOMEM for a hole, EINVAL where that access is not allowed, and what a fault
+   * throws.
    */
   madvise(address: number, length: number, advice: Advice): void {
     this.enter(() => {

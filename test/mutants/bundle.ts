@@ -28,7 +28,6 @@ const WITHOUT = [
   'test/unit/diff-snapshot.test.ts',
   'test/unit/generators.test.ts',
   'test/unit/hash-lab.test.ts',
-  'test/unit/image-host.test.ts',
   'test/unit/image.test.ts',
   'test/unit/kdump.test.ts',
   'test/unit/ksmd-alone.test.ts',

@@ -92,6 +92,38 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'at address 0 lie zeros, which are empty ptes',
   })),
   {
+    file: `${MM}/calls/mremap.ts`,
+    from: 'whole.anonVma !== undefined',
+    to: 'true',
+    reason: 'saves time: without an anon_vma nothing of it is merged',
+  },
+  {
+    file: `${MM}/fault/swap-in.ts`,
+    line: "if (pfn === 0 || (pfn === cached && !frames.mayMap(pfn))) return 'ENOMEM'",
+    from: 'pfn === cached',
+    to: 'true',
+    reason: 'a copy just made has room for users',
+  },
+  {
+    file: `${MM}/model/vma-list.ts`,
+    from: 'before >= 0',
+    to: 'before > 0',
+    reason: 'no room is looked for below MMAP_BASE',
+  },
+  {
+    file: `${MM}/model/anon-vma.ts`,
+    line: 'vma.anonVma === undefined &&',
+    to: 'true',
+    reason: 'which of two that nobody fills is filled is all the same',
+  },
+  {
+    file: `${KSM}/scan.ts`,
+    line: 'if (slots.head.next === slots.head) return false',
+    from: 'false',
+    to: 'true',
+    reason: 'the batch that goes on finds nobody registered, and ends',
+  },
+  {
     file: `${MM}/calls/make-equal.ts`,
     line: 'if (vma.anonVma === undefined && other.anonVma !== undefined) return false',
     from: 'other.anonVma !== undefined',

@@ -318,6 +318,30 @@ describe('MADV_FREE', () => {
 })
 
 describe('mlock', () => {
+  it('counts for the page that is locked, not for one that was there before', async () => {
+    const host = await makeHost()
+    host.swapOn(memorySwapStore(8))
+    const { mm, at } = guest(host, 'a', [7], { mergeable: false })
+    const child = mm.fork()
+    child.write(at, contentBytes(8))
+    child.mlock(at, PAGE)
+    expect(host.reclaim(mm.pfn(at)!)).toBeUndefined()
+    expect(host.reclaim(child.pfn(at)!)).toBe('mlocked')
+    expectContent(mm, at, 7)
+    host.audit()
+  })
+
+  it('that changes nothing joins no mappings', async () => {
+    const host = await makeHost()
+    const mm = host.createMm()
+    const at = mm.mmap(2 * PAGE)
+    mm.madvise(at, PAGE, 'MADV_MERGEABLE')
+    mm.prctl('PR_SET_MEMORY_MERGE', 1)
+    expect([...mm.vmas]).toHaveLength(2)
+    mm.munlock(at, 2 * PAGE)
+    expect([...mm.vmas]).toHaveLength(2)
+  })
+
   it('faults in what may be written to as the own, and nothing of it is swapped out', async () => {
     const { host, mm, at } = await scene([7, 7, undefined], true)
     host.ksm.scan(2)

@@ -31,6 +31,71 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
     expect(late.pfn(r), 'the merged page is found').toBe(b!.pfn(q))
   })
 
+  it('an unmapping in the middle of a merge ends it, whichever page it is', async () => {
+    for (const point of ['scan: before checksum', 'merge: before compare', 'merge: after compare'] as const) {
+      for (const victim of [0, 1]) {
+        const host = await makeHost({ index })
+        const mms = [1, 2].map(() => host.createMm())
+        const at = mms.map((mm) => addRange(mm, [7]))
+        host.ksm.scan(1)
+        const seen = once(host, point, () => mms[victim]!.munmap(at[victim]!, PAGE))
+        host.ksm.scan(2)
+        memoryOf(host).race = undefined
+        expect(seen.passed).toBeGreaterThan(0)
+        expectContent(mms[1 - victim]!, at[1 - victim]!, 7)
+        expect(host.ksm.counters().pages_sharing).toBe(0)
+        host.audit()
+      }
+    }
+  })
+
+  it('an unmapped page of zeros is not looked at further', async () => {
+    const host = await makeHost({ index })
+    host.ksm.set('use_zero_pages', 1)
+    const mm = host.createMm()
+    const at = addRange(mm, [0])
+    host.ksm.scan(1)
+    const seen = once(host, 'scan: before checksum', () => mm.munmap(at, PAGE))
+    host.ksm.scan(2)
+    memoryOf(host).race = undefined
+    expect(seen.passed).toBe(1)
+    expect(host.ksm.counters()).toMatchObject({ ksm_zero_pages: 0, pages_unshared: 0 })
+    host.audit()
+  })
+
+  it('another page in the place of the second half is left alone', async () => {
+    const host = await makeHost({ index })
+    const [a, b] = [host.createMm(), host.createMm()]
+    const [p, q] = [addRange(a, [7]), addRange(b, [7])]
+    host.ksm.scan(1)
+    const seen = once(host, 'merge: between the two halves', () => {
+      a.madvise(p, PAGE, 'MADV_DONTNEED')
+      a.write(p, contentBytes(9))
+    })
+    host.ksm.scan(1)
+    memoryOf(host).race = undefined
+    expect(seen.passed).toBe(1)
+    expectContent(a, p, 9)
+    expectContent(b, q, 7)
+    host.audit()
+  })
+
+  it('a page that may no longer be merged is not tried', async () => {
+    const host = await makeHost({ index })
+    const [a, b] = [host.createMm(), host.createMm()]
+    const p = addRange(a, [7])
+    addRange(b, [7])
+    host.ksm.scan(1)
+    const tried: unknown[] = []
+    host.on('ksm_merge_with_ksm_page', (event) => tried.push(event))
+    const seen = once(host, 'scan: between mms', () => a.madvise(p, PAGE, 'MADV_UNMERGEABLE'))
+    host.ksm.scan(1)
+    memoryOf(host).race = undefined
+    expect(seen.passed).toBeGreaterThan(0)
+    expect(tried).toEqual([])
+    host.audit()
+  })
+
   it('nor when the search of one tree is followed by that of the other', async () => {
     const host = await makeHost({ index })
     host.ksm.set('max_page_sharing', 2)

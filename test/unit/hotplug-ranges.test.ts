@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import type { Mm } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
 import { atNotifiers } from '../support/races.ts'
-import { addFilled, bootHost, errnoOf, fill, fullScans, holds, PAGE } from '../support/world.ts'
+import { addFilled, bootHost, errnoOf, fill, framesOf, fullScans, holds, PAGE } from '../support/world.ts'
 
 describe('offline and online', () => {
   it('refuse a range that overlaps one that is away', async () => {
@@ -37,6 +37,23 @@ describe('offline and online', () => {
     expect(errnoOf(() => host.online(first + 2, first + 6))).toBe('EINVAL')
     expect(host.frames).toMatchObject({ total: 32, free: 24 })
     expect(holds(mm, at, 8, 7)).toBe(true)
+    host.audit()
+  })
+
+  it('count and hand out none that were in use once, and are free again', async () => {
+    const host = await bootHost({ frames: 16 })
+    const mm = host.createMm()
+    const at = addFilled(mm, 8, 7, { mergeable: false })
+    const first = mm.pfn(at)!
+    mm.munmap(at, 8 * PAGE)
+    host.offline(first + 2, first + 6)
+    expect(host.frames).toMatchObject({ total: 12, free: 12 })
+    const used = framesOf(mm, addFilled(mm, 12, 8, { mergeable: false }), 12)
+    expect(used.filter((pfn) => pfn! >= first + 2 && pfn! < first + 6)).toEqual([])
+    expect(host.frames.free).toBe(0)
+    host.audit()
+    host.online(first + 2, first + 6)
+    expect(host.frames).toMatchObject({ total: 16, free: 4 })
     host.audit()
   })
 

@@ -18,6 +18,15 @@ describe('a range', () => {
     host.audit()
   })
 
+  it('shrinks in place though it is two mappings', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [1, 2, 3, 4], { mergeable: false })
+    mm.mprotect(at, 2 * PAGE, 'PROT_READ')
+    expect(mm.mremap(at, 4 * PAGE, 3 * PAGE)).toBe(at)
+    expect([...mm.vmas].map(({ start, end }) => end - start)).toEqual([2, 1])
+    host.audit()
+  })
+
   it('grows in place where there is room, and joins its neighbour', async () => {
     const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1, 2], { mergeable: false })

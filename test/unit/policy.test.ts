@@ -19,6 +19,8 @@ async function made(options: Partial<HostOptions>): Promise<Host> {
   return host
 }
 
+const fnv1a = (page: Uint8Array): number =>
+  page.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5 | 0)
 const policy = (skip: ScanPolicy['skip']): ScanPolicy => ({ name: 'mine', skip })
 
 /** Linux's and the phased one, written anew against what a policy is told. */
@@ -150,6 +152,20 @@ describe('a policy', () => {
     expect(told.filter(({ mm }) => mm === 'b').map(({ scan }) => scan)).toEqual([0, 0, 1, 1])
     host.ksm.scan(20)
     expect(told.at(-1)).toMatchObject({ age: 15, scan: 25, skips: 15 })
+  })
+
+  it('is told of no page that it is zero before it was looked at, whatever the checksum of zeros is', async () => {
+    const told: boolean[] = []
+    const host = await made({
+      checksum: { name: 'zeroed', bits: 32, hash: (page) => (fnv1a(page) ^ fnv1a(contentBytes(0))) >>> 0 },
+      policy: policy(({ zero }) => {
+        told.push(zero)
+        return false
+      }),
+    })
+    guest(host, 'a', [0])
+    host.ksm.scan(2)
+    expect(told).toEqual([false, true])
   })
 
   it('is asked while smart_scan is 1, and counted', async () => {

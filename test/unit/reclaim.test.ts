@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest'
 import { GuestMemory } from '../../src/hypervisor/index.ts'
 import { memorySwapStore } from '../../src/index.ts'
+import { memoryOf } from '../support/inside.ts'
 import { addRange, contentBytes, errnoOf, expectContent, makeHost, PAGE } from '../support/world.ts'
 
 describe('no frame left', () => {
@@ -19,6 +20,18 @@ describe('no frame left', () => {
     }
     host.ksm.scan(2)
     host.audit()
+  })
+
+  it('frees as many at a time as Linux: 32', async () => {
+    const host = await makeHost({ frames: 64, reclaim: true })
+    host.swapOn(memorySwapStore(256))
+    const mm = host.createMm()
+    addRange(
+      mm,
+      Array.from({ length: 65 }, (_, i) => i + 1),
+    )
+    expect(memoryOf(host).swap.usage.used).toBe(32)
+    expect(host.frames.free).toBe(31)
   })
 
   it('is one without swap, with a full one, where nothing may go, and where nobody asked for it', async () => {

@@ -22,7 +22,7 @@ import {
 
 const RAM = 0x1000_0000
 
-async function scene(contents = [1, 1, 2, 0, 3]): Promise<{ host: Host; mm: Mm }> {
+async function scene(contents: (number | undefined)[] = [1, 1, 2, 0, 3]): Promise<{ host: Host; mm: Mm }> {
   const host = await makeHost({ frames: 256 })
   const mm = host.createMm({ name: 'guest' })
   addRange(mm, contents, { address: RAM })
@@ -280,6 +280,49 @@ describe('going back', () => {
     })
     mm.restore(snapshot)
     expect(told).toEqual([[4, 5]])
+  })
+
+  it('tells them nothing of a page of zeros that ksmd has put in the place of one', async () => {
+    const { host, mm } = await scene([1, undefined])
+    host.ksm.set('use_zero_pages', 1)
+    expectContent(mm, RAM + PAGE, 0)
+    const snapshot = mm.snapshot()
+    mm.write(RAM + PAGE, contentBytes(0))
+    fullScans(host, 2)
+    expect(host.ksm.counters().ksm_zero_pages).toBe(1)
+    const told: number[] = []
+    mm.registerNotifier({
+      invalidateRangeStart: ({ start }) => void told.push(start),
+      invalidateRangeEnd() {},
+    })
+    mm.restore(snapshot)
+    expect(told).toEqual([])
+    host.audit()
+  })
+
+  it('brings back what ksmd had let go of meanwhile: it is merged again', async () => {
+    const { host, mm } = await scene([1, 1])
+    const snapshot = mm.snapshot()
+    mm.munmap(RAM, 2 * PAGE)
+    fullScans(host, 2)
+    mm.restore(snapshot)
+    fullScans(host, 2)
+    expect(counted(host), 'the snapshot’s own pages too').toEqual([1, 3, 0, 0])
+    host.audit()
+  })
+
+  it('does not take a page of a file for changed because it has been read since', async () => {
+    const host = await makeHost()
+    const mm = host.createMm()
+    const file = contentBytes(7)
+    const at = mm.mmap(PAGE, { file })
+    const snapshot = mm.snapshot()
+    expectContent(mm, at, 7)
+    expect(mm.changedSince(snapshot)).toEqual([])
+    mm.write(at, contentBytes(7))
+    expect(mm.changedSince(snapshot), 'a copy with the same bytes').toEqual([])
+    mm.write(at, contentBytes(8))
+    expect(mm.changedSince(snapshot)).toEqual([{ address: at, length: PAGE }])
   })
 
   it('works where one side has a table of ptes and the other has none', async () => {

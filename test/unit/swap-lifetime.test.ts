@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { type Host, memorySwapStore } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
-import { addFilled, bootHost, errnoOf, fullScans, holds, PAGE } from '../support/world.ts'
+import { SHARED_CONTENT, sharePage } from '../support/shared-pair.ts'
+import { addFilled, bootHost, errnoOf, expectContent, fullScans, holds, PAGE } from '../support/world.ts'
 
 function expectNothingLeft(host: Host): void {
   expect(host.frames.free).toBe(host.frames.total)
@@ -43,6 +44,28 @@ describe('the swap cache', () => {
     host.audit()
     expect(host.frames.free).toBe(15)
     pin.release()
+    expectNothingLeft(host)
+  })
+})
+
+describe('a merged page that has been forgotten while it was in the swap cache', () => {
+  it('is copied for whoever reads it back: no number of users would be kept for it', async () => {
+    const host = await bootHost({ frames: 16 })
+    host.swapOn(memorySwapStore(8))
+    host.ksm.set('run', 1)
+    const { a, b, p, q, k } = sharePage(host)
+    const held = a.get(p, PAGE)
+    expect(host.reclaim(k)).toBe('referenced')
+    host.ksm.set('run', 2)
+    host.ksm.set('run', 0)
+    expectContent(a, p, SHARED_CONTENT)
+    expect(a.pfn(p)).not.toBe(k)
+    expectContent(b, q, SHARED_CONTENT)
+    host.audit()
+    held.release()
+    a.exit()
+    b.exit()
+    fullScans(host, 1)
     expectNothingLeft(host)
   })
 })

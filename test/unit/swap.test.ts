@@ -46,6 +46,17 @@ async function withCachedPage(slots = 8) {
   return { host, store, mm, at, pfn }
 }
 
+it('a store that is full takes no more', async () => {
+  const host = await makeHost()
+  host.swapOn(memorySwapStore(2))
+  const { mm, at } = guest(host, 'a', [1, 2, 3], { mergeable: false })
+  const reclaimed = [0, 1, 2].map((page) => host.reclaim(mm.pfn(at + page * PAGE)!))
+  expect(reclaimed).toEqual([undefined, undefined, 'no swap'])
+  expect(memoryOf(host).swap.usage).toEqual({ used: 2, total: 2 })
+  for (const [page, content] of [1, 2, 3].entries()) expectContent(mm, at + page * PAGE, content)
+  host.audit()
+})
+
 describe.each(Object.keys(STORES))('a %s store', (kind) => {
   const make = STORES[kind]!
 

@@ -56,6 +56,17 @@ describe('a write to a protected page', () => {
     host.audit()
   })
 
+  it('of a device is tried again, as Linux does, and reported again', async () => {
+    const { host, mm, at, told } = await protectedGuest([7], (mm, address) => {
+      if (told.length > 1) mm.userfaultWriteProtect(address, PAGE, false)
+    })
+    const pin = mm.pin(at, PAGE, { write: true })
+    expect(told).toEqual([0, 0])
+    expect(pin.pfns).toEqual([mm.pfn(at)])
+    pin.release()
+    host.audit()
+  })
+
   it('is reported whoever writes: a guest, a debugger, a device', async () => {
     const { mm, at, told } = await protectedGuest([7, 7, 7])
     pokeByte(mm, at, 9)

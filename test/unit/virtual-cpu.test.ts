@@ -261,13 +261,39 @@ describe('what goes wrong in a CPU', () => {
     const leaves = words[(cpu.shared.record + layout.CPU_LEAVES) / 4]!
     const all = (): number[] => Array.from({ length: 64 }, (_, i) => words[leaves / 4 + i]!)
     for (const leaf of all()) expect(leaf).toBeGreaterThanOrEqual(FRAME_TABLE)
-    mm.write(RAM, contentBytes(1))
-    mm.munmap(RAM, 2 * PAGE)
+    // The first of its table of leaves, and one further up in it.
+    mm.mmap(PAGE, { address: RAM + 5 * MIB })
+    for (const at of [RAM, RAM + 5 * MIB]) mm.write(at, contentBytes(1))
+    expect(new Set(all()).size).toBe(3)
+    for (const at of [RAM, RAM + 5 * MIB]) mm.munmap(at, PAGE)
     expect(new Set(all()).size).toBe(1)
   })
 })
 
 describe('coming and going', () => {
+  it('one more CPU has to see what the others see, and is told what that is', async () => {
+    const { mm } = await scene(2, 4 * MIB)
+    expect(() => mm.attachCpu({ address: RAM, length: 2 * MIB })).toThrow(/EEXIST.*0x10000000\+0x400000/)
+  })
+
+  it('never sees a table that is not one of ptes, though memory ran out between the two', async () => {
+    const { host, mm, cpu } = await scene(2, 64 * MIB)
+    const { core, u32 } = host.memory.arena
+    const leaves = u32[(cpu.shared.record + layout.CPU_LEAVES) / 4]! / 4
+    const slab: number[] = []
+    for (let table = core.slabAlloc(0); table !== 0; table = core.slabAlloc(0)) slab.push(table)
+    expect(slab.length).toBeGreaterThan(2)
+    for (const left of [0, 1]) {
+      expect(errnoOf(() => mm.write(RAM, contentBytes(1)))).toBe('ENOMEM')
+      expect(new Set(u32.slice(leaves, leaves + 64)).size, `${left} to be had`).toBe(1)
+      core.slabFree(0, slab.pop()!)
+    }
+    for (const table of slab) core.slabFree(0, table)
+    mm.write(RAM, contentBytes(1))
+    expect(new Set(u32.slice(leaves, leaves + 64)).size).toBe(2)
+    host.audit()
+  })
+
   it('gives everything back', async () => {
     const host = await makeHost()
     const mm = host.createMm()

@@ -129,12 +129,11 @@ function changeFlags(mm: MmStruct, vma: Vma, start: number, end: number, flags: 
   if (flags !== vma.flags) modifyFlags(mm, start, end, flags)
 }
 
-function makeMergeable(mm: MmStruct, vma: Vma, start: number, end: number): Errno | undefined {
-  if (vma.has(VM_MERGEABLE) || !isEligible(vma)) return undefined
-  if (!mm.mergeable && mm.memory.ksm.enter(mm) !== undefined) return 'EAGAIN'
+function makeMergeable(mm: MmStruct, vma: Vma, start: number, end: number): undefined {
+  if (vma.has(VM_MERGEABLE) || !isEligible(vma)) return
+  if (!mm.mergeable) mm.memory.ksm.enter(mm)
   modifyFlags(mm, start, end, vma.flags | VM_MERGEABLE)
   mm.memory.ksm.registered(mm, start, end)
-  return undefined
 }
 
 function makeUnmergeable(mm: MmStruct, vma: Vma, start: number, end: number): Errno | undefined {

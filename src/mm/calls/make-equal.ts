@@ -47,10 +47,7 @@ function equalVmas(to: MmStruct, from: MmStruct): Errno | undefined {
   }
   for (const vma of from.vmas) {
     if (to.vmas.at(vma.start) !== undefined) continue
-    if (vma.has(VM_MERGEABLE) && !to.mergeable) {
-      const errno = to.memory.ksm.enter(to)
-      if (errno !== undefined) return errno
-    }
+    if (vma.has(VM_MERGEABLE) && !to.mergeable) to.memory.ksm.enter(to)
     const errno = copyVma(to, from, vma, true)
     if (errno !== undefined) return errno
   }
@@ -112,7 +109,7 @@ function equalPage(to: MmStruct, vma: Vma, from: MmStruct, vpn: number): Errno |
     zapPte(to, old)
   }
   if (wanted === EMPTY_PTE) return undefined
-  if (vma.anonVma === undefined) prepareAnonVma(to, vma)
+  prepareAnonVma(to, vma)
   return foreign ? copyPinnedPage(to, vma, vpn, ptePfn(wanted)) : copyPte(to, vma, from, vpn)
 }
 

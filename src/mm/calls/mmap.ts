@@ -19,7 +19,6 @@ import { VM_HUGETLB, VM_MERGEABLE, VM_PFNMAP, VM_READ, VM_SHARED, VM_WRITE, Vma 
 import { mergeWithNeighbours } from '../model/vma-edit.ts'
 import { isEligible } from './madvise.ts'
 import { expectProt, type Prot } from './prot.ts'
-import { refused } from './refused.ts'
 
 /** What kind of mapping `mmap` makes, and where. */
 export interface MmapOptions {
@@ -78,8 +77,7 @@ export function mmap(mm: MmStruct, length: number, options: MmapOptions): number
   const vma = new Vma(mm, start, end, { flags, nid }, file === undefined ? start : pgoff)
   if (shared) show(vma, new SharedObject())
   if (mm.mergeAny && isEligible(vma)) {
-    const errno = mm.mergeable ? undefined : mm.memory.ksm.enter(mm)
-    if (errno !== undefined) throw refused(mm, errno, 'mmap')
+    if (!mm.mergeable) mm.memory.ksm.enter(mm)
     vma.flags |= VM_MERGEABLE
   }
   if (file !== undefined) show(vma, openFile(mm.memory, file))

@@ -5,13 +5,10 @@ import type { MmStruct } from '../model/mm-struct.ts'
 import { VM_MERGEABLE } from '../model/vma.ts'
 import { isEligible } from './madvise.ts'
 
-/** Makes every eligible range mergeable, now and later. ENOMEM if the mm cannot be registered. */
-export function enableMergeAny(mm: MmStruct): Errno | undefined {
-  if (mm.mergeAny) return undefined
-  if (!mm.mergeable) {
-    const errno = mm.memory.ksm.enter(mm)
-    if (errno !== undefined) return errno
-  }
+/** Makes every eligible range mergeable, now and later. */
+export function enableMergeAny(mm: MmStruct): undefined {
+  if (mm.mergeAny) return
+  if (!mm.mergeable) mm.memory.ksm.enter(mm)
   mm.mergeAny = true
   for (const vma of mm.vmas) {
     if (vma.has(VM_MERGEABLE) || !isEligible(vma)) continue
@@ -19,7 +16,6 @@ export function enableMergeAny(mm: MmStruct): Errno | undefined {
     vma.flags |= VM_MERGEABLE
     mm.memory.ksm.registered(mm, vma.start, vma.end)
   }
-  return undefined
 }
 
 /** Unmerges everything and makes nothing mergeable any more. On an error it all stays enabled. */

@@ -11,7 +11,7 @@ export type RmapVisitor = (mm: MmStruct, vma: Vma, vpn: number) => boolean
 /** What mm asks of the merger (Linux: include/linux/ksm.h). */
 export interface KsmHooks {
   /** Registers an mm for scanning. Linux: __ksm_enter() */
-  enter(mm: MmStruct): Errno | undefined
+  enter(mm: MmStruct): void
   /** An mm is about to lose its mappings. Linux: ksm_exit() */
   exit(mm: MmStruct): void
   /** A child is complete. Linux: ksm_fork() */
@@ -38,7 +38,7 @@ export interface KsmHooks {
 
 /** A host without a merger. */
 export const NO_KSM: KsmHooks = {
-  enter: () => undefined,
+  enter: () => {},
   exit: () => {},
   fork: () => {},
   domainGone: () => {},

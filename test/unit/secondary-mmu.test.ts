@@ -1,0 +1,53 @@
+// The mirror of translations that an embedder copies from: which ranges it masks, what it forgets, and when it gives up.
+
+import { inspect } from 'node:util'
+import { describe, expect, it, vi } from 'vitest'
+import { SecondaryMmu } from '../../src/index.ts'
+import { errnoOf, guest, makeHost, PAGE } from '../support/world.ts'
+
+const clear = (start: number, end: number) => ({ event: 'clear' as const, start, end, blockable: true })
+
+describe('a secondary MMU', () => {
+  it('ends the range that ends, not another with the same beginning or end', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [1, 2, 3])
+    const mmu = new SecondaryMmu(mm)
+    const ranges = [clear(at, at + 2 * PAGE), clear(at, at + 3 * PAGE), clear(at + PAGE, at + 3 * PAGE)]
+    for (const range of ranges) mmu.invalidateRangeStart(range)
+    mmu.invalidateRangeEnd(ranges[1]!)
+    expect(mmu.openRanges).toEqual([ranges[0], ranges[2]])
+    mmu.invalidateRangeEnd(ranges[2]!)
+    expect(mmu.openRanges).toEqual([ranges[0]])
+    expect(() => mmu.invalidateRangeEnd(clear(at, at + PAGE))).toThrow(RangeError)
+  })
+
+  it.each([1, 5])('forgets what lies in a range of %i pages, and nothing else', async (pages) => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [1, 2, 3, 4, 5, 6, 7, 8])
+    const mmu = new SecondaryMmu(mm)
+    for (const page of [0, 3, 7]) mmu.translate(at + page * PAGE)
+    const range = clear(at + 2 * PAGE, at + (2 + pages) * PAGE)
+    mmu.invalidateRangeStart(range)
+    mmu.invalidateRangeEnd(range)
+    const known = [0, 3, 7].filter((page) => mmu.peek(at + page * PAGE) !== undefined)
+    expect(known).toEqual(pages === 1 ? [0, 3, 7] : [0, 7])
+    expect(inspect(mmu)).toContain(`translations: ${known.length}`)
+  })
+
+  it('gives up on a page that changes whenever it is looked up', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [1])
+    const mmu = new SecondaryMmu(mm)
+    const range = clear(at, at + PAGE)
+    const looks = vi.spyOn(mm.vmas, 'at').mockImplementation((vpn) => {
+      mmu.invalidateRangeStart(range)
+      mmu.invalidateRangeEnd(range)
+      if (looks.mock.calls.length > 100) throw new Error('it goes on for ever')
+      return [...mm.vmas].find(({ start, end }) => vpn >= start && vpn < end)
+    })
+    expect(errnoOf(() => mmu.translate(at, true))).toBe('EAGAIN')
+    looks.mockRestore()
+    expect(mmu.translate(at, true)).toBe(mm.pfn(at))
+    host.audit()
+  })
+})

@@ -105,6 +105,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'a copy just made has room for users',
   },
   {
+    file: `${MM}/reclaim/unmap-page.ts`,
+    line: 'if (memory.cpuThreads.count === 0) return',
+    to: 'false',
+    reason: 'saves time: where there is no thread there is nobody to wait for',
+  },
+  {
+    file: `${MM}/vcpu/attach.ts`,
+    line: 'if (cpuThreads.count === 1) void serveUntilGone(mm.memory)',
+    to: 'true',
+    reason: 'a second loop finds nothing to answer',
+  },
+  {
     file: `${MM}/model/vma-list.ts`,
     from: 'before >= 0',
     to: 'before > 0',

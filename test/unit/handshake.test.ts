@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest'
 import * as layout from '../../src/hypervisor/index.ts'
 import { GuestMemory, type VirtualCpu } from '../../src/hypervisor/index.ts'
 import type { Host, Mm } from '../../src/index.ts'
@@ -262,6 +262,53 @@ describe("the engine's side", () => {
       },
     )
     expect(seen).toEqual([layout.EFAULT])
+  })
+
+  it('is answered by the event loop, also after a handler has thrown at one', async () => {
+    const { host, mm, memory, get, set } = await scene()
+    const thrown: unknown[] = []
+    const later = globalThis.queueMicrotask
+    globalThis.queueMicrotask = (task) => {
+      try {
+        task()
+      } catch (error) {
+        thrown.push(error)
+      }
+    }
+    onTestFinished(() => {
+      globalThis.queueMicrotask = later
+    })
+    mm.registerUserfault(RAM, PAGE, {
+      onWriteProtect() {
+        throw new Error('mine')
+      },
+    })
+    mm.userfaultWriteProtect(RAM, PAGE, true)
+    memory.park()
+    const errnos: number[] = []
+    for (const offset of [0, PAGE, 0, 2 * PAGE]) {
+      set(layout.CPU_FAULT_OFFSET, offset)
+      set(layout.CPU_FAULT_KIND, layout.FAULT_WRITE)
+      set(CPU_FAULT_STATE, layout.FAULT_ASKED)
+      host.memory.cpus.ring()
+      for (let turns = 0; turns < 1000 && get(CPU_FAULT_STATE) === layout.FAULT_ASKED; turns++)
+        await new Promise((resolve) => setTimeout(resolve, 1))
+      errnos.push(get(CPU_FAULT_ERRNO))
+    }
+    expect(errnos).toEqual([layout.EAGAIN, 0, layout.EAGAIN, 0])
+    expect(thrown.map(String)).toEqual(['Error: mine', 'Error: mine'])
+  })
+
+  it('is counted, and one that nobody asked for is not', async () => {
+    const { host, mm, get, set } = await scene()
+    mm.attachCpu({ length: MIB, thread: true })
+    set(layout.CPU_FAULT_OFFSET, PAGE)
+    set(CPU_FAULT_STATE, layout.FAULT_ASKED)
+    host.memory.cpus.ring()
+    expect(host.serveFaults()).toBe(1)
+    expect(get(CPU_FAULT_STATE)).toBe(layout.FAULT_ANSWERED)
+    host.memory.cpus.ring()
+    expect(host.serveFaults()).toBe(0)
   })
 
   it.each([

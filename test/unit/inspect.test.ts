@@ -52,6 +52,13 @@ describe('printed', () => {
     expect(inspect(pin)).toContain('held: false')
   })
 
+  it('a snapshot is whose it is', () => {
+    const snapshot = mm.snapshot()
+    expect(inspect(snapshot)).toBe("Snapshot { of: 'guest', released: false }")
+    snapshot.release()
+    expect(inspect(snapshot)).toBe("Snapshot { of: 'guest', released: true }")
+  })
+
   it('a secondary MMU is how much it knows', () => {
     const mmu = new SecondaryMmu(mm)
     mmu.translate(at)

@@ -2,13 +2,11 @@
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { CensusResult } from '../lab/census/result.ts'
+import { imagesTable } from './images-table.ts'
 import { format, plural } from './page/units.ts'
 import type { FiguresSection, Report, Section, TableSection } from './section.ts'
 import { matrixPicture } from './sharing-matrix.ts'
 import { shortNames } from './short-names.ts'
-
-/** More images than these stand behind a line. */
-const SHOWN_IMAGES = 12
 
 /** Makes the report of a census. */
 export function censusReport(result: CensusResult): Report {
@@ -106,17 +104,12 @@ function imageTable({ images }: CensusResult, names: readonly string[]): TableSe
     column('gone', ({ gone_pages }) => gone_pages),
     column('absent', ({ absent_pages }) => absent_pages),
   ]
-  return {
-    kind: 'table',
-    title: 'Images',
-    folded: images.length > SHOWN_IMAGES,
-    columns: [
-      { label: 'source', values: names, titles: images.map(({ source }) => source) },
-      { label: 'format', values: images.map(({ format }) => format) },
-      ...all.filter(({ label, values }) => label === 'pages' || values.some((value) => value > 0)),
-      { label: 'size', unit: 'bytes', values: images.map(({ pages }) => pages * PAGE_SIZE) },
-    ],
-  }
+  const sources = images.map(({ source }) => source)
+  return imagesTable(names, sources, [
+    { label: 'format', values: images.map(({ format }) => format) },
+    ...all.filter(({ label, values }) => label === 'pages' || values.some((value) => value > 0)),
+    { label: 'size', unit: 'bytes', values: images.map(({ pages }) => pages * PAGE_SIZE) },
+  ])
 }
 
 function counterTable({ counters }: CensusResult): TableSection {

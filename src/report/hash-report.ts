@@ -5,6 +5,7 @@ import type { ChecksumQuality, HashComparison, PageSet, StrategyResult } from '.
 import { CHANGES, type Collisions, WIDTHS } from '../lab/hash/quality.ts'
 import { type Figure, howToRead } from '../lab/measure/figure.ts'
 import type { Load } from '../lab/measure/load.ts'
+import { imagesTable } from './images-table.ts'
 import { least, listed, type Measured, measuredSeries } from './interval.ts'
 import { format, plural } from './page/units.ts'
 import type { BarsSection, MatrixSection, Report, Series, TableSection, Unit } from './section.ts'
@@ -70,8 +71,6 @@ export interface HashReport extends HashComparison {
 }
 
 const USER_BITS = 64
-/** More images than these stand behind a line. */
-const SHOWN_IMAGES = 12
 
 /** Makes the report. */
 export function hashReport(result: HashReport): Report {
@@ -95,16 +94,14 @@ export function hashReport(result: HashReport): Report {
       missed(checksums),
       missedTable(checksums),
       searches(strategies),
-      {
-        kind: 'table',
-        title: 'Images',
-        folded: images.length > SHOWN_IMAGES,
-        columns: [
-          { label: 'source', values: names, titles: images.map(({ source }) => source) },
+      imagesTable(
+        names,
+        images.map(({ source }) => source),
+        [
           { label: 'pages', unit: 'count', values: images.map((image) => image.pages) },
           { label: 'size', unit: 'bytes', values: images.map((image) => image.pages * PAGE_SIZE) },
         ],
-      },
+      ),
     ],
     result,
   }

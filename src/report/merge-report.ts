@@ -5,6 +5,7 @@ import type { Image } from '../image.ts'
 import type { MergeResult, ScanRow } from '../lab/merge/merge-images.ts'
 import { PAGE_STATES } from '../lab/states/page-state.ts'
 import type { PageStates } from '../lab/states/page-states.ts'
+import { imagesTable } from './images-table.ts'
 import { format, plural } from './page/units.ts'
 import { classTable, pageClasses } from './page-classes.ts'
 import { type Change, packPageMap } from './page-map.ts'
@@ -233,22 +234,16 @@ function range(first: number, last: number): number[] {
 
 function settings(result: MergeResult, { map }: MapSection): Section[] {
   const { metadata, knobs, images } = result
-  const imageTable: TableSection = {
-    kind: 'table',
-    title: 'Images',
-    folded: images.length > SHOWN_IMAGES,
-    columns: [
-      {
-        label: 'source',
-        values: map.images.map(({ name }) => name),
-        titles: images.map(({ source }) => source),
-      },
+  const imageTable = imagesTable(
+    map.images.map(({ name }) => name),
+    images.map(({ source }) => source),
+    [
       { label: 'format', values: images.map(({ format }) => format) },
       { label: 'pages', unit: 'count', values: images.map(({ pages }) => pages) },
       { label: 'absent', unit: 'count', values: images.map(({ absent_pages }) => absent_pages) },
       { label: 'size', unit: 'bytes', values: images.map(({ pages }) => pages * PAGE_SIZE) },
     ],
-  }
+  )
   const knobTable: TableSection = {
     kind: 'table',
     title: 'Knobs',
@@ -272,9 +267,6 @@ function settings(result: MergeResult, { map }: MapSection): Section[] {
   }
   return [imageTable, knobTable, recordTable]
 }
-
-/** More images than these stand behind a line. */
-const SHOWN_IMAGES = 12
 
 /** `rmapItems` as a reader would write it. */
 function spaced(name: string): string {

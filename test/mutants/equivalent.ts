@@ -105,6 +105,27 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'a copy just made has room for users',
   },
   {
+    file: `${KSM}/chain.ts`,
+    line: 'if (pfn > 0 && !hasRoom(ksm, dup)) continue',
+    from: 'pfn > 0',
+    to: 'pfn >= 0',
+    reason: '0 has been left out before',
+  },
+  {
+    file: `${KSM}/hotplug.ts`,
+    line: 'if (node === 0 || !nodes.isDup(node)) return 0',
+    from: 'node === 0',
+    to: 'false',
+    reason: 'no node is no dup',
+  },
+  {
+    file: `${KSM}/hotplug.ts`,
+    line: 'if (mm.users > 0 && frames.mapcount(pfn) > 0)',
+    from: 'mm.users > 0',
+    to: 'mm.users >= 0',
+    reason: 'saves time: an mm that has exited maps nothing',
+  },
+  {
     file: `${MM}/reclaim/unmap-page.ts`,
     line: 'if (memory.cpuThreads.count === 0) return',
     to: 'false',

@@ -305,8 +305,9 @@ describe('listeners', () => {
     host.createMm().prctl('PR_SET_MEMORY_MERGE', 1)
     expect(heard).toEqual(['first', 'second', 'second'])
     expect(memoryOf(host).trace.active).toBe(true)
-    host.off('ksm_enter', second)
-    host.off('ksm_enter', second)
-    expect(memoryOf(host).trace.active).toBe(false)
+    for (const _ of ['off', 'off already']) {
+      host.off('ksm_enter', second)
+      expect(memoryOf(host).trace.active).toBe(false)
+    }
   })
 })

@@ -112,6 +112,31 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: '0 has been left out before',
   },
   {
+    file: `${KSM}/merge.ts`,
+    line: 'if (staysSettled(ksm, item, batch.window.keyOf(at))) return false',
+    from: 'false',
+    to: 'true',
+    reason: 'saves time: it finds nobody, as before, and comes back to its place',
+  },
+  {
+    file: `${KSM}/settled.ts`,
+    from: 'ksm.core.search(trees.stable[ksm.treeNid(pfn)]!, key) < 0',
+    to: 'ksm.core.search(trees.stable[ksm.treeNid(pfn)]!, key) <= 0',
+    reason: 'a search ends at a node or at an empty link, and neither is 0',
+  },
+  {
+    file: `${KSM}/scan.ts`,
+    from: 'ksm.tunables.smart_scan !== 0 && items.state(next) === RMAP_STABLE',
+    to: 'ksm.tunables.smart_scan !== 0 || items.state(next) === RMAP_STABLE',
+    reason: 'saves time: waits where it need not',
+  },
+  {
+    file: `${KSM}/merge.ts`,
+    from: 'mm.users === 0',
+    to: 'false',
+    reason: 'saves time: an mm that has exited has no pages',
+  },
+  {
     file: `${KSM}/hotplug.ts`,
     line: 'if (node === 0 || !nodes.isDup(node)) return 0',
     from: 'node === 0',

@@ -2,6 +2,7 @@
 // between two steps of a merge. Nothing may be merged wrongly, lost, or filed where it is not found again.
 
 import { describe, expect, it } from 'vitest'
+import { FRAME_LOCKED } from '../../assembly/abi.ts'
 import { INDEX_NAMES, memorySwapStore, PagefoldError } from '../../src/index.ts'
 import { memoryOf } from '../support/inside.ts'
 import { atNotifiers, once } from '../support/races.ts'
@@ -78,6 +79,25 @@ describe.each(INDEX_NAMES)('acting while ksmd works, trees ordered by %s', (inde
     expectContent(a, p, 9)
     expectContent(b, q, 7)
     host.audit()
+  })
+
+  it('a page that somebody has locked is not merged until it is free', async () => {
+    for (const locked of [0, 1]) {
+      const host = await makeHost({ index })
+      const mms = [host.createMm(), host.createMm()]
+      const at = mms.map((mm) => addRange(mm, [7]))
+      const { frames } = memoryOf(host)
+      const pfn = mms[locked]!.pfn(at[locked]!)!
+      frames.setFlag(pfn, FRAME_LOCKED)
+      host.ksm.scan(4)
+      expect(host.ksm.counters().pages_sharing).toBe(0)
+      expect(frames.hasFlag(pfn, FRAME_LOCKED)).toBe(true)
+      frames.clearFlag(pfn, FRAME_LOCKED)
+      for (const mm of mms) mm.markWritten(at[mms.indexOf(mm)]!, PAGE)
+      host.ksm.scan(2)
+      expect(host.ksm.counters().pages_sharing).toBe(1)
+      host.audit()
+    }
   })
 
   it('a page that may no longer be merged is not tried', async () => {

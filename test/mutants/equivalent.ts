@@ -126,6 +126,13 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: `${KSM}/scan.ts`,
+    line: 'if (vma.anonVma === undefined) cursor.vpn = vma.end',
+    from: 'vma.anonVma === undefined',
+    to: 'false',
+    reason: 'saves time: without an anon_vma no page of it is the own',
+  },
+  {
+    file: `${KSM}/scan.ts`,
     from: 'ksm.tunables.smart_scan !== 0 && items.state(next) === RMAP_STABLE',
     to: 'ksm.tunables.smart_scan !== 0 || items.state(next) === RMAP_STABLE',
     reason: 'saves time: waits where it need not',

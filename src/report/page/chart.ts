@@ -27,7 +27,8 @@ export function lineChart(section: LinesSection): HTMLElement {
       {
         ...axis(),
         ...(x.unit === 'count' ? { incrs: WHOLE_STEPS } : {}),
-        ...(x.unit === 'bytes' ? { incrs: BYTE_STEPS, space: 90 } : {}),
+        ...(x.unit === 'bytes' ? { incrs: BYTE_STEPS } : {}),
+        space: (_, __, low, high) => apart(low, high, x.unit),
         values: (_, splits) => splits.map((at) => format(at, x.unit)),
       },
       valueAxis(drawn[0]?.unit ?? 'count'),
@@ -43,6 +44,13 @@ export function lineChart(section: LinesSection): HTMLElement {
       })),
     ],
   }))
+}
+
+/** How far gridlines have to be apart, in pixels, so that what stands under them does not run together. */
+function apart(low: number, high: number, unit: Unit): number {
+  // A step between may be written longer than its ends: 0.5 beside 0 and 1.
+  const longest = Math.max(...[low, (low + high) / 2, high].map((at) => format(at, unit).length))
+  return DIGIT * longest + 16
 }
 
 const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]

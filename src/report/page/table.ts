@@ -91,8 +91,13 @@ function cell(
       ? []
       : [element('span', { class: 'swatch', style: `background: var(${stateColour(state)})` })]
   return isHead
-    ? element('th', { scope: 'row', ...attributes }, ...swatch, text)
-    : element('td', attributes, text)
+    ? element('th', { scope: 'row', ...attributes }, ...swatch, ...breakable(text))
+    : element('td', attributes, ...breakable(text))
+}
+
+/** A name that ends a line at its dots, strokes and slashes, where it has to. */
+function breakable(text: string): (string | HTMLElement)[] {
+  return text.split(/(?<=[._/])/).flatMap((part, i) => (i === 0 ? [part] : [element('wbr', {}), part]))
 }
 
 function inFull(value: number | string | null, unit: Unit | undefined): string | undefined {

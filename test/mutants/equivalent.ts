@@ -54,6 +54,19 @@ export const EQUIVALENT: readonly Equivalent[] = [
     to: 'false',
     reason: 'only the names of options count',
   },
+  {
+    file: `${MM}/mm.ts`,
+    line: "const { write = false } = expectOptions('get', options, { write: true })",
+    to: 'false',
+    reason: 'only the names of options count',
+  },
+  {
+    file: `${MM}/calls/make-equal.ts`,
+    line: 'else if (hasOwnPages(vma)) {',
+    from: 'hasOwnPages(vma)',
+    to: 'true',
+    reason: 'saves time: what is shared is the same for both, and a device’s has no ptes',
+  },
   ...['reclaims', 'reuseKsm'].map((name) => ({
     file: `${MM}/model/memory.ts`,
     line: `${name} = false`,
@@ -66,6 +79,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
     to: `this.placeAt(vma.start).${name}`,
     reason: 'a vma of the list has a place in it',
   })),
+  {
+    file: `${MM}/model/vma-list.ts`,
+    from: 'vma.start < root.vma.start',
+    to: 'vma.start <= root.vma.start',
+    reason: 'no two vmas begin at one address',
+  },
+  {
+    file: `${MM}/model/vma-list.ts`,
+    from: 'root.start - from',
+    to: 'root.start + from',
+    reason: 'saves time: a part of the tree without a hole is gone through',
+  },
   {
     file: `${MM}/model/vma-list.ts`,
     from: 'place.rank > root.rank',

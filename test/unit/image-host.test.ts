@@ -76,6 +76,22 @@ describe('an image with holes', () => {
   })
 })
 
+it('an image for whose tables there is no room leaves nothing', async () => {
+  const host = await Host.create({ frames: 64 })
+  const { core } = host.memory.arena
+  const slab: number[] = []
+  for (let table = core.slabAlloc(0); table !== 0; table = core.slabAlloc(0)) slab.push(table)
+  for (let left = 0; left < 3; left++) {
+    expect(() => host.loadImage(imageOf(twins(6)))).toThrow(/ENOMEM/)
+    expect(host.frames.free).toBe(64)
+    host.audit()
+    core.slabFree(0, slab.pop()!)
+  }
+  for (const table of slab) core.slabFree(0, table)
+  expect(host.loadImage(imageOf(twins(6))).mm.smaps()).toHaveLength(1)
+  host.audit()
+})
+
 describe('a host for images', () => {
   it('holds as many pages as were asked for, and one to break a merge with', async () => {
     const host = await hostFor(6)

@@ -39,6 +39,24 @@ describe('fork and replace', () => {
     }
   })
 
+  it('give them an anon_vma that no neighbour takes for its own either, on either side', async () => {
+    const host = await bootHost()
+    const mm = host.createMm()
+    const at = 0x1000_0000
+    mm.mmap(PAGE, { address: at })
+    fill(mm, at, 1, 7)
+    const child = mm.fork()
+    fill(child, at, 1, 8)
+    const { anonVmas } = host.memory
+    expect(anonVmas.live).toBe(2)
+    for (const [i, address] of [at - PAGE, at + PAGE].entries()) {
+      child.mmap(PAGE, { address })
+      fill(child, address, 1, 9)
+      expect(anonVmas.live).toBe(3 + i)
+    }
+    host.audit()
+  })
+
   it('inherit the domain, and refuse another', async () => {
     const host = await bootHost()
     const mm = host.createMm({ name: 'guest', domain: 'a' })

@@ -57,6 +57,9 @@ describe('mprotect', () => {
     expect(() => mm.mprotect(at, PAGE, 4)).toThrow(RangeError)
     expect(() => mm.mprotect(at, PAGE, 'PROT_EXEC')).toThrow(/PROT_READ/)
     expect(() => mm.mprotect(at + 1, PAGE, 1)).toThrow(RangeError)
+    for (const none of [undefined, null, {}, [1], true])
+      expect(() => mm.mprotect(at, PAGE, none as never), String(none)).toThrow(/`prot`/)
+    expect(ranges(mm)).toEqual(['0..1:1'])
   })
 
   it('cuts ranges and joins them again', async () => {

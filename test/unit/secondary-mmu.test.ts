@@ -1,9 +1,9 @@
-// The mirror of translations that an embedder copies from: which ranges it masks, what it forgets, and when it gives up.
+// What an embedder reads memory by: the mirror of translations (which ranges it masks, what it forgets, when it gives up) and views of pages.
 
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { SecondaryMmu } from '../../src/index.ts'
-import { errnoOf, guest, makeHost, PAGE } from '../support/world.ts'
+import { contentBytes, errnoOf, guest, makeHost, PAGE } from '../support/world.ts'
 
 const clear = (start: number, end: number) => ({ event: 'clear' as const, start, end, blockable: true })
 
@@ -51,5 +51,31 @@ describe('a secondary MMU', () => {
     Reflect.deleteProperty(mm.vmas, 'at')
     expect(mmu.translate(at, true)).toBe(mm.pfn(at))
     host.audit()
+  })
+})
+
+describe('a view of a page', () => {
+  it('is the page as it lies there, to be had by whoever hears when it ends', async () => {
+    const host = await makeHost()
+    const { mm, at } = guest(host, 'a', [7, 7])
+    expect(
+      errnoOf(() => mm.view(at)),
+      'nobody would hear of it',
+    ).toBe('EPERM')
+    const ended: number[] = []
+    mm.registerNotifier({
+      invalidateRangeStart: ({ start }) => void ended.push((start - at) / PAGE),
+      invalidateRangeEnd() {},
+    })
+    const view = mm.view(at + 5, { write: true })
+    expect(view).toEqual(contentBytes(7))
+    view[0] = 9
+    expect(mm.read(at, 1)).toEqual(Uint8Array.of(9))
+    mm.write(at, contentBytes(8))
+    expect(view).toEqual(contentBytes(8))
+    expect(ended).toEqual([])
+    mm.munmap(at, PAGE)
+    expect(ended).toEqual([0])
+    expect(errnoOf(() => mm.view(at))).toBe('EFAULT')
   })
 })

@@ -340,6 +340,36 @@ describe('going back', () => {
     expect(mm.changedSince(snapshot)).toEqual([{ address: at, length: PAGE }])
   })
 
+  it('compares no page in swap with another', async () => {
+    const { host, mm } = await scene([1, 0])
+    host.swapOn(memorySwapStore(8))
+    const snapshot = mm.snapshot()
+    for (const page of [0, 1]) host.reclaim(mm.pfn(RAM + page * PAGE)!)
+    expect(mm.changedSince(snapshot), 'both have the same one').toEqual([])
+    mm.write(RAM, contentBytes(2))
+    host.reclaim(mm.pfn(RAM)!)
+    expect(pagesChanged(mm, snapshot), 'each has its own there').toEqual([0])
+    mm.restore(snapshot)
+    expectContent(mm, RAM, 1)
+    host.audit()
+  })
+
+  it('is taken again of pages to which the earlier one has no way', async () => {
+    const { host, mm } = await scene([1, 2])
+    const snapshot = mm.snapshot()
+    mm.munmap(RAM, 2 * PAGE)
+    addRange(mm, [3, 4], { address: RAM })
+    mm.snapshot(snapshot)
+    host.audit()
+    mm.write(RAM, contentBytes(5))
+    mm.restore(snapshot)
+    expectContent(mm, RAM, 3)
+    expectContent(mm, RAM + PAGE, 4)
+    for (const page of [0, 1])
+      expect(host.migrate(mm.pfn(RAM + page * PAGE)!, { node: 0 })).toBeGreaterThan(0)
+    host.audit()
+  })
+
   it('works where one side has a table of ptes and the other has none', async () => {
     const { host, mm } = await scene([1])
     const far = RAM + 2 ** 26

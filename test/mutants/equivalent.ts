@@ -164,6 +164,13 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'at no address nothing is unmapped',
   },
   {
+    file: `${MM}/page/rmap.ts`,
+    line: 'if (vpn >= 0 && !visit(vma.mm, vma, vpn)) return',
+    from: 'vpn >= 0',
+    to: 'true',
+    reason: 'saves time: nothing is mapped at -1',
+  },
+  {
     file: `${MM}/reclaim/swap.ts`,
     line: 'freed: [],',
     to: '["Stryker was here"]',

@@ -9,6 +9,7 @@ import { getPte } from '../../src/mm/page/ptes.ts'
 import { random } from '../support/random.ts'
 import {
   addRange,
+  byteAt,
   contentBytes,
   counted,
   errnoOf,
@@ -407,6 +408,22 @@ describe('going back', () => {
 })
 
 describe('what has changed', () => {
+  it.each([255, 256, 257])(
+    'is found where one table of ptes ends and the next begins: page %i',
+    async (page) => {
+      const host = await makeHost({ frames: 512 })
+      const mm = host.createMm()
+      mm.mmap(300 * PAGE, { address: RAM })
+      for (const touched of [0, 1, 255, 256, 257, 299]) pokeByte(mm, RAM + touched * PAGE, 1)
+      const snapshot = mm.snapshot()
+      pokeByte(mm, RAM + page * PAGE, 2)
+      expect(pagesChanged(mm, snapshot)).toEqual([page])
+      mm.restore(snapshot)
+      expect(byteAt(mm, RAM + page * PAGE)).toBe(1)
+      host.audit()
+    },
+  )
+
   it('is told in the order of addresses, mappings that came and went among it', async () => {
     const { mm } = await scene()
     const [low, high] = [RAM - 64 * PAGE, RAM + 64 * PAGE]

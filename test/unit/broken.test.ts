@@ -47,16 +47,18 @@ describe('a listener that throws', () => {
       }
     })
     const { host, mm, at } = await pair()
-    const bad = (): never => {
-      throw new Error('listener')
+    const bad = (name: string) => (): never => {
+      throw new Error(name)
     }
-    mm.registerNotifier({ invalidateRangeStart: bad, invalidateRangeEnd: bad })
-    host.on('ksm_merge_with_ksm_page', bad)
+    mm.registerNotifier({ invalidateRangeStart: bad('start'), invalidateRangeEnd: bad('end') })
+    host.on('ksm_merge_with_ksm_page', bad('tracepoint'))
     host.ksm.scan(2)
     expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
     mm.write(at + PAGE, Uint8Array.of(9))
     expect(mm.read(at, 1)).toEqual(Uint8Array.of(7))
     expect(reported.length).toBeGreaterThan(4)
+    const names = new Set(reported.map((error) => (error as Error).message))
+    expect([...names].sort()).toEqual(['end', 'start', 'tracepoint'])
     host.audit()
     host.close()
   })

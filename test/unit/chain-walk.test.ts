@@ -2,8 +2,11 @@
 // shorter. The other walk is the one of hosts with race points.
 
 import { describe, expect, it } from 'vitest'
+import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { Host, type Mm, PAGE_SIZE } from '../../src/index.ts'
+import { ksmOf, memoryOf } from '../support/inside.ts'
 import { random as randomOf } from '../support/random.ts'
+import { guest, makeHost } from '../support/world.ts'
 
 const PAGES = 96
 
@@ -151,4 +154,25 @@ describe.each(['hash', 'content'] as const)('pruning, index %s', (index) => {
     expect(host.ksm.counters()).toMatchObject({ stable_node_chains: 1, stable_node_dups: dups })
     host.audit()
   })
+})
+
+it('a dup that took a page and can take one more stands in front from then on', async () => {
+  const host = await makeHost({ frames: 128 })
+  host.ksm.set('max_page_sharing', 5)
+  const first = guest(host, 'first', [7, 7, 7, 7, 7])
+  host.ksm.scan(2)
+  guest(host, 'second', [7, 7, 7, 7, 7])
+  host.ksm.scan(2)
+  const { nodes } = ksmOf(host)
+  const { frames } = memoryOf(host)
+  const roomy = StableNodes.ofMapping(frames.mapping(first.mm.pfn(first.at)!))
+  const chain = nodes.chain(roomy)
+  expect(nodes.first(chain), 'the full one').not.toBe(roomy)
+  first.mm.munmap(first.at + PAGE_SIZE, 3 * PAGE_SIZE)
+  host.ksm.scan(1)
+  const late = guest(host, 'late', [7])
+  host.ksm.scan(2)
+  expect(late.mm.pfn(late.at)).toBe(first.mm.pfn(first.at))
+  expect(nodes.first(chain)).toBe(roomy)
+  host.audit()
 })

@@ -8,7 +8,6 @@ import { FRAME_DIRTY, FRAME_EXCLUSIVE, FRAME_SWAPCACHE } from '../../../assembly
 import { VPN_LIMIT } from '../model/address.ts'
 import type { Memory } from '../model/memory.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
-import type { Vma } from '../model/vma.ts'
 import {
   EMPTY_PTE,
   entryExclusive,
@@ -87,7 +86,7 @@ function replacePtes(memory: Memory, pfn: number, replacement: Replacement): Map
   const found: Mapping[] = []
   // A page that nobody maps may name an anon_vma that is gone. Linux: folio_get_anon_vma()
   if (memory.frames.mapcount(pfn) === 0) return found
-  rmapWalk(memory, pfn, (mm, vma, vpn) => replaceOne(mm, vma, vpn, pfn, replacement, found))
+  rmapWalk(memory, pfn, (mm, _, vpn) => replaceOne(mm, vpn, pfn, replacement, found))
   waitForCpus(memory, pfn, found)
   return found
 }
@@ -119,7 +118,7 @@ function replaceEverywhere(memory: Memory, pfn: number, replacement: Replacement
     if (memory.frames.mapcount(pfn) === 0) break
     walkPageRange(mm, 0, VPN_LIMIT, (vpn) => {
       const vma = mm.vmas.at(vpn)
-      if (vma !== undefined) replaceOne(mm, vma, vpn, pfn, replacement, found)
+      if (vma !== undefined) replaceOne(mm, vpn, pfn, replacement, found)
     })
   }
   waitForCpus(memory, pfn, found)
@@ -129,7 +128,6 @@ function replaceEverywhere(memory: Memory, pfn: number, replacement: Replacement
 /** One pte, if it maps the page; it is added to those found. False when there is no more to be done. */
 function replaceOne(
   mm: MmStruct,
-  vma: Vma,
   vpn: number,
   pfn: number,
   replacement: Replacement,
@@ -139,7 +137,7 @@ function replaceOne(
   const pte = getPte(mm, vpn)
   if (!pteNormal(pte) || ptePfn(pte) !== pfn) return true
   const range = mm.notifiers.start('clear', vpn, vpn + 1)
-  if (mm.vmas.at(vpn) !== vma || getPte(mm, vpn) !== pte) {
+  if (getPte(mm, vpn) !== pte) {
     // Whoever was called has changed it: then this one stays.
     mm.notifiers.end(range)
     return true

@@ -26,6 +26,7 @@ import { Pages } from './pages.ts'
 import { SnapshotImage } from './reading.ts'
 import { type RestoredSnapshot, type RestoreOptions, restoreSnapshot } from './restore.ts'
 import {
+  expectThere,
   inTurns,
   type SavedSnapshot,
   type SaveOptions,
@@ -338,8 +339,10 @@ function expectPlan(call: string, options: SaveOptions): SavePlan {
 }
 
 function expectSource(source: SaveSource): void {
-  if (source instanceof Uint8Array) expectSome(source.length)
-  else if (isWasmMemory(source)) expectSome(sizeOf(source))
+  if (source instanceof Uint8Array) {
+    expectThere(source, source.length)
+    expectSome(source.length)
+  } else if (isWasmMemory(source)) expectSome(sizeOf(source))
   else expectImage(source)
 }
 

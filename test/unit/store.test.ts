@@ -177,6 +177,30 @@ describe('save', () => {
   })
 })
 
+describe('bytes that are not there', () => {
+  it('are told from no bytes: detached before the call or while it waits, or resized', async () => {
+    const store = await open()
+    const detach = (bytes: Uint8Array): void =>
+      void structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    const gone = distinct(2)
+    detach(gone)
+    const message = 'EFAULT: the bytes that were to be saved are gone: their ArrayBuffer is detached, because'
+    await expect(store.save('a', gone)).rejects.toThrow(message)
+    const [first, waiting] = [store.save('b', distinct(2)), distinct(3)]
+    const second = store.save('c', waiting)
+    detach(waiting)
+    const buffer = Reflect.construct(ArrayBuffer, [PAGE, { maxByteLength: PAGE }]) as ArrayBuffer
+    const third = store.save('d', new Uint8Array(buffer).fill(1))
+    ;(buffer as ArrayBuffer & { resize(bytes: number): void }).resize(0)
+    await first
+    await expect(second).rejects.toThrow(message)
+    await expect(third).rejects.toThrow(
+      'EFAULT: the bytes that were to be saved are gone: their ArrayBuffer was resized',
+    )
+    expect(store.list()).toHaveLength(1)
+  })
+})
+
 describe('domains', () => {
   it('share no pages, and the figures of one tell nothing of another', async () => {
     const store = await open()

@@ -9,6 +9,7 @@ import { median } from '../../src/lab/index.ts'
 import { SnapshotStore } from '../../src/store/index.ts'
 import { Guest } from './guests.ts'
 import { bytesIn, peers } from './peers.ts'
+import { scale, worked } from './scale.ts'
 
 /** A figure, and what is to be known about it. */
 export interface StoreFigure {
@@ -18,7 +19,7 @@ export interface StoreFigure {
 
 const MIB = 2 ** 20
 
-/** Measures what is named, or all of it; `smoke`: with so little that the figures mean nothing. */
+/** Measures what is named, or all of it but `scale`; `smoke`: with so little that the figures mean nothing. */
 export async function storeFigures(
   names: readonly string[],
   smoke: boolean,
@@ -27,7 +28,7 @@ export async function storeFigures(
   const dir = mkdtempSync(join(tmpdir(), 'pagefold-bench-store-'))
   try {
     for (const measure of MEASURES)
-      if (names.length === 0 || names.includes(measure.name))
+      if (names.includes(measure.name) || (names.length === 0 && (smoke || measure !== scale)))
         for await (const figure of measure(dir, smoke)) report(figure)
   } finally {
     rmSync(dir, { recursive: true })
@@ -35,7 +36,7 @@ export async function storeFigures(
 }
 
 /** What is resident first, while nothing else is. */
-const MEASURES = [dropped, moments, warmSaves, commits, generations, forks]
+const MEASURES = [dropped, moments, warmSaves, commits, generations, forks, scale]
 
 /** Bytes held for twenty moments, over the bytes of their distinct pages. */
 async function* moments(dir: string, smoke: boolean): AsyncGenerator<StoreFigure> {
@@ -225,14 +226,6 @@ async function residentBytes(): Promise<number> {
     least = Math.min(least, process.memoryUsage.rss())
   }
   return least
-}
-
-/** Milliseconds of the processor: whoever else is at work on the machine would cut the longer of two the more often. */
-async function worked(work: () => unknown): Promise<number> {
-  const before = process.cpuUsage()
-  await work()
-  const { user, system } = process.cpuUsage(before)
-  return (user + system) / 1000
 }
 
 async function timed(work: () => unknown): Promise<number> {

@@ -168,6 +168,8 @@ describe('npm run bench:store', () => {
       /^durable commit of 1 MiB of new pages: node:sqlite: /m,
       /^restore of generation 20, from a directory: [\d.]+ times/m,
       /^restore of generation 20, from a directory, laid out by compact: [\d.]+ times as long; generation 10 /m,
+      /^4096 pages in a directory: [\d.]+ of their bytes, -?\d+ bytes of memory a page$/m,
+      /^20 generations in a directory, every other dropped, .*: 10 of 10 are what was saved, /m,
       /^5 address spaces of 2 MiB from one snapshot: .*; 1\.000 frames a distinct page$/m,
     ])
       expect(stdout).toMatch(what)

@@ -1,7 +1,7 @@
 // `npm run bench:store`: what a store of snapshots costs, beside the speed of memory and beside databases, in one run. Only ratios
 // are worth anything.
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Host, PAGE_SIZE } from '../../src/index.ts'
@@ -9,6 +9,7 @@ import { median } from '../../src/lab/index.ts'
 import { SnapshotStore } from '../../src/store/index.ts'
 import { Guest } from './guests.ts'
 import { bytesIn, peers } from './peers.ts'
+import { scale, worked } from './scale.ts'
 
 /** A figure, and what is to be known about it. */
 export interface StoreFigure {
@@ -18,7 +19,7 @@ export interface StoreFigure {
 
 const MIB = 2 ** 20
 
-/** Measures what is named, or all of it; `smoke`: with so little that the figures mean nothing. */
+/** Measures what is named, or all of it but `scale`; `smoke`: with so little that the figures mean nothing. */
 export async function storeFigures(
   names: readonly string[],
   smoke: boolean,
@@ -27,7 +28,7 @@ export async function storeFigures(
   const dir = mkdtempSync(join(tmpdir(), 'pagefold-bench-store-'))
   try {
     for (const measure of MEASURES)
-      if (names.length === 0 || names.includes(measure.name))
+      if (names.includes(measure.name) || (names.length === 0 && (smoke || measure !== scale)))
         for await (const figure of measure(dir, smoke)) report(figure)
   } finally {
     rmSync(dir, { recursive: true })
@@ -35,7 +36,7 @@ export async function storeFigures(
 }
 
 /** What is resident first, while nothing else is. */
-const MEASURES = [dropped, moments, warmSaves, commits, generations, forks]
+const MEASURES = [dropped, moments, warmSaves, commits, generations, forks, scale]
 
 /** Bytes held for twenty moments, over the bytes of their distinct pages. */
 async function* moments(dir: string, smoke: boolean): AsyncGenerator<StoreFigure> {
@@ -111,35 +112,66 @@ async function* commits(dir: string, smoke: boolean): AsyncGenerator<StoreFigure
   }
 }
 
-/** Restoring the last of many generations, over restoring the first. */
+/** Restoring the last of many generations, over restoring the first: as they were saved, and where the last was laid out. */
 async function* generations(dir: string, smoke: boolean): AsyncGenerator<StoreFigure> {
   const [pages, last] = smoke ? [256, 20] : [8192, 2314]
+  const middle = Math.round(last / 2)
   for (const where of ['memory', 'a directory']) {
+    const [saved, laidOut] = await twiceGenerations(where === 'memory' ? undefined : dir, pages, last)
+    const { bytes_held, distinct_pages } = saved.stats()
+    await laidOut.compact({ inOrder: String(last) })
+    const into = new Uint8Array(pages * PAGE_SIZE)
+    const restores = [
+      [saved, 1],
+      [saved, last],
+      [laidOut, last],
+      [laidOut, middle],
+      [laidOut, 1],
+    ] as const
+    const ratios: number[][] = restores.map(() => [])
+    for (let round = 0; round < (smoke ? 3 : 25); round++) {
+      const times: number[] = []
+      for (const [store, generation] of restores)
+        times.push(await worked(() => store.restore(String(generation), into)))
+      for (const [i, time] of times.entries()) ratios[i]!.push(time / times[0]!)
+    }
+    const [, late, lateLaidOut, middleLaidOut, firstLaidOut] = ratios.map((all) => median(all).toFixed(2))
+    const size = (bytes_held / (distinct_pages * PAGE_SIZE)).toFixed(3)
+    const what = `restore of generation ${last}, from ${where}`
+    yield {
+      what,
+      figure: `${late} times as long as that of the first; all are ${size} of the distinct bytes`,
+    }
+    yield {
+      what: `${what}, laid out by compact`,
+      figure: `${lateLaidOut} times as long; generation ${middle} then ${middleLaidOut}, the first ${firstLaidOut}`,
+    }
+    await saved.close()
+    await laidOut.close()
+  }
+}
+
+/** Two stores that hold the same generations of a guest. */
+async function twiceGenerations(
+  dir: string | undefined,
+  pages: number,
+  last: number,
+): Promise<[SnapshotStore, SnapshotStore]> {
+  const fill = async (place?: string): Promise<SnapshotStore> => {
     const guest = new Guest(pages, 0.3, 3)
-    const store = await SnapshotStore.open(where === 'memory' ? undefined : join(dir, 'generations'))
+    const store = await SnapshotStore.open(place)
     for (let generation = 1; generation <= last; generation++) {
-      await store.save(
-        String(generation),
-        guest.memory,
-        generation === 1 ? {} : { like: String(generation - 1) },
-      )
+      const like = generation === 1 ? {} : { like: String(generation - 1) }
+      await store.save(String(generation), guest.memory, like)
       guest.write(10)
     }
-    const into = new Uint8Array(guest.memory.length)
-    await store.restore('1', into)
-    const ratios: number[] = []
-    for (let round = 0; round < (smoke ? 3 : 25); round++) {
-      const first = await timed(() => store.restore('1', into))
-      ratios.push((await timed(() => store.restore(String(last), into))) / first)
-    }
-    const { bytes_held, distinct_pages } = store.stats()
-    const size = (bytes_held / (distinct_pages * PAGE_SIZE)).toFixed(3)
-    yield {
-      what: `restore of generation ${last}, from ${where}`,
-      figure: `${median(ratios).toFixed(2)} times as long as that of the first; all are ${size} of the distinct bytes`,
-    }
-    await store.close()
+    return store
   }
+  if (dir === undefined) return [await fill(), await fill()]
+  const [one, other] = [join(dir, 'generations'), join(dir, 'generations-2')]
+  await (await fill(one)).close()
+  cpSync(one, other, { recursive: true })
+  return [await SnapshotStore.open(one), await SnapshotStore.open(other)]
 }
 
 /** A hundred address spaces of one snapshot, in one host. */

@@ -68,6 +68,7 @@ export async function buildMain() {
       main: join(here, 'main.ts'),
       thread: join(here, 'run/thread.ts'),
       bench: join(here, 'bench.ts'),
+      store: join(here, 'store.ts'),
     },
     outdir: join(here, 'build'),
     bundle: true,

@@ -8,7 +8,7 @@ import { refuse } from './file.ts'
 const CHUNK_BYTES = 2 ** 16
 /** Between two looks at a pipe in which there is nothing. */
 const PAUSE_MS = 5
-/** How long nobody may come to write. Who is there may take as long as he likes. */
+/** How long nobody may come to write. Who is there may take as long as he likes; who goes again at once is not seen. */
 const PATIENCE_MS = 10_000
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4))
@@ -22,7 +22,7 @@ export function* readPipe(path: string, fd: number): Generator<Uint8Array> {
     if (chunk !== undefined && chunk.length > 0) yield chunk
     else if (chunk === undefined || !someoneIsThere) {
       if (chunk !== undefined && performance.now() - began > PATIENCE_MS) {
-        throw refuse({ path }, `a pipe that nobody has opened to write to in ${PATIENCE_MS / 1000} s`)
+        throw refuse({ path }, `a pipe to which nobody has written in ${PATIENCE_MS / 1000} s`)
       }
       Atomics.wait(sleeper, 0, 0, PAUSE_MS)
     } else return

@@ -1,52 +1,59 @@
-// Gathering up: the pages of sparse segments are moved together, and the segments given back; leaves that nobody uses go too. It
-// changes no snapshot, only where its pages are, and all of it at once: until then everything is as it was.
+// Gathering up: the pages of sparse segments are moved together, and the segments given back; leaves that nobody uses go too. Those of
+// one snapshot may be laid out in its order on the way. It changes no snapshot, only where its pages are, and all of it at once: until
+// then everything is as it was.
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import { STAGE_PAGES } from '../core/stage.ts'
 import type { Disk } from './disk.ts'
 import { recordsOfAll } from './index-file.ts'
 import { LEAF_PAGES, Leaves } from './leaves.ts'
+import { segmentsOutOfOrder } from './order.ts'
 import { ZERO_PAGE } from './pages.ts'
+import { eachRun } from './reading.ts'
 import type { Snapshot, StoreState } from './state.ts'
 
 /** What is known of a segment before it is said whether its pages are to move. */
 export interface SegmentUse {
   readonly used: number
   readonly live: number
-  readonly isOpen: boolean
 }
 
-/** Moves the pages of all segments of which `moves` says so. Throws what appending does, EIO; nothing has changed then. */
-export async function gather(
-  state: StoreState,
-  disk: Disk | undefined,
-  moves: (segment: SegmentUse) => boolean,
-  onProgress?: (done: number, of: number) => void,
-): Promise<void> {
+/** What is to move, and how. */
+export interface GatherPlan {
+  /** The pages of which segments? */
+  moves(segment: SegmentUse): boolean
+  /** A snapshot whose pages are to lie in its order: those of all segments that it has a part in move, unless they do. */
+  readonly inOrder?: Snapshot | undefined
+  readonly onProgress?: ((done: number, of: number) => void) | undefined
+}
+
+/** Moves pages. Throws what appending does, EIO; nothing has changed then. */
+export async function gather(state: StoreState, disk: Disk | undefined, plan: GatherPlan): Promise<void> {
   const { pages } = state
-  const sparse = [...pages.all()].filter(moves)
-  // The last one is never full: by itself it need not move.
-  if (sparse.length === 1 && sparse[0]!.isOpen && sparse[0]!.live === sparse[0]!.used) sparse.pop()
+  const scattered = plan.inOrder === undefined ? undefined : segmentsOutOfOrder(state, plan.inOrder)
+  const going = [...pages.all()].filter((one) => plan.moves(one) || scattered?.has(one.number))
   const moved = new Moved(pages.backing.slots)
   const mark = pages.mark()
   let mayGo = true
   try {
-    if (sparse.some(({ isOpen }) => isOpen)) pages.closeSegment()
-    const of = sparse.reduce((sum, { live }) => sum + live, 0)
+    if (going.some(({ isOpen }) => isOpen)) pages.closeSegment()
+    const of = going.reduce((sum, { live }) => sum + live, 0)
     let done = 0
-    for (const { number } of sparse) {
-      for (const { first, count } of pages.liveRuns(number, STAGE_PAGES)) {
-        copyRun(state, first, count, moved)
-        done += count
-        onProgress?.(done, of)
-      }
+    const move = (first: number, count: number): void => {
+      done += copyRun(state, first, count, moved)
+      plan.onProgress?.(done, of)
     }
+    if (scattered !== undefined && scattered.size > 0)
+      eachRun(state, plan.inOrder!, [0, plan.inOrder!.pages], (page, _, count) => {
+        if (page !== ZERO_PAGE) move(page, count)
+      })
+    for (const { number } of going)
+      for (const { first, count } of pages.liveRuns(number, STAGE_PAGES)) move(first, count)
     const fresh = regrown(state, moved)
     if (disk !== undefined) {
-      const gone = new Set(sparse.map(({ number }) => number))
-      mayGo = await disk.rewrite(
-        recordsOfAll(state, runsLeft(state, gone, moved), fresh.leaves, fresh.snapshots),
-      )
+      const gone = new Set(going.map(({ number }) => number))
+      const runs = runsLeft(state, gone, pages.appendedSince(mark))
+      mayGo = await disk.rewrite(recordsOfAll(state, runs, fresh.leaves, fresh.snapshots))
     }
     for (const [from, to] of moved.all()) pages.moved(from, to)
     state.leaves = fresh.leaves
@@ -57,7 +64,13 @@ export async function gather(
     else disk.undo(() => pages.rollback(mark))
     throw error
   }
-  if (mayGo) for (const { number } of sparse) pages.remove(number)
+  if (mayGo) for (const { number } of going) pages.remove(number)
+}
+
+/** Adjacent pages. */
+interface Run {
+  readonly first: number
+  readonly count: number
 }
 
 /** Where pages have gone: by segment, so that it costs four bytes a page. */
@@ -76,6 +89,10 @@ class Moved {
     segment[(from - 1) % this.slots] = to
   }
 
+  has(page: number): boolean {
+    return this.of(page) !== page
+  }
+
   /** Where a page is now, if it has moved or not. */
   of(page: number): number {
     if (page === ZERO_PAGE) return page
@@ -88,12 +105,20 @@ class Moved {
   }
 }
 
-/** A page that is damaged is copied as it is: it keeps its hash, and whoever reads it is told. */
-function copyRun({ pages, stage }: StoreState, first: number, count: number, moved: Moved): void {
+/**
+ * Copies those of adjacent pages that have not moved yet, and says how many. One that is damaged is copied as it is: it keeps its hash, and
+ * whoever reads it is told.
+ */
+function copyRun({ pages, stage }: StoreState, first: number, count: number, moved: Moved): number {
   const bytes = stage.pages.subarray(0, count * PAGE_SIZE)
   pages.read(first, count, bytes)
-  for (let i = 0; i < count; i++)
+  let copied = 0
+  for (let i = 0; i < count; i++) {
+    if (moved.has(first + i)) continue
     moved.set(first + i, pages.copy(first + i, bytes.subarray(i * PAGE_SIZE, (i + 1) * PAGE_SIZE)))
+    copied++
+  }
+  return copied
 }
 
 /** The leaves that are in use, with the pages where they are now, and the snapshots that are made of them. */
@@ -121,13 +146,12 @@ function regrown(state: StoreState, moved: Moved): { leaves: Leaves; snapshots: 
 function* runsLeft(
   state: StoreState,
   gone: ReadonlySet<number>,
-  moved: Moved,
-): Generator<{ first: number; count: number; domain: string }> {
+  copies: Iterable<Run>,
+): Generator<Run & { domain: string }> {
   const { pages } = state
   const kept = [...pages.all()].filter(({ number }) => !gone.has(number))
   const stay = kept.flatMap(({ number }) => [...pages.liveRuns(number, pages.backing.slots)])
-  const copies = [...moved.all()].map(([, to]) => ({ first: to, count: 1 }))
-  for (const { first, count } of [...stay, ...joined(copies)]) {
+  for (const { first, count } of [...stay, ...copies]) {
     for (let start = first; start < first + count; ) {
       const { domain } = pages.known(start)
       let end = start + 1
@@ -136,18 +160,4 @@ function* runsLeft(
       start = end
     }
   }
-}
-
-function* joined(
-  runs: readonly { first: number; count: number }[],
-): Generator<{ first: number; count: number }> {
-  let current: { first: number; count: number } | undefined
-  for (const { first, count } of runs) {
-    if (current !== undefined && current.first + current.count === first) current.count += count
-    else {
-      if (current !== undefined) yield current
-      current = { first, count }
-    }
-  }
-  if (current !== undefined) yield current
 }

@@ -74,7 +74,8 @@ export async function saveSnapshot(
   plan: SavePlan,
   bytes = lengthOf(source),
 ): Promise<SavedSnapshot> {
-  if (bytes === 0) throw gone()
+  // There were some when it was called.
+  if (source instanceof Uint8Array) expectThere(source, Math.max(1, bytes))
   const pages = Math.ceil(bytes / PAGE_SIZE)
   const { domain, note, like } = plan
   const saving = new Saving(state, pages, state.domainNumber(domain), expectLike(state, domain, like))
@@ -127,7 +128,7 @@ function takeLeaves(bytes: number, { onProgress }: SavePlan, take: (from: number
 /** What is told of progress may have a memory grow: then its bytes are gone. */
 function takeBytes(saving: Saving, source: Uint8Array, bytes: number, plan: SavePlan): void {
   takeLeaves(bytes, plan, (from, to) => {
-    if (source.length !== bytes) throw gone()
+    expectThere(source, bytes)
     saving.take(source.subarray(from, to))
   })
 }
@@ -144,10 +145,23 @@ function takeMemory(
   takeLeaves(bytes, plan, (from, to) => saving.take(bytesOf(memory, from, to - from), onlooker))
 }
 
-/** Nothing is at the address any more. */
-function gone(): PagefoldError {
-  const why = 'their memory has grown, or they went to another thread: give the memory itself'
-  return new PagefoldError('EFAULT', `the bytes that were to be saved are gone: ${why}`)
+/** Throws EFAULT if bytes are not there, or not as many as there were. */
+export function expectThere({ buffer, length }: Uint8Array, bytes: number): void {
+  if (length === bytes && !isDetached(buffer)) return
+  const why = isDetached(buffer)
+    ? 'their ArrayBuffer is detached, because its memory has grown or it went to another thread: give the memory itself'
+    : 'their ArrayBuffer was resized'
+  throw new PagefoldError('EFAULT', `the bytes that were to be saved are gone: ${why}`)
+}
+
+/** Not all engines tell by `detached`. */
+function isDetached(buffer: ArrayBufferLike): boolean {
+  if (buffer.byteLength > 0) return false
+  try {
+    return new Uint8Array(buffer).length > 0
+  } catch {
+    return true
+  }
 }
 
 async function takeImage(

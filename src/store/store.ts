@@ -20,12 +20,13 @@ import { randomSeed } from '../platform.ts'
 import { MemoryBacking } from './backing.ts'
 import { Disk } from './disk.ts'
 import { exportSteps, openRaw } from './exporting.ts'
-import { gather } from './gather.ts'
+import { gather, type SegmentUse } from './gather.ts'
 import { differing, Loader, type LoadSnapshotOptions } from './loading.ts'
 import { Pages } from './pages.ts'
 import { SnapshotImage } from './reading.ts'
 import { type RestoredSnapshot, type RestoreOptions, restoreSnapshot } from './restore.ts'
 import {
+  expectThere,
   inTurns,
   type SavedSnapshot,
   type SaveOptions,
@@ -51,6 +52,15 @@ export interface WorkOptions {
   readonly onProgress?: (done: number, of: number) => void
 }
 
+/** How a store is compacted. */
+export interface CompactOptions extends WorkOptions {
+  /**
+   * A snapshot whose pages are to lie in its own order, so that it is restored as fast as the first one that was saved. If they do not, all
+   * segments that it has a part in are written anew.
+   */
+  readonly inOrder?: string
+}
+
 /** Letters in a name, a domain, and a note. */
 const MAX_NAME = 1024
 const MAX_NOTE = 2 ** 20
@@ -58,7 +68,7 @@ const MAX_NOTE = 2 ** 20
 const MAX_PAGES = 2 ** 30
 
 const SAVE_OPTIONS = { like: true, domain: true, note: true, onProgress: true, signal: true } as const
-const WORK_OPTIONS = { onProgress: true } as const
+const COMPACT_OPTIONS = { inOrder: true, onProgress: true } as const
 
 /**
  * Snapshots of memory, of which equal pages are kept once. In memory, or in a directory, where a snapshot lasts when `save` has
@@ -224,12 +234,17 @@ export class SnapshotStore {
   }
 
   /**
-   * Gives back everything that no snapshot has: in a directory, segments are written anew, for which there must be room. Throws ENOSPC, EIO,
-   * EPERM; nothing has changed then.
+   * Gives back everything that no snapshot has: in a directory, segments are written anew, for which there must be room. A snapshot that
+   * is named is laid out in its order. Throws ENOENT for one there is not, ENOSPC, ENOMEM, EIO, EPERM; nothing has changed then.
    */
-  async compact(options: WorkOptions = {}): Promise<void> {
-    const { onProgress } = expectOptions('compact', options, WORK_OPTIONS)
-    return this.change(() => gather(this.state, this.disk, ({ used, live }) => live < used, onProgress))
+  async compact(options: CompactOptions = {}): Promise<void> {
+    const { inOrder, onProgress } = expectOptions('compact', options, COMPACT_OPTIONS)
+    expectString('inOrder', inOrder)
+    return this.change(async () => {
+      const snapshot = inOrder === undefined ? undefined : this.state.expect(inOrder)
+      const moves = ({ used, live }: SegmentUse): boolean => live < used
+      await gather(this.state, this.disk, { moves, inOrder: snapshot, onProgress })
+    })
   }
 
   /**
@@ -324,8 +339,10 @@ function expectPlan(call: string, options: SaveOptions): SavePlan {
 }
 
 function expectSource(source: SaveSource): void {
-  if (source instanceof Uint8Array) expectSome(source.length)
-  else if (isWasmMemory(source)) expectSome(sizeOf(source))
+  if (source instanceof Uint8Array) {
+    expectThere(source, source.length)
+    expectSome(source.length)
+  } else if (isWasmMemory(source)) expectSome(sizeOf(source))
   else expectImage(source)
 }
 
@@ -357,7 +374,7 @@ const FEW_LEAVES = 1024
 /** Moves what is in segments less than half full. Without room for it everything stays where it is. */
 async function gatherIfRoom(state: StoreState): Promise<void> {
   try {
-    await gather(state, undefined, ({ used, live }) => 2 * live < used)
+    await gather(state, undefined, { moves: ({ used, live }) => 2 * live < used })
   } catch (error) {
     if ((error as PagefoldError).code !== 'ENOMEM') throw error
   }

@@ -21,11 +21,13 @@ function isMissing(name: string): boolean {
 }
 
 function run(example: string, ...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    [join(ROOT, 'examples', example, 'main.mjs'), ...args],
-    { encoding: 'utf8' },
-  )
+  return runProgram(`${example}/main.mjs`, ...args)
+}
+
+function runProgram(program: string, ...args: string[]): string {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'examples', program), ...args], {
+    encoding: 'utf8',
+  })
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   return stdout
 }
@@ -55,6 +57,35 @@ describe('moments of PGlite', () => {
     )
     const store = await SnapshotStore.open(dir)
     expect(store.difference('heap-0', 'heap-1').length).toBeLessThan(store.get('heap-0')!.pages / 50)
+    expect((await store.verify()).whole).toBe(true)
+    await store.close()
+  })
+})
+
+describe('moments of a PC in v86', () => {
+  it.skipIf(isMissing('v86'))('are kept, and another goes on from one', WAIT, async () => {
+    const dir = join(scratch(), 'store')
+    expect(run('v86', '4', dir)).toMatch(
+      /^(moment \d: .*\n){4}4 states of .* distinct pages\nmoment 2 is back, and goes on\n$/,
+    )
+    const store = await SnapshotStore.open(dir)
+    const { snapshots, pages, distinct_pages } = store.stats()
+    expect(snapshots).toBe(4)
+    expect(pages).toBeGreaterThan(3 * distinct_pages)
+    await store.close()
+  })
+})
+
+describe('moments of a RISC-V guest that runs', () => {
+  it('are kept, and another goes on from one to the same end', WAIT, async () => {
+    runProgram('riscv/build.mjs')
+    const dir = join(scratch(), 'store')
+    expect(runProgram('riscv/build/store.js', '4', dir)).toMatch(
+      /^(moment-\d: \d+ pages are new\n){4}4 moments of 2048 pages: \d+ .*\nmoment-3 went on for \d+ lines, to the same end\n$/,
+    )
+    const store = await SnapshotStore.open(dir)
+    const { pages, zero_pages, distinct_pages } = store.stats()
+    expect(pages - zero_pages).toBeGreaterThan(3 * distinct_pages)
     expect((await store.verify()).whole).toBe(true)
     await store.close()
   })

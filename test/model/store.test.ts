@@ -122,7 +122,7 @@ async function run(
       store = await SnapshotStore.open(directory)
       expect(store.notes).toEqual([])
     } else if (kind === 'compact') {
-      await store.compact()
+      await store.compact(name === undefined || draw.chance(0.5) ? {} : { inOrder: name })
       expect(store.stats().bytes_free).toBeLessThan(directory === undefined ? 2 ** 20 : 1)
     } else if (kind === 'check') await check(store, model)
     else if (name === undefined) continue

@@ -30,6 +30,23 @@ async function open(...args: Parameters<typeof SnapshotStore.open>): Promise<Sna
   return store
 }
 
+/** Saves forty generations, of which the later ones lie all over the store, and one has zeros and pages that it has twice. */
+async function scattered(store: SnapshotStore): Promise<Uint8Array[]> {
+  const bytes = distinct(1000)
+  bytes.fill(0, 3 * PAGE, 4 * PAGE)
+  bytes.copyWithin(999 * PAGE, 0, PAGE)
+  const states: Uint8Array[] = []
+  for (let generation = 0; generation < 40; generation++) {
+    for (let i = 0; generation > 0 && i < 50; i++) {
+      const page = 4 + ((i * 577 + generation * 131) % 995)
+      bytes.fill(generation, page * PAGE, page * PAGE + 9 + i)
+    }
+    await store.save(String(generation), bytes, generation === 0 ? {} : { like: String(generation - 1) })
+    states.push(bytes.slice())
+  }
+  return states
+}
+
 async function restored(store: SnapshotStore, name: string): Promise<Uint8Array> {
   const into = new Uint8Array(store.get(name)!.bytes)
   await store.restore(name, into)
@@ -160,6 +177,30 @@ describe('save', () => {
   })
 })
 
+describe('bytes that are not there', () => {
+  it('are told from no bytes: detached before the call or while it waits, or resized', async () => {
+    const store = await open()
+    const detach = (bytes: Uint8Array): void =>
+      void structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    const gone = distinct(2)
+    detach(gone)
+    const message = 'EFAULT: the bytes that were to be saved are gone: their ArrayBuffer is detached, because'
+    await expect(store.save('a', gone)).rejects.toThrow(message)
+    const [first, waiting] = [store.save('b', distinct(2)), distinct(3)]
+    const second = store.save('c', waiting)
+    detach(waiting)
+    const buffer = Reflect.construct(ArrayBuffer, [PAGE, { maxByteLength: PAGE }]) as ArrayBuffer
+    const third = store.save('d', new Uint8Array(buffer).fill(1))
+    ;(buffer as ArrayBuffer & { resize(bytes: number): void }).resize(0)
+    await first
+    await expect(second).rejects.toThrow(message)
+    await expect(third).rejects.toThrow(
+      'EFAULT: the bytes that were to be saved are gone: their ArrayBuffer was resized',
+    )
+    expect(store.list()).toHaveLength(1)
+  })
+})
+
 describe('domains', () => {
   it('share no pages, and the figures of one tell nothing of another', async () => {
     const store = await open()
@@ -204,6 +245,33 @@ describe('restore', () => {
     expect(isSame(into, bytes)).toBe(true)
     expect(reads.mock.calls.length).toBeLessThan(100)
     reads.mockRestore()
+  })
+
+  it('reads a snapshot that compact has laid out as it reads the first', async () => {
+    for (const dir of [undefined, scratch()]) {
+      const store = await open(dir)
+      const states = await scattered(store)
+      await expect(store.compact({ inOrder: 'none' })).rejects.toThrow('ENOENT: no snapshot "none"')
+      const { distinct_pages } = store.stats()
+      await store.compact({ inOrder: '30' })
+      expect(store.stats()).toMatchObject({
+        distinct_pages,
+        bytes_free: dir === undefined ? expect.any(Number) : 0,
+      })
+      const reads = vi.spyOn(fs, 'readSync')
+      expect(isSame(await restored(store, '30'), states[30]!)).toBe(true)
+      // 64 pages at once, 998 of which are neither zeros nor there twice.
+      if (dir !== undefined) expect(reads.mock.calls.length).toBe(16)
+      reads.mockRestore()
+      for (const [i, state] of states.entries())
+        expect(isSame(await restored(store, String(i)), state), String(i)).toBe(true)
+      expect((await store.verify()).whole).toBe(true)
+      // What lies in order is left where it is.
+      const moved = vi.fn()
+      await store.compact({ inOrder: '30', onProgress: moved })
+      expect(moved).not.toHaveBeenCalled()
+      expect(await store.save('again', states[7]!)).toMatchObject({ added_pages: 0 })
+    }
   })
 
   it('refuses a target without room, and what there is not', async () => {

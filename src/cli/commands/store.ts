@@ -19,6 +19,7 @@ const OPTIONS = {
   like: value('NAME', 'save: a snapshot that most pages equal at the same place'),
   domain: value('NAME', 'save, list, stats: whose; pages are shared only within a domain'),
   note: value('TEXT', 'save: what is to be remembered with it'),
+  'in-order': value('NAME', 'compact: a snapshot that is to be read in one go, in its order'),
   ...reading,
   json: json(),
 }
@@ -27,14 +28,17 @@ export const help = `usage: pagefold store save DIR SOURCE... [options]
        pagefold store list DIR [--domain NAME]
        pagefold store restore DIR NAME FILE
        pagefold store drop DIR NAME...
-       pagefold store compact|stats|verify DIR
+       pagefold store compact DIR [--in-order NAME]
+       pagefold store stats|verify DIR
 
 Keeps snapshots of memory in DIR, and pages that are equal only once. save takes
 what the other commands take: files of every format, a preset of synthetic
 guests, - for standard input; each image is a snapshot, there when the command
 ends and not before. restore writes a raw file. drop forgets snapshots; space
-comes back with segments that are empty then, the rest with compact. verify
-reads every page and exits with 1 if a snapshot is not whole.
+comes back with segments that are empty then, the rest with compact, which
+can also put the pages of one snapshot in its order: one that was saved after
+many others is restored as fast as the first then. verify reads every page and
+exits with 1 if a snapshot is not whole.
 
 One process writes at a time; list, restore, stats and verify read beside it.
 
@@ -122,11 +126,12 @@ const ACTIONS: Readonly<Record<StoreJson['action'], Action>> = {
   compact: {
     names: [0, 0],
     wants: '',
-    takes: [],
+    takes: ['in-order'],
     readonly: false,
-    async run(store, _names, _values, { onProgress }) {
+    async run(store, _names, { 'in-order': inOrder }, { onProgress }) {
+      if (inOrder !== undefined) expectThere(store, inOrder)
       const before = store.stats().bytes_held
-      await store.compact({ onProgress })
+      await store.compact({ ...given({ inOrder }), onProgress })
       return { given_back: before - store.stats().bytes_held, stats: store.stats() }
     },
     describe: ({ given_back, stats }) =>

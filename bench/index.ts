@@ -32,9 +32,10 @@ try {
       if (load.busy) console.log('  this machine was busy: processor time is longer than on an idle one')
     }
   } else if (what === 'cold' && args.length > 0) {
-    const { pagefold_ms, native_ms, ratio } = coldStart(args, 9)
+    const { pagefold_ms, native_ms, node_ms, ratio } = coldStart(args, 9)
+    const floor = `starting Node for nothing ${node_ms.toFixed(0)} ms`
     console.log(
-      `pagefold scan ${pagefold_ms.toFixed(0)} ms, native ${native_ms.toFixed(0)} ms, ratio ${ratio.toFixed(2)}`,
+      `pagefold scan ${pagefold_ms.toFixed(0)} ms (${floor}), native ${native_ms.toFixed(0)} ms, ratio ${ratio.toFixed(2)}`,
     )
   } else if (what === 'memory') {
     const { sum, compare, checksums } = await memorySpeed(smoke)

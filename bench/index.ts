@@ -1,5 +1,5 @@
 // The benches that are no command of their own: `npm run bench:micro`, `npm run bench:memory`,
-// `npm run bench:cold -- IMAGE...`, `npm run bench:cpus`, `npm run bench:growth -- [NAME...]`, `npm run bench:census`,
+// `npm run bench:cold -- IMAGE...`, `npm run bench:cpus`, `npm run bench:growth -- [NAME...]`, `npm run bench:scale`, `npm run bench:census`,
 // `npm run bench:fleet -- [HOSTS]`, `npm run bench:store`. Merge throughput beside its peers is `pagefold bench`.
 
 import { PagefoldError } from '../src/index.ts'
@@ -10,6 +10,7 @@ import { censusCosts } from './macro/census.ts'
 import { coldStart } from './macro/cold.ts'
 import { fleetCost } from './macro/fleet.ts'
 import { memorySpeed } from './macro/memory.ts'
+import { scaleFigures } from './macro/scale.ts'
 import { microGroups } from './micro/groups.ts'
 import { type MicroResult, runGroup } from './micro/suite.ts'
 import { storeFigures } from './store/index.ts'
@@ -32,10 +33,17 @@ try {
       if (load.busy) console.log('  this machine was busy: processor time is longer than on an idle one')
     }
   } else if (what === 'cold' && args.length > 0) {
-    const { pagefold_ms, native_ms, ratio } = coldStart(args, 9)
+    const { pagefold_ms, native_ms, node_ms, ratio } = coldStart(args, 9)
+    const floor = `starting Node for nothing ${node_ms.toFixed(0)} ms`
     console.log(
-      `pagefold scan ${pagefold_ms.toFixed(0)} ms, native ${native_ms.toFixed(0)} ms, ratio ${ratio.toFixed(2)}`,
+      `pagefold scan ${pagefold_ms.toFixed(0)} ms (${floor}), native ${native_ms.toFixed(0)} ms, ratio ${ratio.toFixed(2)}`,
     )
+  } else if (what === 'scale') {
+    const changes = args.includes('checksum') ? 'checksum' : 'log'
+    for (const { what, ns, ratio } of await scaleFigures(changes, smoke)) {
+      const [small, large] = ns.map((one) => `${one.toFixed(1)} ns`.padStart(10))
+      console.log(`${what.padEnd(30)} ${small} a page of few, ${large} of many, ratio ${ratio.toFixed(2)}`)
+    }
   } else if (what === 'memory') {
     const { sum, compare, checksums } = await memorySpeed(smoke)
     console.log(`adding up a cold page, in C      ${sum.toFixed(0)} ns`)
@@ -83,7 +91,7 @@ try {
     await storeFigures(names, smoke, ({ what, figure }) => console.log(`${what}: ${figure}`))
   } else {
     console.error(
-      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | cpus [--smoke] | growth [NAME...] | census [--smoke] | fleet [HOSTS] | store [NAME...] [--smoke]',
+      'usage: node dist/bench.js micro [--smoke] | memory [--smoke] | cold IMAGE... | cpus [--smoke] | growth [NAME...] | scale [log | checksum] [--smoke] | census [--smoke] | fleet [HOSTS] | store [NAME...] [--smoke]',
     )
     process.exitCode = 2
   }

@@ -16,6 +16,8 @@ const BUNDLED = /^(fflate\/browser|fzstd|hyparquet(-writer)?(\/.*)?)$/
 
 /** Files of dist beside the doors and the commands. One for the engine: what calls what should lie together. */
 const CHUNKS = [
+  // Of its own, or those who read a kdump would load the store for its CRC.
+  { name: 'codecs', test: /[\\/]src[\\/]images[\\/]codecs[\\/]/, priority: 1 },
   {
     name: 'engine',
     test: /[\\/](assembly[\\/]|src[\\/]((core|mm|ksm)[\\/](?!(stage|onlooker)\.ts)|[^\\/]+\.ts$)|dist[\\/]core\.wasm)/,

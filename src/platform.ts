@@ -8,6 +8,7 @@ import { PagefoldError } from './errors.ts'
 interface Builtins {
   readonly 'node:crypto': typeof import('node:crypto')
   readonly 'node:fs': typeof import('node:fs')
+  readonly 'node:module': typeof import('node:module')
   readonly 'node:os': typeof import('node:os')
   readonly 'node:path': typeof import('node:path')
   readonly 'node:worker_threads': typeof import('node:worker_threads')
@@ -167,6 +168,17 @@ export function hashes(who: string): Builtins['node:crypto'] {
 
 function missing(who: string, what: string): never {
   throw new PagefoldError('ENOTSUP', `${who} needs ${what}, as Node, Bun and Deno have: there is none here`)
+}
+
+/** By the name that Node has for it; undefined where nobody tells. */
+export function operatingSystem(): string | undefined {
+  return builtin('node:os')?.platform()
+}
+
+/** A package that whoever wants it installs beside pagefold. Throws what loading it does; ENOTSUP, naming `who` wanted it, where there are no packages. */
+export function installed(name: string, who: string): unknown {
+  const modules = builtin('node:module') ?? missing(who, 'packages that are loaded when they are wanted')
+  return modules.createRequire(import.meta.url)(name)
 }
 
 /** How many threads can run at a time; 1 where nobody tells. */

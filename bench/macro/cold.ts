@@ -16,6 +16,8 @@ const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
 export interface ColdResult {
   readonly pagefold_ms: number
   readonly native_ms: number
+  /** Starting Node for nothing, which is the least that any program of its takes. */
+  readonly node_ms: number
   readonly ratio: number
 }
 
@@ -27,16 +29,20 @@ export function coldStart(images: readonly string[], runs: number): ColdResult {
     if (native === undefined) throw new Error('no C compiler (cc) on this machine')
     const ours: number[] = []
     const theirs: number[] = []
+    const starts: number[] = []
     for (let run = 0; run <= runs; run++) {
       const our = timed(process.execPath, [MAIN, 'scan', '--json', '--scans', '2', ...images])
       const their = timed(native, ['256', join(dir, 'places'), NO_WRITES, ...images])
+      const start = timed(process.execPath, ['-e', '0'])
       if (run === 0) continue // the first reads the files into the cache
       ours.push(our)
       theirs.push(their)
+      starts.push(start)
     }
     const pagefold_ms = median(ours)
     const native_ms = median(theirs)
-    return { pagefold_ms, native_ms, ratio: median(ours.map((ms, i) => ms / theirs[i]!)) }
+    const ratio = median(ours.map((ms, i) => ms / theirs[i]!))
+    return { pagefold_ms, native_ms, node_ms: median(starts), ratio }
   } finally {
     rmSync(dir, { recursive: true })
   }

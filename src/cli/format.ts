@@ -70,8 +70,9 @@ export function prose(text: string): string {
   return folded(text, width())
 }
 
+/** A whole number with commas. Not by `toLocaleString`, which takes longer to wake up than all that a command prints. */
 export function count(number: number): string {
-  return number.toLocaleString('en-US')
+  return String(number).replace(/\B(?=(?:\d{3})+$)/g, ',')
 }
 
 export function bytes(number: number): string {

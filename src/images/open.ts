@@ -76,11 +76,18 @@ function imageOf(file: ImageFile, plan: ImagePlan): Image {
     const contents = format.open(view)
     const layout = layOut(view, contents, plan.absent)
     const { absent } = layout
-    const shown = absent.toLocaleString('en-US')
-    const left = `${shown} pages of the guest are not in it, and not counted; absent: 'zero' counts them as zeros`
-    const all = [...notes, ...(contents.notes ?? []), ...(absent === 0 ? [] : [`${file.path}: ${left}`])]
-    return new FileImage(view, format.format, contents, layout, all)
+    const left = absent === 0 ? [] : [`${file.path}: ${absentees(absent)}`]
+    return new FileImage(view, format.format, contents, layout, [
+      ...notes,
+      ...(contents.notes ?? []),
+      ...left,
+    ])
   })
+}
+
+function absentees(pages: number): string {
+  const shown = pages.toLocaleString('en-US')
+  return `${shown} pages of the guest are not in it, and not counted; absent: 'zero' counts them as zeros`
 }
 
 /** The image of a diff snapshot and the one before. It owns the file, even if this throws. */

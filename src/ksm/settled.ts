@@ -6,7 +6,7 @@
 //
 // The cursor passes over such pages by the table and counts them as scanned, so that batches end where they would have ended.
 // Settled items stay in the unstable tree from one scan to the next, where Linux has each enter it anew as its turn comes; unless
-// most pages have been written, when the tree is forgotten as Linux does.
+// most pages have been written with other bytes, when the tree is forgotten as Linux does.
 // So where a search meets one, its place tells what Linux would have found. *Behind* the page being visited: the item, which
 // has entered. *Ahead*: nothing; it is taken out, and its own visit, later in this scan, will find the page being visited. Nothing
 // else can bring it news: whoever changes what its address maps, or the bytes there, marks the pte; and a stable node of its
@@ -15,9 +15,9 @@
 // None of this where somebody may act in the middle of a scan, where all pages have to be seen (smart_scan), where pages
 // have trees by the node they are on, or where a tie does not tell that contents are equal.
 
-import { RMAP_UNSTABLE } from '../../assembly/abi.ts'
+import { COUNTER_RMAP_ITEMS, RMAP_UNSTABLE } from '../../assembly/abi.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
-import { pteNormal, pteSoftDirty } from '../mm/page/pte.ts'
+import { pteNormal, ptePfn, pteSoftDirty } from '../mm/page/pte.ts'
 import { clearSoftDirty } from '../mm/page/ptes.ts'
 import type { KsmState, Trees } from './state.ts'
 
@@ -102,10 +102,15 @@ export function forgetSettled({ slots, items }: KsmState): void {
 const SAMPLE = 64
 
 /**
- * Have most pages been written since they were visited, as far as some of them tell? Then the tree is better forgotten: to take
- * one page out of it costs as much as to have another that need not be visited enter anew.
+ * Is the tree better forgotten than taken apart? To take one page out of it costs as much as to have another that need not be visited
+ * enter anew. So it is where most pages have been written, and with other bytes: a page that has the bytes it had stays.
  */
-export function isMostlyWritten({ slots, memory }: KsmState): boolean {
+export function isBetterForgotten(ksm: KsmState): boolean {
+  return isMostlyWritten(ksm) && isMostlyChanged(ksm)
+}
+
+/** Have most pages been written since they were visited, as far as some of them tell? */
+function isMostlyWritten({ slots, memory }: KsmState): boolean {
   const ranges = [...slots].flatMap(({ mm }) => [...mm!.vmas].filter((vma) => vma.has(VM_MERGEABLE)))
   const pages = ranges.reduce((sum, { start, end }) => sum + end - start, 0)
   const step = Math.ceil(pages / SAMPLE)
@@ -121,4 +126,22 @@ export function isMostlyWritten({ slots, memory }: KsmState): boolean {
     from = vpn - end
   }
   return 2 * written > there
+}
+
+/** Have most pages in the tree other bytes than when they entered it, as far as some of them tell? */
+function isMostlyChanged({ slots, items, memory, counters }: KsmState): boolean {
+  // A checksum of an embedder's is asked for at visits only.
+  if (memory.arena.strategy.own !== undefined) return true
+  const step = Math.ceil(counters[COUNTER_RMAP_ITEMS]! / SAMPLE)
+  let [there, changed, seen] = [0, 0, 0]
+  for (const { mm, rmapList } of slots) {
+    for (let item = rmapList; item !== 0; item = items.next(item)) {
+      if (seen++ % step !== 0 || items.state(item) !== RMAP_UNSTABLE) continue
+      const pte = memory.pageTables.get(mm!.pgd, items.vpn(item))
+      if (!pteNormal(pte)) continue
+      there++
+      if (memory.arena.checksum(ptePfn(pte)) !== items.checksum(item)) changed++
+    }
+  }
+  return 2 * changed > there
 }

@@ -8,7 +8,7 @@ import { COUNTER_PAGES_UNSHARED, RMAP_UNSTABLE, RMAP_VOLATILE } from '../../asse
 import { linkBelow } from '../core/tree.ts'
 import { brokenInvariant } from '../errors.ts'
 import { findMergeableVma, presentPage } from './mergeable.ts'
-import { forgetSettled, isAhead, isMostlyWritten, settleUnstable, unsettle } from './settled.ts'
+import { forgetSettled, isAhead, isBetterForgotten, settleUnstable, unsettle } from './settled.ts'
 import type { KsmState, Trees } from './state.ts'
 
 /**
@@ -82,7 +82,7 @@ export function unstableTreeForget(ksm: KsmState, item: number): void {
 /** Forgets the tree, unless it lasts. The items stay marked until each is visited again. */
 export function unstableTreeReset(ksm: KsmState): void {
   if (ksm.settles) {
-    if (!isMostlyWritten(ksm)) return
+    if (!isBetterForgotten(ksm)) return
     forgetSettled(ksm)
   }
   for (const { unstable } of ksm.allTrees()) {

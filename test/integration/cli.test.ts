@@ -606,6 +606,10 @@ describe('the benches', () => {
     }
     const memory = spawnSync(process.execPath, [bench, 'memory', '--smoke'], { encoding: 'utf8' })
     expect(memory.stdout + memory.stderr).toMatch(/comparePages +\d+ ns|no C compiler/)
+    const scale = spawnSync(process.execPath, [bench, 'scale', '--smoke'], { encoding: 'utf8' })
+    expect(scale.stdout).toMatch(
+      /nothing written .* ns of many, ratio \d.*\n.*\nevery page written .*ratio \d/,
+    )
     expect(spawnSync(process.execPath, [bench, 'cold', file('a.raw', pages(8))]).status).toBeTypeOf('number')
   })
 })

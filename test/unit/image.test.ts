@@ -50,6 +50,17 @@ describe('raw images', () => {
     expect(part).toEqual(pages(3, 5))
     image.close()
   })
+
+  it('go into shared memory as into any other, in more stretches than one', () => {
+    const whole = pages(150)
+    const image = openImage(file('guest.raw', whole))
+    const shared = new Uint8Array(new SharedArrayBuffer(149 * 4096 + 16), 8, 149 * 4096)
+    image.read(1, 149, shared)
+    expect(Buffer.compare(shared, whole.subarray(4096))).toBe(0)
+    const around = Buffer.from(shared.buffer)
+    expect([around.readBigInt64LE(0), around.readBigInt64LE(8 + shared.length)]).toEqual([0n, 0n])
+    image.close()
+  })
 })
 
 describe('ELF cores', () => {

@@ -321,6 +321,30 @@ describe('the page', () => {
   })
 })
 
+describe('a scan', () => {
+  it('asks for it once a page at most, however many were written', async () => {
+    let calls = 0
+    const checksum = js({
+      bits: 64,
+      hash(page) {
+        calls++
+        const low = wordHash(page, 0n)
+        return (BigInt(Math.imul(low, 0x9e3779b1) >>> 0) << 32n) | BigInt(low)
+      },
+    })
+    const contents = Array.from({ length: 200 }, (_, i) => i)
+    for (const content of [(page: number) => page, (page: number) => 1000 + page]) {
+      const host = await made({ checksum })
+      const { mm, at } = guest(host, 'a', contents)
+      host.ksm.scan(3)
+      for (const page of contents) mm.write(at + page * PAGE, contentBytes(content(page)))
+      calls = 0
+      host.ksm.scan(1)
+      expect(calls).toBe(contents.length)
+    }
+  })
+})
+
 /** A checksum that begins to go wrong when it is told to. */
 function fickle(): { checksum: JsChecksum; fail: ((page: Uint8Array) => number | bigint) | undefined } {
   const self: ReturnType<typeof fickle> = {

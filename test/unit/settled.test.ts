@@ -119,10 +119,14 @@ describe('a scan', () => {
     expect(scans(host)).toBe(7)
   })
 
-  it('forgets the tree where most pages have been written, rather than take one after the other out of it', async () => {
-    for (const [written, visited, erased] of [
-      [100, 100, 100],
-      [200, 300, 0],
+  it('forgets the tree where most pages have been written with other bytes, rather than take one after the other out of it', async () => {
+    const other = (page: number): number => 5000 + page
+    const same = (page: number): number => 100 + 1000 * (page % 2) + (page >> 1)
+    for (const [written, content, visited, erased] of [
+      [100, other, 100, 100],
+      [200, other, 300, 0],
+      [200, same, 200, 0],
+      [300, (page: number) => (page < 100 ? other : same)(page), 300, 100],
     ] as const) {
       const [log, checksum] = await Promise.all(
         (['log', 'checksum'] as const).map(async (changes) => {
@@ -140,13 +144,13 @@ describe('a scan', () => {
           return { host, guests }
         }),
       )
-      const write = ({ guests }: typeof log, content: number): void => {
+      const write = ({ guests }: typeof log): void => {
         for (let page = 0; page < written; page++) {
           const { mm, at } = guests[page % 2]!
-          mm.write(at + (page >> 1) * PAGE, contentBytes(content + page))
+          mm.write(at + (page >> 1) * PAGE, contentBytes(content(page)))
         }
       }
-      for (const each of [log, checksum]) write(each, 5000)
+      for (const each of [log, checksum]) write(each)
       const { items } = ksmOf(log.host)
       const takenOut = vi.spyOn(items, 'unlink')
       expect(scans(log.host)).toBe(visited)

@@ -1,7 +1,7 @@
 // What a terminal is shown: tables that fit, texts that are broken at spaces, colours where they are wanted, and how far it is.
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Column, table } from '../../src/cli/format.ts'
+import { type Column, count, table } from '../../src/cli/format.ts'
 import { Progress } from '../../src/cli/progress.ts'
 import { folded, paint, width } from '../../src/cli/terminal.ts'
 
@@ -24,6 +24,14 @@ afterEach(() => {
     else process.env[name] = environment[name]
   }
   onTerminal(wasTerminal)
+})
+
+describe('a number', () => {
+  it('has a comma before every three digits', () => {
+    for (const number of [0, 7, 999, 1000, 12_345, 999_999, 1_000_000, 2 ** 53, -1, -999, -1000, -123_456]) {
+      expect(count(number)).toBe(number.toLocaleString('en-US'))
+    }
+  })
 })
 
 describe('a table', () => {

@@ -19,6 +19,8 @@ export interface ImageHostOptions extends StrategyOptions {
   readonly changes?: ChangesPolicy
   /** Threads that take checksums ahead of the scan. Default: 0. */
   readonly workers?: number
+  /** Ask Linux for huge pages for the arena, by the package `koffi`: ENOTSUP where they are not to be had. Default: false. */
+  readonly hugePages?: boolean
   /** Which pages are passed over: a policy of your own. Default: none are. */
   readonly policy?: ScanPolicy
   /** Knobs to write before ksmd is let run. `smart_scan` is 0 unless given, or a policy is: images hold still. */
@@ -55,6 +57,7 @@ const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
   guests: true,
   changes: true,
   workers: true,
+  hugePages: true,
   policy: true,
   knobs: true,
   clock: true,
@@ -64,7 +67,7 @@ const IMAGE_HOST_OPTIONS: Readonly<Record<keyof ImageHostOptions, true>> = {
 
 /**
  * Makes a host with room for `pages` pages of images, its ksmd running and told nothing else than `options`; the caller
- * closes it. Throws PagefoldError: ENOMEM for more pages than an arena holds, EINVAL or ERANGE for a knob; TypeError or
+ * closes it. Throws PagefoldError: ENOMEM for more pages than an arena holds, ENOTSUP for huge pages that are not to be had, EINVAL or ERANGE for a knob; TypeError or
  * RangeError for a strategy there is not, or a checksum of your own that is not what it says.
  */
 export function hostFor(pages: number, options: ImageHostOptions = {}): Promise<Host> {

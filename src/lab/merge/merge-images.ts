@@ -94,6 +94,7 @@ const MERGE_OPTIONS: Readonly<Record<keyof MergeOptions, true>> = {
   guests: true,
   changes: true,
   workers: true,
+  hugePages: true,
   policy: true,
   onProgress: true,
   inspect: true,

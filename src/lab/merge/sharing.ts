@@ -25,8 +25,8 @@ export interface MergedRange {
 /** Counts the frames that a set of images, each a range of an mm, does without. */
 export function sharingOf(ranges: readonly MergedRange[]): Sharing {
   const sharing: Sharing = { zero: 0, within: 0, between: 0 }
-  /** For each frame the image that last mapped it. */
-  const lastImage = new Map<number, number>()
+  /** For each frame the image that last mapped it, from 1; and whether it holds zeros, once that was asked for. */
+  const lastImage = new Uint32Array(ranges.length === 0 ? 0 : ranges[0]!.mm.memory.arena.endPfn)
   const isZero = new Map<number, boolean>()
   for (const [image, { mm, address, pages }] of ranges.entries()) {
     for (let page = 0; page < pages; page++) {
@@ -37,16 +37,16 @@ export function sharingOf(ranges: readonly MergedRange[]): Sharing {
         sharing.zero++
         continue
       }
-      const before = lastImage.get(pfn)
-      lastImage.set(pfn, image)
-      if (before === undefined) continue
+      const before = lastImage[pfn]!
+      lastImage[pfn] = image + 1
+      if (before === 0) continue
       let zero = isZero.get(pfn)
       if (zero === undefined) {
         zero = mm.memory.arena.core.isZeroPage(pfn) !== 0
         isZero.set(pfn, zero)
       }
       if (zero) sharing.zero++
-      else if (before === image) sharing.within++
+      else if (before === image + 1) sharing.within++
       else sharing.between++
     }
   }

@@ -187,6 +187,25 @@ describe('files', () => {
     for (const image of images) image.close()
   })
 
+  it('are compared with others that no thread can read by itself', async () => {
+    const before = filePages(5000)
+    const after = Buffer.from(before)
+    for (const page of [0, 1023, 1024, 4095, 4096, 4999]) after[page * 4096] ^= 1
+    const images = ['before.raw', 'after.raw'].map((name, i) => {
+      writeFileSync(join(folder, name), [before, after][i]!)
+      return openImage(join(folder, name))
+    }) as [Image, Image]
+    const handed: Image = {
+      ...namedImage('handed', new Array(5000)),
+      read: (first, count, into) => images[1].read(first, count, into),
+    }
+    for (const workers of [0, 2]) {
+      const { counters } = await census({ images: [images[0]], later: [handed], workers })
+      expect(counters.pages_volatile).toBe(6)
+    }
+    for (const image of images) image.close()
+  })
+
   it('that shrink while they are read are an error, whoever reads', async () => {
     const path = join(folder, 'shrinking.raw')
     for (const workers of [0, 2]) {

@@ -32,7 +32,7 @@ export interface CensusOptions {
   readonly most?: number
   /** Milliseconds in which all should be merged: says what pages_to_scan does it. */
   readonly within?: number
-  /** Threads that read. Default: one a processor, at most 8; none for less than 64 MiB. */
+  /** Threads that read. Default: one a processor, at most 8; none for less than 512 MiB. */
   readonly workers?: number
   /** Called now and then: pages read, of how many. */
   readonly onProgress?: (done: number, of: number) => void
@@ -58,7 +58,7 @@ const OPTIONS: Readonly<Record<keyof CensusOptions, true>> = {
 
 const MOST_DEFAULT_WORKERS = 8
 /** Fewer pages are read sooner than threads have started. */
-const FEW_PAGES = 16_384
+const FEW_PAGES = 131_072
 
 /** The options of a census, checked. */
 export type CensusPlan = ReturnType<typeof censusPlan>

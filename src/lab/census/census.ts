@@ -33,7 +33,7 @@ export async function census(options: CensusOptions): Promise<CensusResult> {
     spreads: [...contents.histories.spreads()],
     zeros,
     volatile: notCounted.reduce((sum, { volatile }) => sum + volatile, 0),
-    nodes: plan.nodes,
+    nodes: plan.nodes.nodes,
   }
   await plan.onContents?.(contentsOf(contents, zero, zeros))
   const { counters, profit } = countersOf(counted, plan.knobs)
@@ -56,9 +56,11 @@ export async function census(options: CensusOptions): Promise<CensusResult> {
       zero_pages: zeros[i]!,
       volatile_pages: notCounted[i]!.volatile,
       gone_pages: notCounted[i]!.gone,
-      node: plan.nodes[i]!,
+      node: plan.nodes.nodes[i]!,
+      part_on_other_nodes: plan.nodes.elsewhere[i]!,
     })),
     knobs: plan.knobs,
+    nodes_by: plan.nodes.by,
     counters,
     saved,
     bytes_saved: (saved.zero + saved.within + saved.between) * PAGE_SIZE,

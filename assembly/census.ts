@@ -1,5 +1,5 @@
-// The census's own binary, apart from the core: fingerprints of pages, and a table of those that were seen. It has a memory of its
-// own, because what it counts is more than an arena holds; nothing of it is shared, so a thread that reads has one, the table another.
+// The census's own binary, apart from the core: fingerprints of pages, and a table of those that were met (contents.ts). It has a memory of
+// its own, because what it counts is more than an arena holds; nothing of it is shared, so a thread that reads has one, the table another.
 //
 // A fingerprint is made in two steps. NH (Black, Halevi, Krawczyk, Krovetz, Rogaway: "UMAC", 1999; there NHS, signed, of 16-bit words) adds a
 // secret to every word, multiplies neighbours and adds up; six times, each with the secret shifted by one block (Toeplitz). Two different
@@ -9,16 +9,16 @@
 //     0      keys: the page's SipHash, 16 bytes at 0; the fingerprint of zeros, 16 bytes at 16; the table's words, from 32; SipHash's, from 128
 //     1024   NH's secret: 128 blocks of 32 bytes, and five more for the shifts
 //     8192   fingerprints, 16 bytes each
-//     16384  pages, in a memory that makes fingerprints; slots, in one that keeps them
+//     16384  pages, in a memory that makes fingerprints; what belongs to the table, in one that keeps them
 
 import { PAGE_SHIFT, PAGE_SIZE } from './abi'
+import { PRINT_BYTES, PRINTS, ZERO_PRINT } from './census-layout'
 import { isZeroPage } from './page'
 
+export { gather, initTable, settle, used } from './contents'
+
 const SIP_KEY: usize = 0
-const ZERO_PRINT: usize = 16
 const SECRET: usize = 1024
-const PRINTS: usize = 8192
-const PRINT_BYTES: usize = 16
 const PAGES: usize = 16_384
 const BLOCK: usize = 32
 const SHIFTS: usize = 5
@@ -26,23 +26,6 @@ const SECRET_END: usize = SECRET + PAGE_SIZE + SHIFTS * BLOCK
 
 /** What SipHash is made of: four words, and four that are 0. */
 const SIP_WORDS: usize = 128
-/** Words of the table. */
-const STRIDE: usize = 32
-const CAPACITY: usize = 36
-const USED: usize = 40
-const LIMIT: usize = 44
-/** Where its slots end. The last one is always empty. */
-const END: usize = 48
-const SLOTS: usize = PAGES
-/** In a slot, behind the fingerprint: what the caller keeps there; 0: the slot is empty. */
-const INFO: usize = 16
-const WASM_PAGE: usize = 65_536
-/** Bytes that are moved by a call. */
-const LONG_MOVE: usize = 512
-/** Bytes that a table's slots may take: all that 32 bits address, but for what growing needs. */
-const MOST: u64 = 4_294_967_296 - 4 * 65_536
-/** A table of fewer slots doubles; a larger one grows so that 20 bytes a slot are never more than 24 a fingerprint. */
-const SMALL: u32 = 65_536
 
 /** Makes all secrets of a key of 128 bits. The first page of the memory is used. */
 export function setKey(low: u64, high: u64): void {
@@ -172,153 +155,4 @@ function total(sum: v128): u32 {
     i32x4.extract_lane(sum, 2) +
     i32x4.extract_lane(sum, 3)
   )
-}
-
-// The table: slots in ascending order of their fingerprints, each at the place its leading bits say or behind it, with as few gaps
-// as may be. Nearly full it is still searched in a handful of steps, because a search ends at the first greater one; and it
-// grows in place, by packing all slots at the new end and laying them out anew from there.
-
-/** Begins an empty table of slots of so many bytes, 20 or more. */
-export function initTable(stride: u32, capacity: u32): void {
-  store<u32>(STRIDE, stride)
-  store<u32>(USED, 0)
-  setCapacity(capacity)
-  const end = SLOTS + <usize>capacity * stride + stride
-  reach(end)
-  store<u32>(END, <u32>end)
-}
-
-export function used(): u32 {
-  return load<u32>(USED)
-}
-
-export function slotsEnd(): usize {
-  return load<u32>(END)
-}
-
-/**
- * Finds a fingerprint among those at PRINTS, or takes it in with `info`, which is not 0. Returns where its slot begins, and 1 more if
- * it was there; 0 if there is no memory.
- */
-export function add(print: u32, info: u32): usize {
-  const stride = <usize>load<u32>(STRIDE)
-  const from = PRINTS + <usize>print * PRINT_BYTES
-  const high = load<u64>(from)
-  const low = load<u64>(from, 8)
-  let at = SLOTS + <usize>home(high, load<u32>(CAPACITY)) * stride
-  while (load<u32>(at, INFO) != 0) {
-    const there = load<u64>(at)
-    if (there >= high) {
-      const rest = load<u64>(at, 8)
-      if (there == high && rest == low) return at | 1
-      if (there > high || rest > low) break
-    }
-    at += stride
-  }
-  if (load<u32>(USED) >= load<u32>(LIMIT)) return grow(stride) ? add(print, info) : 0
-  if (!makeRoom(at, stride)) return 0
-  store<u64>(at, high)
-  store<u64>(at, low, 8)
-  store<u32>(at, info, INFO)
-  store<u32>(USED, load<u32>(USED) + 1)
-  return at
-}
-
-/** Reads where the first fingerprints will be looked for: one after the other each would wait for memory. */
-export function touch(count: u32): u32 {
-  const stride = <usize>load<u32>(STRIDE)
-  const capacity = load<u32>(CAPACITY)
-  let all: u32 = 0
-  const end = PRINTS + <usize>count * PRINT_BYTES
-  for (let print = PRINTS; print < end; print += PRINT_BYTES) {
-    all |= load<u32>(SLOTS + <usize>home(load<u64>(print), capacity) * stride)
-  }
-  return all
-}
-
-function home(high: u64, capacity: u32): u32 {
-  return <u32>(((high >> 32) * capacity) >> 32)
-}
-
-/** Moves what is in the way one slot on, up to the next gap. */
-function makeRoom(at: usize, stride: usize): bool {
-  let gap = at
-  while (load<u32>(gap, INFO) != 0) gap += stride
-  const end = <usize>load<u32>(END)
-  if (gap + stride == end) {
-    if (!reach(end + stride)) return false
-    store<u32>(END, <u32>(end + stride))
-  }
-  if (gap - at > LONG_MOVE) memory.copy(at + stride, at, gap - at)
-  else
-    while (gap != at) {
-      move(gap, gap - stride, stride)
-      gap -= stride
-    }
-  return true
-}
-
-/** Copies a slot, also to where it overlaps itself: for so few bytes a call would take longer. */
-function move(to: usize, from: usize, stride: usize): void {
-  const print = v128.load(from)
-  const rest = load<u32>(from, INFO)
-  if (stride > 20) store<u32>(to, load<u32>(from, INFO + 4), INFO + 4)
-  v128.store(to, print)
-  store<u32>(to, rest, INFO)
-}
-
-function grow(stride: usize): bool {
-  const old = load<u32>(CAPACITY)
-  const capacity = old < SMALL ? old * 2 : <u32>((<u64>old * 114) / 100)
-  if (<u64>capacity * stride > MOST) return false
-  const oldEnd = <usize>load<u32>(END)
-  let end = SLOTS + <usize>capacity * stride + stride
-  if (end < oldEnd) end = oldEnd
-  // Where chance has put more fingerprints to the end than to the beginning, slots laid out would run into those still packed.
-  end += WASM_PAGE
-  if (!reach(end)) return false
-  let packed = end
-  for (let at = oldEnd - stride; at >= SLOTS; at -= stride) {
-    if (load<u32>(at, INFO) == 0) continue
-    packed -= stride
-    move(packed, at, stride)
-  }
-  let next: usize = SLOTS
-  while (packed < end) {
-    let at = SLOTS + <usize>home(load<u64>(packed), capacity) * stride
-    if (at < next) at = next
-    while (at > packed) {
-      if (!reach(end + WASM_PAGE)) return false
-      memory.copy(packed + WASM_PAGE, packed, end - packed)
-      packed += WASM_PAGE
-      end += WASM_PAGE
-    }
-    move(at, packed, stride)
-    // Of a gap nothing is read but that its slots are empty.
-    for (; next < at; next += stride) store<u32>(next, 0, INFO)
-    next = at + stride
-    packed += stride
-  }
-  // As many slots as there are bytes for, the last of them empty.
-  if (end - next < 2 * stride) {
-    if (!reach(end + WASM_PAGE)) return false
-    end += WASM_PAGE
-  }
-  const slots = (end - SLOTS) / stride
-  memory.fill(next, 0, end - next)
-  store<u32>(END, <u32>(SLOTS + slots * stride))
-  setCapacity(capacity)
-  return true
-}
-
-function setCapacity(capacity: u32): void {
-  store<u32>(CAPACITY, capacity)
-  store<u32>(LIMIT, <u32>((<u64>capacity * 95) / 100))
-}
-
-/** Has the memory go as far as `end`. False if it cannot. */
-function reach(end: usize): bool {
-  const have = <usize>memory.size()
-  const want = (end + WASM_PAGE - 1) / WASM_PAGE
-  return want <= have || memory.grow(<i32>(want - have)) >= 0
 }

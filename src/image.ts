@@ -31,6 +31,8 @@ export interface Image {
   readonly pages: number
   /** The process whose memory it is, if it is one's. */
   readonly pid?: number
+  /** Of a process: how many of its pages lie on each NUMA node, as the system counted them when it was opened, if it does. */
+  readonly nodes?: ReadonlyMap<number, number> | undefined
   /** How many pages more the guest had that are not in the file: they are not among `pages`. Default: 0. */
   readonly absent?: number
   /** What the user should know about how it was read; empty if nothing. */

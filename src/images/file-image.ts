@@ -2,6 +2,7 @@
 
 import { PAGE_SIZE } from '../../assembly/abi.ts'
 import type { Image, ImageFormat, Place } from '../image.ts'
+import { FileData } from './data.ts'
 import type { ImageFile } from './file.ts'
 import type { Contents } from './range.ts'
 import type { Layout } from './ranges.ts'
@@ -19,6 +20,8 @@ export class FileImage implements Image {
   private readonly readBytes: (offset: number, into: Uint8Array) => void
   /** The file's, if pages are in it as they are. */
   private readonly fd: number | undefined
+  /** What of it is no hole, if it may have holes. */
+  private readonly data: FileData | undefined
 
   constructor(
     file: ImageFile,
@@ -36,6 +39,8 @@ export class FileImage implements Image {
     this.layout = layout
     this.readBytes = contents.read ?? file.read.bind(file)
     this.fd = contents.read === undefined ? file.fd : undefined
+    const sparse = (file.allocated ?? 0) < file.size
+    this.data = sparse && this.fd !== undefined ? new FileData(this.fd) : undefined
   }
 
   addressOf(page: number): number {
@@ -45,11 +50,10 @@ export class FileImage implements Image {
   }
 
   read(first: number, count: number, into: Uint8Array): void {
-    const { pieces } = this.layout
     const start = first * PAGE_SIZE
     const end = start + count * PAGE_SIZE
     let written = start
-    piecesWithin(pieces, start, end, (low, high, offset) => {
+    this.dataWithin(start, end, (low, high, offset) => {
       into.fill(0, written - start, low - start)
       this.readBytes(offset, into.subarray(low - start, high - start))
       written = high
@@ -62,7 +66,7 @@ export class FileImage implements Image {
     if (fd === undefined) return undefined
     const start = first * PAGE_SIZE
     const places: Place[] = []
-    piecesWithin(this.layout.pieces, start, start + count * PAGE_SIZE, (low, high, offset) => {
+    this.dataWithin(start, start + count * PAGE_SIZE, (low, high, offset) => {
       places.push({ at: low - start, length: high - low, fd, offset })
     })
     return places
@@ -70,5 +74,21 @@ export class FileImage implements Image {
 
   close(): void {
     this.file.close()
+  }
+
+  /** Calls `use` with what of the file goes between two places, ascending, but for holes: from where to where, and where in the file that is. */
+  private dataWithin(
+    start: number,
+    end: number,
+    use: (low: number, high: number, offset: number) => void,
+  ): void {
+    const { data } = this
+    piecesWithin(this.layout.pieces, start, end, (low, high, offset) => {
+      if (data === undefined) use(low, high, offset)
+      else
+        data.within(offset, offset + (high - low), (from, to) => {
+          use(low + (from - offset), low + (to - offset), from)
+        })
+    })
   }
 }

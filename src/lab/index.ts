@@ -26,6 +26,7 @@ export type { ImageTruth, MomentTruth, SynthTruth } from '../synth/truth-json.ts
 export { type WriteOptions, writeSynth, writeSynthSteps } from '../synth/write.ts'
 export { census } from './census/census.ts'
 export type { CensusContents, OnContent } from './census/listed.ts'
+export type { NodesBy } from './census/nodes.ts'
 export type { CensusOptions } from './census/options.ts'
 export type { CensusCounters } from './census/outcome.ts'
 export type { Pace } from './census/pace.ts'

@@ -113,6 +113,41 @@ describe('random images', () => {
   })
 })
 
+describe('NUMA nodes that images tell', () => {
+  const named = (names: number[], nodes?: [number, number][]): Image => ({
+    ...namedImage('process', names),
+    ...(nodes && { nodes: new Map(nodes) }),
+  })
+  const apart = { merge_across_nodes: 0 }
+
+  it('are gone by, and it is said where pages lie elsewhere', async () => {
+    const whole = [named([1, 2], [[0, 2]]), named([1, 2], [[1, 2]]), named([1, 3], [[0, 2]])]
+    const measured = await census({ images: whole, knobs: apart })
+    expect(measured).toMatchObject({ nodes_by: 'measured', counters: { pages_shared: 1, pages_sharing: 1 } })
+    expect(measured.images.map(({ node }) => node)).toEqual([0, 1, 0])
+    const split: [number, number][] = [
+      [0, 1],
+      [3, 3],
+    ]
+    const estimated = await census({
+      images: [named([1, 2, 3, 4], split), named([1], [[3, 1]])],
+      knobs: apart,
+    })
+    expect(estimated).toMatchObject({ nodes_by: 'estimated', counters: { pages_sharing: 1 } })
+    expect(estimated.images.map(({ node, part_on_other_nodes: part }) => [node, part])).toEqual([
+      [3, 0.25],
+      [3, 0],
+    ])
+  })
+
+  it('are not known where one image does not tell', async () => {
+    const images = [named([1, 2], [[1, 2]]), named([1, 2])]
+    const assumed = await census({ images, knobs: apart })
+    expect(assumed).toMatchObject({ nodes_by: 'assumed', counters: { pages_sharing: 2 } })
+    expect((await census({ images, nodes: [1, 0], knobs: apart })).nodes_by).toBe('given')
+  })
+})
+
 describe('two moments', () => {
   it('leave out of merging what differs', async () => {
     const images = [namedImage('a', [1, 1, 2, 0]), namedImage('b', [1, 2, 3, 0])]
@@ -184,6 +219,25 @@ describe('files', () => {
     expect(results[1]).toEqual(results[0])
     expect(results[2]).toEqual(results[0])
     await expectAsScanned(images)
+    for (const image of images) image.close()
+  })
+
+  it('are compared with others that no thread can read by itself', async () => {
+    const before = filePages(5000)
+    const after = Buffer.from(before)
+    for (const page of [0, 1023, 1024, 4095, 4096, 4999]) after[page * 4096] ^= 1
+    const images = ['before.raw', 'after.raw'].map((name, i) => {
+      writeFileSync(join(folder, name), [before, after][i]!)
+      return openImage(join(folder, name))
+    }) as [Image, Image]
+    const handed: Image = {
+      ...namedImage('handed', new Array(5000)),
+      read: (first, count, into) => images[1].read(first, count, into),
+    }
+    for (const workers of [0, 2]) {
+      const { counters } = await census({ images: [images[0]], later: [handed], workers })
+      expect(counters.pages_volatile).toBe(6)
+    }
     for (const image of images) image.close()
   })
 

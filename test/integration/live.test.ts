@@ -4,6 +4,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { openSource, openSources } from '../../src/images/index.ts'
+import { parseNumaMaps } from '../../src/images/live/numa.ts'
 import { parseSmaps } from '../../src/images/live/proc.ts'
 import { census, mergeImages } from '../../src/lab/index.ts'
 
@@ -32,6 +33,26 @@ describe('mappings', () => {
       { start: 0x7f0000000000, end: 0x7f0000002000, anonymous: 4096 },
     ])
     expect(parseSmaps(text, true).map(({ start }) => start)).toEqual([0x3000, 0x7f0000000000])
+  })
+})
+
+describe('NUMA nodes', () => {
+  const mappings = [
+    { start: 0x1000, end: 0x9000, anonymous: 8 },
+    { start: 0x7f0000000000, end: 0x7f0000009000, anonymous: 8 },
+  ]
+  it('are those of mappings that KSM could have', () => {
+    const text = [
+      '00001000 default anon=5 dirty=5 N0=3 N1=2 kernelpagesize_kB=4',
+      '00010000 default file=/bin/x mapped=7 N1=7 kernelpagesize_kB=4',
+      '7f0000000000 prefer:1 anon=4 dirty=4 active=0 N0=1 N12=3 kernelpagesize_kB=4',
+    ].join('\n')
+    expect([...parseNumaMaps(text, mappings)!]).toEqual([
+      [0, 4],
+      [1, 2],
+      [12, 3],
+    ])
+    expect(parseNumaMaps('', mappings)).toBeUndefined()
   })
 })
 

@@ -141,6 +141,10 @@ describe('fingerprints', () => {
   })
 })
 
+/** Pages that were not the first to have what they have. */
+const laterPages = (firsts: readonly number[]): number[] =>
+  firsts.flatMap((first, page) => (first === page ? [] : [page]))
+
 describe.each([
   ['one table', 2 ** 27],
   ['several', 2000],
@@ -154,32 +158,46 @@ describe.each([
   it.each(shapes)('are counted as a map counts them, %s', (_, leading) => {
     const random = randomBelow(4)
     const pages = 30_000
-    const contents = new Contents(censusModule(), pages, true, most)
+    const againOf: [number, number][] = []
+    const again = (at: number, first: number): number => againOf.push([at, first])
+    const zero = Uint32Array.of(1, 2, 3, 4)
+    const contents = new Contents(censusModule(), { pages, zero, located: true, again, mostContents: most })
     const expected = new Map<string, { first: number; spread: Map<number, number> }>()
     const drawn: number[][] = []
+    /** The page that had its content first, of each page but zeros. */
+    const firsts: number[] = []
     let page = 0
+    let zeros = 0
     for (let image = 0; image < 5; image++) {
       for (let left = pages / 5; left > 0; left -= 500) {
         const prints = new Uint32Array(500 * PRINT_WORDS)
-        const numbers = new Uint32Array(500)
+        const begin = page
         for (let i = 0; i < 500; i++) {
           if (drawn.length === 0 || random(3) > 0) {
             drawn.push([random(2 ** 32), leading(random), random(2 ** 32), random(2 ** 32)])
           }
-          const print = drawn[random(drawn.length)]!
+          // One content in four pages: many of it wait together.
+          const print = drawn[random(4) === 0 ? 0 : random(drawn.length)]!
+          if (random(50) === 0) {
+            prints.set(zero, i * PRINT_WORDS)
+            zeros++
+            page++
+            continue
+          }
           prints.set(print, i * PRINT_WORDS)
-          numbers[i] = page
           const name = print.join()
           const known = expected.get(name) ?? { first: page, spread: new Map<number, number>() }
           known.spread.set(image, (known.spread.get(image) ?? 0) + 1)
           expected.set(name, known)
-          page++
+          firsts[page++] = known.first
         }
-        const again: [number, number][] = []
-        contents.meet(prints, numbers, 500, image, (at, first) => again.push([at, first]))
-        for (const [at, first] of again) expect(first).toBeLessThan(at)
+        zeros -= contents.meet(prints, image, begin)
       }
     }
+    contents.settle()
+    expect(zeros).toBe(0)
+    for (const [at, first] of againOf) expect(firsts[at]).toBe(first)
+    expect(againOf.map(([at]) => at).sort((a, b) => a - b)).toEqual(laterPages(firsts))
     expect(contents.count).toBe(expected.size)
     let met = 0
     contents.each((history, words, print, first) => {
@@ -199,13 +217,16 @@ describe.each([
 
 it('takes at most 24 bytes a content, once there are many', () => {
   const random = randomBelow(5)
-  const contents = new Contents(censusModule(), 400_000, false)
+  const zero = new Uint32Array(PRINT_WORDS)
+  const contents = new Contents(censusModule(), { pages: 400_000, zero, located: false })
   const prints = new Uint32Array(1000 * PRINT_WORDS)
   for (let round = 0; round < 400; round++) {
     for (let i = 0; i < prints.length; i++) prints[i] = random(2 ** 32)
-    contents.meet(prints, new Uint32Array(1000), 1000, 0)
-    // Beside the slots: the place for fingerprints, and a page or two that growing needs.
-    if (round > 100) expect((contents.bytes - 262_144) / contents.count).toBeLessThanOrEqual(24)
+    contents.meet(prints, 0, round * 1000)
+    if (round < 100) continue
+    contents.settle()
+    // Beside the slots: the place for fingerprints, that of the sort, and a page or two that growing needs.
+    expect((contents.bytes - 262_144) / contents.count).toBeLessThanOrEqual(24)
   }
   expect(contents.count).toBe(400_000)
 })
@@ -213,10 +234,8 @@ it('takes at most 24 bytes a content, once there are many', () => {
 it('forgets in how many pages a content was once it is in more', () => {
   const histories = new Histories()
   const { bytes } = histories
-  let history = histories.first(0)
-  histories.add(history)
+  let history = histories.begin(0)
   for (let image = 0; image < 5; image++) {
-    histories.first(image)
     for (let page = 0; page < 20_000; page++) history = histories.next(history, image)
   }
   expect(histories.bytes).toBe(bytes)

@@ -58,7 +58,7 @@ const OPTIONS = {
   ),
   node: value(
     'N,N',
-    'the NUMA node of each image, for merge_across_nodes=0 (default: all on one)',
+    'the NUMA node of each image, for merge_across_nodes=0 (default: of processes the one where most of their pages lie; else all on one)',
     (text, option) => text.split(',').map((one) => integer(0)(one, option)),
   ),
   within: value('SECONDS', 'say what pages_to_scan has all merged in this time', integer(1)),
@@ -197,6 +197,7 @@ function describe(result: CensusResult): string {
     describeImages(result),
     describeCounters(result),
     summarise(result),
+    ...describeNodes(result),
     ...describeMatrix(result),
     ...describeMost(result),
     describePace(result),
@@ -260,6 +261,23 @@ function summarise({ pages, saved, bytes_saved, profit }: CensusResult): string 
       `Net of 64 bytes for each page in view, as Linux needs, ${net(profit.linux)}; of pagefold's 32 bytes, ${net(profit.pagefold)}.`,
     ].join('\n'),
   )
+}
+
+/** What merge_across_nodes=0 was reckoned with, and how far that goes. */
+function describeNodes({ knobs, nodes_by, images, pages }: CensusResult): string[] {
+  if (knobs.merge_across_nodes !== 0) return []
+  const all = images.reduce((sum, image) => sum + image.pages * image.part_on_other_nodes, 0)
+  const texts = {
+    given: 'With merge_across_nodes=0 pages merge on the nodes that --node names.',
+    measured:
+      'With merge_across_nodes=0 pages merge on their NUMA nodes; each of these processes has all its pages on one.',
+    estimated:
+      'With merge_across_nodes=0 pages merge on their NUMA nodes. All this is an estimate: each process is counted on the one where most of its pages ' +
+      `lie, and ${percent(Math.round(all), pages)} of all pages lie on others.`,
+    assumed:
+      'On which NUMA nodes these pages lie is not known: they are taken to be on one, so merge_across_nodes=0 changes nothing here. --node tells.',
+  }
+  return [prose(texts[nodes_by])]
 }
 
 /** Wider ones are for --report. */

@@ -5,6 +5,7 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import type { Image } from '../../image.ts'
 import { firstWhere } from '../search.ts'
+import { nodesOf } from './numa.ts'
 import { anonymousPages, commOf, KernelPages, mappingsOf } from './proc.ts'
 
 /** Pages that are counted once, though several processes have them, and what the kernel says of pages. */
@@ -36,6 +37,7 @@ export class ProcessImage implements Image {
   readonly pages: number
   readonly absent: number
   readonly pid: number
+  readonly nodes: ReadonlyMap<number, number> | undefined
   readonly notes: readonly string[] = []
   /** Pages that were not counted because another process that was looked at has the same frame, or the kernel's page of zeros. */
   readonly shared: number
@@ -75,6 +77,7 @@ export class ProcessImage implements Image {
     this.absent = absent
     this.shared = shared
     this.doubtful = doubtful
+    this.nodes = nodesOf(pid, mappings)
     this.memory = openSync(`/proc/${pid}/mem`, 'r')
   }
 

@@ -12,9 +12,11 @@ export interface CensusKey {
 /** 32-bit words of a fingerprint. */
 export const PRINT_WORDS = 4
 
+const ZERO_PRINT = 16
 const PRINTS = 8192
 const PRINTS_END = 16_384
 const PAGES = PRINTS_END
+const SLOTS = 65_536
 const WASM_PAGE = 65_536
 
 /** What an instance exports. */
@@ -23,24 +25,33 @@ export interface CensusBinary {
   setKey(low: bigint, high: bigint): void
   fingerprints(count: number): void
   sipHash(low: bigint, high: bigint, first: bigint, second: bigint, third: bigint, out: number): void
-  initTable(stride: number, capacity: number): void
+  initTable(stride: number): number
   used(): number
-  slotsEnd(): number
-  add(print: number, info: number): number
-  touch(count: number): number
+  gather(count: number, image: number, page: number): number
+  settle(): number
 }
 
-/** Makes an instance, with a memory of its own. */
-export function instantiate(module: WebAssembly.Module): CensusBinary {
-  return new WebAssembly.Instance(module).exports as unknown as CensusBinary
+/** Hears of a page: what was kept of its content, 0 if it is new, and the page that had it first. Returns what is to be kept. */
+export type Met = (kept: number, image: number, page: number, first: number) => number
+
+const nothingMet: Met = () => 0
+
+/** Makes an instance, with a memory of its own; `met` is for its table. */
+export function instantiate(module: WebAssembly.Module, met = nothingMet): CensusBinary {
+  return new WebAssembly.Instance(module, { contents: { met } }).exports as unknown as CensusBinary
 }
 
 /** Fingerprints that an instance takes or gives at a time. */
 export const MOST_PRINTS = (PRINTS_END - PRINTS) / (PRINT_WORDS * 4)
 
-/** Where they stand, as words. It is of no use any more once the memory has grown. */
+/** Where they stand, as words. It is empty once the memory has grown. */
 export function printsOf({ memory }: CensusBinary): Uint32Array {
   return new Uint32Array(memory.buffer, PRINTS, (PRINTS_END - PRINTS) / 4)
+}
+
+/** Where the one of zeros stands: a table goes by it too. */
+export function zeroPrintOf({ memory }: CensusBinary): Uint32Array {
+  return new Uint32Array(memory.buffer, ZERO_PRINT, PRINT_WORDS)
 }
 
 /** The memory as words. It is of no use any more once the memory has grown: it is empty then. */
@@ -49,7 +60,7 @@ export function wordsOf({ memory }: CensusBinary): Uint32Array {
 }
 
 /** Where slots begin, in words. */
-export const SLOTS_WORD = PAGES / 4
+export const SLOTS_WORD = SLOTS / 4
 
 /** Whether fingerprint `i` of some is fingerprint `j` of others. */
 export function samePrint(prints: Uint32Array, i: number, others: Uint32Array, j: number): boolean {

@@ -11,7 +11,6 @@ import { censusModule } from './module.ts'
 import { type CensusOptions, type CensusPlan, censusPlan } from './options.ts'
 import { type Counted, countersOf, distinctOf, savedOf, sharedBetween } from './outcome.ts'
 import { paceOf, pagesToScanFor } from './pace.ts'
-import { STRETCH_PAGES } from './readers.ts'
 import { Recheck } from './recheck.ts'
 import type { CensusResult } from './result.ts'
 import { steadyPages } from './steady.ts'
@@ -34,7 +33,7 @@ export async function census(options: CensusOptions): Promise<CensusResult> {
     spreads: [...contents.histories.spreads()],
     zeros,
     volatile: notCounted.reduce((sum, { volatile }) => sum + volatile, 0),
-    nodes: plan.nodes,
+    nodes: plan.nodes.nodes,
   }
   await plan.onContents?.(contentsOf(contents, zero, zeros))
   const { counters, profit } = countersOf(counted, plan.knobs)
@@ -57,9 +56,11 @@ export async function census(options: CensusOptions): Promise<CensusResult> {
       zero_pages: zeros[i]!,
       volatile_pages: notCounted[i]!.volatile,
       gone_pages: notCounted[i]!.gone,
-      node: plan.nodes[i]!,
+      node: plan.nodes.nodes[i]!,
+      part_on_other_nodes: plan.nodes.elsewhere[i]!,
     })),
     knobs: plan.knobs,
+    nodes_by: plan.nodes.by,
     counters,
     saved,
     bytes_saved: (saved.zero + saved.within + saved.between) * PAGE_SIZE,
@@ -88,39 +89,43 @@ interface NotCounted {
 
 /** Meets every page. */
 async function count(plan: CensusPlan) {
-  const { images, onProgress, locate = false, verify = false } = plan
+  const { images, onProgress, locate = false, verify = false, pages } = plan
   const module = censusModule()
-  const contents = new Contents(module, plan.pages, locate || verify)
   const zero = new Fingerprinter(module, plan.key).zero()
   const zeros = images.map(() => 0)
   const notCounted: NotCounted[] = images.map(() => ({ volatile: 0, gone: 0 }))
   const firsts = firstPages(images)
   const recheck = verify ? new Recheck(images, firsts) : undefined
-  const prints = new Uint32Array(STRETCH_PAGES * PRINT_WORDS)
-  const pages = new Uint32Array(STRETCH_PAGES)
+  const located = locate || verify
+  const contents = new Contents(module, { pages, zero, located, again: recheck?.compare })
   let done = 0
   for await (const { stretch, volatile } of steadyPages(plan, module)) {
-    const { image, first, count } = stretch
-    let kept = 0
-    for (let i = 0; i < count; i++) {
-      const page = firsts[image]! + first + i
-      if (stretch.gone?.[i]) notCounted[image]!.gone++
-      else if (volatile?.[i]) notCounted[image]!.volatile++
-      else if (samePrint(stretch.prints, i, zero, 0)) {
-        zeros[image]!++
-        recheck?.expectZeros(page)
-      } else {
-        for (let word = 0; word < PRINT_WORDS; word++) {
-          prints[kept * PRINT_WORDS + word] = stretch.prints[i * PRINT_WORDS + word]!
-        }
-        pages[kept++] = page
-      }
+    const { image, first, count, prints, gone } = stretch
+    const page = firsts[image]! + first
+    const meet = (from: number, to: number): void => {
+      const some = prints.subarray(from * PRINT_WORDS, to * PRINT_WORDS)
+      zeros[image]! += contents.meet(some, image, page + from)
+      if (recheck !== undefined) expectZeros(recheck, some, zero, page + from)
     }
-    contents.meet(prints, pages, kept, image, recheck?.compare)
+    let from = 0
+    for (let i = 0; (gone ?? volatile) !== undefined && i < count; i++) {
+      if (!gone?.[i] && !volatile?.[i]) continue
+      notCounted[image]![gone?.[i] ? 'gone' : 'volatile']++
+      if (from < i) meet(from, i)
+      from = i + 1
+    }
+    meet(from, count)
     done += count
-    onProgress?.(done, plan.pages)
+    onProgress?.(done, pages)
   }
+  contents.settle()
   return { images, contents, zeros, zero, notCounted, verified: recheck?.verified }
+}
+
+function expectZeros(recheck: Recheck, prints: Uint32Array, zero: Uint32Array, page: number): void {
+  for (let i = 0; i < prints.length / PRINT_WORDS; i++) {
+    if (samePrint(prints, i, zero, 0)) recheck.expectZeros(page + i)
+  }
 }
 
 /** The first page of each image among those of all. */

@@ -1,6 +1,6 @@
-// The contents of a census: each that was met, by its fingerprint, and how it is spread over images. Twenty bytes a slot, of which
-// at least 83 in 100 are taken once there are many: never more than 24 bytes a content. Where a table of one memory would not do,
-// there are several, each for its share of fingerprints.
+// The contents of a census: each that was met, by its fingerprint, and how it is spread over images. Twenty bytes each, and a fifth of
+// that for those that wait to be merged in: never more than 24 once there are many. Where a table of one memory would not do, there are
+// several, each for its share of fingerprints.
 
 import { PagefoldError } from '../../errors.ts'
 import {
@@ -11,33 +11,45 @@ import {
   printsOf,
   SLOTS_WORD,
   wordsOf,
+  zeroPrintOf,
 } from './binary.ts'
 import { Histories } from './histories.ts'
 
 /** Words of a slot, and of one that knows where its content was first met. */
 const SLOT_WORDS = 5
 const LOCATED_WORDS = 6
-const FIRST_SLOTS = 4096
 /** Contents that one memory holds, safely. */
 const MOST_CONTENTS = 2 ** 27
 
 /** Hears of a page that was met, and the page that had its content first. */
 export type Again = (page: number, first: number) => void
 
+/** What contents are told of from the beginning. */
+export interface ContentsOptions {
+  /** How many pages there will be at most. */
+  readonly pages: number
+  /** The fingerprint of zeros, which are no content. */
+  readonly zero: Uint32Array
+  /** It is to be known where each content was first met. */
+  readonly located: boolean
+  /** Called for each page whose content had been met before, if it is known where. */
+  readonly again?: Again | undefined
+  readonly mostContents?: number
+}
+
 export class Contents {
   readonly histories = new Histories()
   private readonly tables: Table[]
 
-  /** `pages`: how many there will be at most. `located`: it is to be known where each content was first met. */
-  constructor(module: WebAssembly.Module, pages: number, located: boolean, mostContents = MOST_CONTENTS) {
+  constructor(
+    module: WebAssembly.Module,
+    { pages, zero, located, again, mostContents = MOST_CONTENTS }: ContentsOptions,
+  ) {
     const count = Math.max(1, Math.ceil(pages / mostContents))
-    this.tables = Array.from(
-      { length: count },
-      () => new Table(module, located ? LOCATED_WORDS : SLOT_WORDS, this.histories),
-    )
+    this.tables = Array.from({ length: count }, () => new Table(module, zero, located, this.histories, again))
   }
 
-  /** How many there are. */
+  /** How many there are, but for pages met since `settle`. */
   get count(): number {
     return this.tables.reduce((sum, table) => sum + table.count, 0)
   }
@@ -48,23 +60,29 @@ export class Contents {
   }
 
   /**
-   * Meets the first `count` of some pages of an image, their fingerprints and their numbers among the pages of all images; `again` is called
-   * for each that was met before, with the page that had its content first, if that is known. Throws ENOMEM.
+   * Meets pages of an image, one after the other, whose fingerprints are `prints`; the first is number `page` of all. They are looked at when
+   * there are enough of them. Returns how many are zeros. Throws ENOMEM.
    */
-  meet(prints: Uint32Array, pages: Uint32Array, count: number, image: number, again?: Again): void {
+  meet(prints: Uint32Array, image: number, page: number): number {
     const [only, ...others] = this.tables
-    if (others.length === 0) {
-      only!.meet(prints, pages, count, image, again)
-      return
+    if (others.length === 0) return only!.meet(prints, image, page)
+    let zeros = 0
+    for (let at = 0; at < prints.length; at += PRINT_WORDS, page++) {
+      const print = prints.subarray(at, at + PRINT_WORDS)
+      zeros += this.tables[print[PRINT_WORDS - 1]! % this.tables.length]!.meet(print, image, page)
     }
-    for (let i = 0; i < count; i++) {
-      const print = prints.subarray(i * PRINT_WORDS, (i + 1) * PRINT_WORDS)
-      const table = this.tables[print[PRINT_WORDS - 1]! % this.tables.length]!
-      table.meet(print, pages.subarray(i, i + 1), 1, image, again)
-    }
+    return zeros
   }
 
-  /** Goes through them; in one memory by ascending fingerprints. `print` says where in `words` the fingerprint begins, which stands until the next. */
+  /** Looks at all pages that were met. Throws ENOMEM. */
+  settle(): void {
+    for (const table of this.tables) table.settle()
+  }
+
+  /**
+   * Goes through them as they were when last settled; in one memory by ascending fingerprints. `print` says where in `words` the fingerprint
+   * begins, which stands until the next.
+   */
   each(use: (history: number, words: Uint32Array, print: number, first: number | undefined) => void): void {
     for (const table of this.tables) table.each(use)
   }
@@ -73,16 +91,23 @@ export class Contents {
 class Table {
   private readonly binary: CensusBinary
   private readonly slotWords: number
-  private readonly histories: Histories
-  private words: Uint32Array
   private prints: Uint32Array
 
-  constructor(module: WebAssembly.Module, slotWords: number, histories: Histories) {
-    this.binary = instantiate(module)
-    this.binary.initTable(slotWords * 4, FIRST_SLOTS)
-    this.slotWords = slotWords
-    this.histories = histories
-    this.words = wordsOf(this.binary)
+  constructor(
+    module: WebAssembly.Module,
+    zero: Uint32Array,
+    located: boolean,
+    histories: Histories,
+    again: Again | undefined,
+  ) {
+    this.binary = instantiate(module, (history, image, page, first) => {
+      if (history === 0) return histories.begin(image)
+      again?.(page >>> 0, first >>> 0)
+      return histories.next(history, image)
+    })
+    this.slotWords = located ? LOCATED_WORDS : SLOT_WORDS
+    if (!this.binary.initTable(this.slotWords * 4)) this.noMemory()
+    zeroPrintOf(this.binary).set(zero)
     this.prints = printsOf(this.binary)
   }
 
@@ -94,43 +119,35 @@ class Table {
     return this.binary.memory.buffer.byteLength
   }
 
-  meet(prints: Uint32Array, pages: Uint32Array, count: number, image: number, again?: Again): void {
-    const { binary, histories } = this
-    const located = this.slotWords === LOCATED_WORDS
-    const fresh = histories.first(image)
-    for (let from = 0; from < count; from += MOST_PRINTS) {
-      const some = Math.min(MOST_PRINTS, count - from)
-      this.prints.set(prints.subarray(from * PRINT_WORDS, (from + some) * PRINT_WORDS))
-      binary.touch(some)
-      for (let i = 0; i < some; i++) {
-        const found = binary.add(i, fresh) >>> 0
-        if (found === 0) throw new PagefoldError('ENOMEM', `no memory for more than ${this.count} contents`)
-        // Where the memory has grown, the views of it are empty.
-        if (this.words.length === 0) this.lookAgain()
-        const word = (found >>> 2) + PRINT_WORDS
-        if ((found & 1) === 0) {
-          histories.add(fresh)
-          if (located) this.words[word + 1] = pages[from + i]!
-          continue
-        }
-        this.words[word] = histories.next(this.words[word]!, image)
-        if (again !== undefined) again(pages[from + i]!, this.words[word + 1]!)
-      }
+  meet(prints: Uint32Array, image: number, page: number): number {
+    let zeros = 0
+    const most = MOST_PRINTS * PRINT_WORDS
+    for (let from = 0; from < prints.length; from += most) {
+      const some = prints.subarray(from, from + most)
+      if (this.prints.length === 0) this.prints = printsOf(this.binary)
+      this.prints.set(some)
+      const zero = this.binary.gather(some.length / PRINT_WORDS, image, page + from / PRINT_WORDS)
+      if (zero < 0) this.noMemory()
+      zeros += zero
     }
+    return zeros
   }
 
-  private lookAgain(): void {
-    this.words = wordsOf(this.binary)
-    this.prints = printsOf(this.binary)
+  settle(): void {
+    if (!this.binary.settle()) this.noMemory()
   }
 
   each(use: Parameters<Contents['each']>[0]): void {
-    const { words, slotWords } = this
+    const { slotWords } = this
+    const words = wordsOf(this.binary)
     const located = slotWords === LOCATED_WORDS
-    const end = (this.binary.slotsEnd() >>> 0) / 4
+    const end = SLOTS_WORD + this.count * slotWords
     for (let at = SLOTS_WORD; at < end; at += slotWords) {
-      const history = words[at + PRINT_WORDS]!
-      if (history !== 0) use(history, words, at, located ? words[at + PRINT_WORDS + 1]! : undefined)
+      use(words[at + PRINT_WORDS]!, words, at, located ? words[at + PRINT_WORDS + 1]! : undefined)
     }
+  }
+
+  private noMemory(): never {
+    throw new PagefoldError('ENOMEM', `no memory for more than ${this.count} contents`)
   }
 }

@@ -38,7 +38,7 @@ export class Histories {
   }
 
   /** The history of contents that are met in an image for the first time, which is not 0. It stays until another image is asked for. */
-  first(image: number): number {
+  private first(image: number): number {
     if (this.image[this.kept] === image && this.kept !== NONE) return this.kept
     if (this.kept !== NONE) {
       this.children[this.kept]!--
@@ -49,9 +49,11 @@ export class Histories {
     return this.kept
   }
 
-  /** One content more is of this history. */
-  add(history: number): void {
+  /** One content more is met, for the first time, in an image. Returns its history. */
+  begin(image: number): number {
+    const history = this.first(image)
     this.contents[history]!++
+    return history
   }
 
   /** A content of a history is met once more, in this image or a later one. Returns its history now. */

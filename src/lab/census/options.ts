@@ -8,6 +8,7 @@ import { processors } from '../../platform.ts'
 import { expectSameShape } from '../merge/same-shape.ts'
 import { censusKey } from './key.ts'
 import type { CensusContents } from './listed.ts'
+import { nodesOfImages } from './nodes.ts'
 import { CENSUS_KNOBS, type CensusKnob } from './result.ts'
 
 /** What `census` counts, and how. Only `images` must be given. */
@@ -20,7 +21,7 @@ export interface CensusOptions {
   readonly againAfter?: number
   /** Knobs as they would be; default: Linux's. */
   readonly knobs?: Partial<Record<CensusKnob, number | string>>
-  /** The NUMA node of each image, for merge_across_nodes=0. Default: all on one. */
+  /** The NUMA node of each image, for merge_across_nodes=0. Default: where most of its pages lie, if all images tell; else all on one. */
   readonly nodes?: readonly number[]
   /** Key of the fingerprints, 32 hexadecimal digits: the same in censuses that are to be joined. Default: drawn anew. */
   readonly key?: string
@@ -32,7 +33,7 @@ export interface CensusOptions {
   readonly most?: number
   /** Milliseconds in which all should be merged: says what pages_to_scan does it. */
   readonly within?: number
-  /** Threads that read. Default: one a processor, at most 8; none for less than 64 MiB. */
+  /** Threads that read. Default: one a processor, at most 8; none for less than 512 MiB. */
   readonly workers?: number
   /** Called now and then: pages read, of how many. */
   readonly onProgress?: (done: number, of: number) => void
@@ -58,7 +59,7 @@ const OPTIONS: Readonly<Record<keyof CensusOptions, true>> = {
 
 const MOST_DEFAULT_WORKERS = 8
 /** Fewer pages are read sooner than threads have started. */
-const FEW_PAGES = 16_384
+const FEW_PAGES = 131_072
 
 /** The options of a census, checked. */
 export type CensusPlan = ReturnType<typeof censusPlan>
@@ -66,7 +67,7 @@ export type CensusPlan = ReturnType<typeof censusPlan>
 /** Checks the options and fills in what they leave open. Throws what `census` does. */
 export function censusPlan(given: CensusOptions) {
   const options = expectOptions('census', given, OPTIONS)
-  const { images, later = [], nodes = images.map(() => 0), most, againAfter, within } = options
+  const { images, later = [], nodes, most, againAfter, within } = options
   if (images.length === 0) throw new PagefoldError('EINVAL', 'no image to count')
   for (const [name, number] of Object.entries({ most, againAfter, within })) {
     if (number !== undefined) expectInteger(name, number, 0, Number.MAX_SAFE_INTEGER)
@@ -78,17 +79,17 @@ export function censusPlan(given: CensusOptions) {
     throw mistake(new TypeError('census: `later` or `againAfter`, not both'))
   }
   expectSameShape(images, later)
-  if (nodes.length !== images.length) {
+  if (nodes !== undefined && nodes.length !== images.length) {
     throw new PagefoldError('EINVAL', `${nodes.length} nodes for ${images.length} images`)
   }
-  for (const node of nodes) expectInteger('nodes', node, 0, 2 ** 31 - 1)
+  for (const node of nodes ?? []) expectInteger('nodes', node, 0, 2 ** 31 - 1)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
   const threads = pages < FEW_PAGES ? 0 : Math.min(processors(), MOST_DEFAULT_WORKERS)
   const workers = expectInteger('workers', options.workers ?? threads, 0, MAX_WORKERS)
   return {
     ...options,
     knobs: knobsOf(options.knobs ?? {}),
-    nodes,
+    nodes: nodesOfImages(images, nodes),
     pages,
     workers,
     key: censusKey(options.key),

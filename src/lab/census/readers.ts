@@ -20,8 +20,9 @@ export interface Stretch {
   readonly gone: Uint8Array | undefined
 }
 
-/** Pages a stretch. */
-export const STRETCH_PAGES = 1024
+/** Pages a stretch, if threads read all of them by themselves, and if some are handed over. */
+const READ_PAGES = 4096
+const HANDED_PAGES = 1024
 /** Stretches that a thread has before it: the next is there when it is done with one. */
 const AHEAD = 2
 /** How long nobody else has his turn. */
@@ -29,32 +30,38 @@ const TURN_MS = 50
 
 type Task = Pick<Stretch, 'image' | 'first' | 'count'>
 
-function* stretchesOf(images: readonly Image[]): Generator<Task> {
+/** Pages a stretch of such images: the longer they are, the less is said between threads. */
+export function stretchFor(images: readonly Image[]): number {
+  return images.every((image) => image.places?.(0, 1) !== undefined) ? READ_PAGES : HANDED_PAGES
+}
+
+function* stretchesOf(images: readonly Image[], most: number): Generator<Task> {
   for (const [image, { pages }] of images.entries()) {
-    for (let first = 0; first < pages; first += STRETCH_PAGES) {
-      yield { image, first, count: Math.min(STRETCH_PAGES, pages - first) }
+    for (let first = 0; first < pages; first += most) {
+      yield { image, first, count: Math.min(most, pages - first) }
     }
   }
 }
 
-/** Makes the fingerprints of all pages of `images`, in their order, by `workers` threads beside this one. Throws EIO; EAGAIN if no thread starts. */
-export function fingerprintsOf(
-  images: readonly Image[],
-  module: WebAssembly.Module,
-  key: CensusKey,
-  workers: number,
-): AsyncGenerator<Stretch> {
-  return workers === 0 ? here(images, module, key) : elsewhere(images, module, key, workers)
+/** How fingerprints are made. */
+export interface Making {
+  readonly module: WebAssembly.Module
+  readonly key: CensusKey
+  /** Pages a stretch: `stretchFor` them. */
+  readonly stretch: number
+  /** Threads beside this one. */
+  readonly workers: number
 }
 
-async function* here(
-  images: readonly Image[],
-  module: WebAssembly.Module,
-  key: CensusKey,
-): AsyncGenerator<Stretch> {
+/** Makes the fingerprints of all pages of `images`, in their order. Throws EIO; EAGAIN if no thread starts. */
+export function fingerprintsOf(images: readonly Image[], making: Making): AsyncGenerator<Stretch> {
+  return making.workers === 0 ? here(images, making) : elsewhere(images, making)
+}
+
+async function* here(images: readonly Image[], { module, key, stretch }: Making): AsyncGenerator<Stretch> {
   const fingerprinter = new Fingerprinter(module, key)
   let last = performance.now()
-  for (const task of stretchesOf(images)) {
+  for (const task of stretchesOf(images, stretch)) {
     const image = images[task.image]!
     const prints = new Uint32Array(task.count * PRINT_WORDS)
     const gone = image.gone && new Uint8Array(task.count)
@@ -75,15 +82,13 @@ async function* here(
 
 async function* elsewhere(
   images: readonly Image[],
-  module: WebAssembly.Module,
-  key: CensusKey,
-  workers: number,
+  { module, key, stretch: most, workers }: Making,
 ): AsyncGenerator<Stretch> {
   const readers = await Promise.all(Array.from({ length: workers }, () => Reader.start(module, key)))
   try {
     const underWay: Promise<Stretch>[] = []
     let next = 0
-    for (const task of stretchesOf(images)) {
+    for (const task of stretchesOf(images, most)) {
       if (underWay.length === workers * AHEAD) yield await underWay.shift()!
       const stretch = readers[next++ % workers]!.take(images[task.image]!, task)
       // If an earlier one fails, nobody waits for this one any more.
@@ -131,7 +136,7 @@ class Reader {
     const gone = image.gone && new Uint8Array(count)
     let bytes: Uint8Array | undefined
     if (places === undefined) {
-      bytes = this.buffers.pop() ?? new Uint8Array(STRETCH_PAGES * PAGE_SIZE)
+      bytes = this.buffers.pop() ?? new Uint8Array(HANDED_PAGES * PAGE_SIZE)
       image.read(first, count, bytes.subarray(0, count * PAGE_SIZE))
       for (let page = 0; gone !== undefined && page < count; page++)
         gone[page] = Number(image.gone!(first + page))

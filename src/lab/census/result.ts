@@ -2,6 +2,7 @@
 
 import type { ImageFormat } from '../../image.ts'
 import type { Sharing } from '../merge/sharing.ts'
+import type { NodesBy } from './nodes.ts'
 import type { CensusCounters } from './outcome.ts'
 import type { Pace } from './pace.ts'
 
@@ -46,8 +47,10 @@ export interface CensusImage {
   readonly volatile_pages: number
   /** Pages that were gone when they were to be read; they are not among `pages`. */
   readonly gone_pages: number
-  /** The NUMA node it was said to be on. */
+  /** The NUMA node it is counted on. */
   readonly node: number
+  /** Which part of its pages lies on other nodes, from 0 to 1: the system's count of a process, 0 where it has none. */
+  readonly part_on_other_nodes: number
 }
 
 /** What came of a census: what `pagefold census --json` prints. */
@@ -62,6 +65,11 @@ export interface CensusResult {
   readonly images: readonly CensusImage[]
   /** The knobs that it is reckoned for. */
   readonly knobs: Readonly<Record<CensusKnob, number>>
+  /**
+   * Who says on which NUMA node images are, which counts with merge_across_nodes=0: `given` by the caller; `measured`, the system has all pages of each on one;
+   * `estimated`, some pages lie elsewhere; `assumed`, nobody tells, and all are taken to be on one.
+   */
+  readonly nodes_by: NodesBy
   /** What ksmd comes to. */
   readonly counters: CensusCounters
   /** Frames saved: pages of zeros, others with an equal page in their own image, others with one only in another. */

@@ -3,7 +3,7 @@
 
 import { PRINT_WORDS, samePrint } from './binary.ts'
 import type { CensusPlan } from './options.ts'
-import { fingerprintsOf, type Stretch } from './readers.ts'
+import { fingerprintsOf, type Making, type Stretch, stretchFor } from './readers.ts'
 
 /** Pages, and which of them are volatile: a 1 says so. */
 export interface Steady {
@@ -19,14 +19,16 @@ export async function* steadyPages(
   { images, later = [], againAfter, key, workers, pages }: CensusPlan,
   module: WebAssembly.Module,
 ): AsyncGenerator<Steady> {
+  const making: Making = { module, key, workers, stretch: stretchFor([...images, ...later]) }
   if (againAfter !== undefined) {
-    yield* twice(() => fingerprintsOf(images, module, key, workers), pages, againAfter)
+    yield* twice(() => fingerprintsOf(images, making), pages, againAfter)
     return
   }
   const half = later.length === 0 ? workers : Math.ceil(workers / 2)
-  const others = later.length === 0 ? undefined : fingerprintsOf(later, module, key, Math.floor(workers / 2))
+  const others =
+    later.length === 0 ? undefined : fingerprintsOf(later, { ...making, workers: Math.floor(workers / 2) })
   try {
-    for await (const stretch of fingerprintsOf(images, module, key, half)) {
+    for await (const stretch of fingerprintsOf(images, { ...making, workers: half })) {
       const other = others && ((await others.next()).value as Stretch)
       yield { stretch, volatile: other && differences(stretch, other.prints) }
     }

@@ -75,11 +75,6 @@ export interface HostOptions extends StrategyOptions {
    */
   readonly workers?: number
   /**
-   * Ask Linux for huge pages for the arena: it is filled, and walked through, with fewer page faults, and takes up memory in pieces of 2 MiB. Wants the
-   * package `koffi`, which is not installed with pagefold; ENOTSUP where that or huge pages are not to be had. Default: false.
-   */
-  readonly hugePages?: boolean
-  /**
    * How long a change waits for the virtual CPUs on other threads that may be using what it takes away, ms. Then what can be taken back is
    * (EAGAIN), and the rest is held until they have come. Default: 1000.
    */
@@ -99,7 +94,6 @@ export type HostPolicy = Required<
     | 'cowPolicy'
     | 'graceTimeout'
     | 'guests'
-    | 'hugePages'
     | 'reclaim'
     | 'reuseKsm'
     | 'workers'
@@ -140,7 +134,6 @@ const HOST_OPTIONS: Readonly<Record<keyof HostOptions, true>> = {
   changes: true,
   zeroPagesAcrossDomains: true,
   workers: true,
-  hugePages: true,
   graceTimeout: true,
   wasm: true,
   ...STRATEGY_OPTIONS,
@@ -186,7 +179,6 @@ function expectPolicy(options: HostOptions, { own }: ArenaStrategy): Omit<HostPo
     guests: expectOneOf('guests', options.guests ?? 'running', GUESTS_POLICIES),
     changes: expectOneOf('changes', options.changes ?? 'log', CHANGES_POLICIES),
     workers,
-    hugePages: expectBoolean('hugePages', options.hugePages ?? false),
     graceTimeout: expectInteger('graceTimeout', options.graceTimeout ?? 1000, 1, MAX_GRACE_TIMEOUT),
     zeroPagesAcrossDomains: expectBoolean('zeroPagesAcrossDomains', options.zeroPagesAcrossDomains ?? false),
   }

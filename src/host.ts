@@ -90,7 +90,7 @@ export class Host {
 
   /**
    * Makes a host. Its arena is reserved whole and never grows. Throws TypeError or RangeError for options it does not
-   * take, ENOMEM if the address space for the arena cannot be had, ENOTSUP for huge pages that cannot, EAGAIN if a worker does not start; for `wasm` ENOENT or EIO
+   * take, ENOMEM if the address space for the arena cannot be had, EAGAIN if a worker does not start; for `wasm` ENOENT or EIO
    * if it cannot be fetched, EUCLEAN if it is another version's or no core at all; for a checksum of your own what tryChecksum does.
    */
   static create(options: HostOptions): Promise<Host> {
@@ -102,9 +102,8 @@ export class Host {
     await expectTried(options?.checksum)
     const { frames, mappings, numaNodes, index, checksum, strategy, policy, skipping, clock, wasm } =
       expectHostOptions(options)
-    const { hugePages } = policy
     const still = policy.guests === 'still'
-    const arena = await Arena.create({ frames, mappings, hugePages, ...strategy, still }, wasm)
+    const arena = await Arena.create({ frames, mappings, ...strategy, still }, wasm)
     const memory = new Memory(arena, numaNodes)
     memory.cowPolicy = policy.cowPolicy
     memory.reuseKsm = policy.reuseKsm
@@ -216,7 +215,7 @@ export class Host {
       this.expectRange(start, end)
       const errno = offline(this.memory, start, end)
       if (errno !== undefined) {
-        const why = errno === 'EINVAL' ? 'some are offline already' : 'a page in them cannot be moved now'
+        const why = errno === 'EINVAL' ? 'some are offline' : 'a page cannot be moved now'
         throw new PagefoldError(errno, `frames ${start}..${end} stay: ${why}`)
       }
     })

@@ -170,15 +170,9 @@ function missing(who: string, what: string): never {
   throw new PagefoldError('ENOTSUP', `${who} needs ${what}, as Node, Bun and Deno have: there is none here`)
 }
 
-/** By the name that Node has for it; undefined where nobody tells. */
-export function operatingSystem(): string | undefined {
-  return builtin('node:os')?.platform()
-}
-
-/** A package that whoever wants it installs beside pagefold. Throws what loading it does; ENOTSUP, naming `who` wanted it, where there are no packages. */
-export function installed(name: string, who: string): unknown {
-  const modules = builtin('node:module') ?? missing(who, 'packages that are loaded when they are wanted')
-  return modules.createRequire(import.meta.url)(name)
+/** A package that whoever wants it installs beside pagefold. Throws what loading it does. */
+export function installed(name: string): unknown {
+  return builtin('node:module')!.createRequire(import.meta.url)(name)
 }
 
 /** How many threads can run at a time; 1 where nobody tells. */

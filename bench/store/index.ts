@@ -7,15 +7,10 @@ import { join } from 'node:path'
 import { Host, PAGE_SIZE } from '../../src/index.ts'
 import { median } from '../../src/lab/index.ts'
 import { SnapshotStore } from '../../src/store/index.ts'
+import type { StoreFigure } from './figure.ts'
 import { Guest } from './guests.ts'
 import { bytesIn, peers } from './peers.ts'
 import { scale, worked } from './scale.ts'
-
-/** A figure, and what is to be known about it. */
-export interface StoreFigure {
-  readonly what: string
-  readonly figure: string
-}
 
 const MIB = 2 ** 20
 

@@ -6,8 +6,8 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Image, PAGE_SIZE } from '../../src/index.ts'
 import { SnapshotStore } from '../../src/store/index.ts'
+import type { StoreFigure } from './figure.ts'
 import { Guest } from './guests.ts'
-import type { StoreFigure } from './index.ts'
 
 /** Pages that are read at a time. */
 const PIECE = 64

@@ -38,7 +38,6 @@ import {
 } from '../../assembly/abi.ts'
 import { expectInteger, PagefoldError } from '../errors.ts'
 import { sharingRefused } from '../platform.ts'
-import { adviseHugePages } from './huge-pages.ts'
 import { RESULT, readKey } from './key.ts'
 import { ownTable } from './own.ts'
 import { type ArenaStrategy, writeStrategy } from './strategy.ts'
@@ -54,8 +53,6 @@ export interface ArenaPlan extends ArenaStrategy {
   readonly frames: number
   /** Page mappings (ptes with their rmap items) it must have room for, over all mms. */
   readonly mappings: number
-  /** Ask the system for huge pages. Default: false. */
-  readonly hugePages?: boolean
 }
 
 /** Bytes of metadata in use. */
@@ -120,7 +117,7 @@ export class Arena {
 
   /**
    * Reserves and lays out an arena. Untouched frames cost no memory. `wasm`: another binary of the core than the one that
-   * is embedded. Throws RangeError, ENOMEM, ENOTSUP for huge pages that are not to be had, and what compileCore does.
+   * is embedded. Throws RangeError, ENOMEM, and what compileCore does.
    */
   static async create(plan: ArenaPlan, wasm?: object): Promise<Arena> {
     expectInteger('frames', plan.frames, 1, MAX_ARENA_PAGES)
@@ -136,7 +133,6 @@ export class Arena {
     const wasmPages = (arenaPages * PAGE_SIZE) / WASM_PAGE
     const module = await compileCore(wasm)
     const memory = reserve(wasmPages)
-    if (plan.hugePages) adviseHugePages(memory)
     const own = ownTable()
     const core = await instantiateCore(module, memory, own)
     const arena = new Arena(memory, module, core, own, plan, firstPfn, arenaPages)

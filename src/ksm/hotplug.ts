@@ -41,7 +41,7 @@ export function removeRange(ksm: KsmState, start: number, end: number): void {
 export function moveToAnotherDup(ksm: KsmState, pfn: number): number {
   const { nodes, frames, memory, items } = ksm
   const node = StableNodes.ofMapping(frames.mapping(pfn))
-  if (node === 0 || !nodes.isDup(node)) return 0
+  if (!nodes.isDup(node)) return 0
   const target = shortestSibling(ksm, node)
   if (target === 0) return 0
   let moved = 0
@@ -52,7 +52,7 @@ export function moveToAnotherDup(ksm: KsmState, pfn: number): number {
   rmapWalkKsm(ksm, pfn, move)
   // Forks that have no item yet, of parents whose items are gone.
   for (const mm of memory.mms()) {
-    if (mm.users > 0 && frames.mapcount(pfn) > 0)
+    if (frames.mapcount(pfn) > 0)
       walkPageRange(mm, 0, VPN_LIMIT, (vpn) => void move(mm, mm.vmas.at(vpn)!, vpn))
   }
   for (const item of itemsOf(ksm, node)) {

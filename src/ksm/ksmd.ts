@@ -276,7 +276,6 @@ export class Ksm {
  * have read of it is forgotten. If it was only code of an embedder's, scanning goes on behind these pages: they are passed over.
  */
 function abandonWindow({ window, ksm }: Batch): void {
-  if (window.length === 0) return
   ksm.core.takeBack(window.position(0), window.length)
   for (let i = 0; i < window.length; i++) {
     const item = window.item(window.position(i))

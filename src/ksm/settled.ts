@@ -114,18 +114,16 @@ function isMostlyWritten({ slots, memory }: KsmState): boolean {
   const ranges = [...slots].flatMap(({ mm }) => [...mm!.vmas].filter((vma) => vma.has(VM_MERGEABLE)))
   const pages = ranges.reduce((sum, { start, end }) => sum + end - start, 0)
   const step = Math.ceil(pages / SAMPLE)
-  let [there, written, from] = [0, 0, 0]
+  let [balance, from] = [0, 0]
   for (const { mm, start, end } of ranges) {
     let vpn = start + from
     for (; vpn < end; vpn += step) {
       const pte = memory.pageTables.get(mm.pgd, vpn)
-      if (!pteNormal(pte)) continue
-      there++
-      if (pteSoftDirty(pte)) written++
+      if (pteNormal(pte)) balance += pteSoftDirty(pte) ? 1 : -1
     }
     from = vpn - end
   }
-  return 2 * written > there
+  return balance > 0
 }
 
 /** Have most pages in the tree other bytes than when they entered it, as far as some of them tell? */
@@ -133,15 +131,13 @@ function isMostlyChanged({ slots, items, memory, counters }: KsmState): boolean 
   // A checksum of an embedder's is asked for at visits only.
   if (memory.arena.strategy.own !== undefined) return true
   const step = Math.ceil(counters[COUNTER_RMAP_ITEMS]! / SAMPLE)
-  let [there, changed, seen] = [0, 0, 0]
+  let [balance, seen] = [0, 0]
   for (const { mm, rmapList } of slots) {
     for (let item = rmapList; item !== 0; item = items.next(item)) {
       if (seen++ % step !== 0 || items.state(item) !== RMAP_UNSTABLE) continue
       const pte = memory.pageTables.get(mm!.pgd, items.vpn(item))
-      if (!pteNormal(pte)) continue
-      there++
-      if (memory.arena.checksum(ptePfn(pte)) !== items.checksum(item)) changed++
+      if (pteNormal(pte)) balance += memory.arena.checksum(ptePfn(pte)) !== items.checksum(item) ? 1 : -1
     }
   }
-  return 2 * changed > there
+  return balance > 0
 }

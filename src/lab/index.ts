@@ -76,6 +76,7 @@ export {
 export { median, type Spread, spread } from './median.ts'
 export { type BestPossible, bestPossible } from './merge/best.ts'
 export { hostFor, type ImageHostOptions, loadGuest, MAX_IMAGE_PAGES } from './merge/host.ts'
+export { adviseHugePages } from './merge/huge-pages.ts'
 export {
   MAX_SCANS,
   type MergeOptions,

@@ -123,13 +123,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'saves time: without an anon_vma nothing of it is merged',
   },
   {
-    file: `${MM}/fault/swap-in.ts`,
-    line: "if (pfn === 0 || (pfn === cached && !frames.mayMap(pfn))) return 'ENOMEM'",
-    from: 'pfn === cached',
-    to: 'true',
-    reason: 'a copy just made has room for users',
-  },
-  {
     file: `${KSM}/chain.ts`,
     line: 'if (pfn > 0 && !hasRoom(ksm, dup)) continue',
     from: 'pfn > 0',
@@ -189,20 +182,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'saves time: an mm that has exited has no pages',
   },
   {
-    file: `${KSM}/hotplug.ts`,
-    line: 'if (node === 0 || !nodes.isDup(node)) return 0',
-    from: 'node === 0',
-    to: 'false',
-    reason: 'no node is no dup',
-  },
-  {
-    file: `${KSM}/hotplug.ts`,
-    line: 'if (mm.users > 0 && frames.mapcount(pfn) > 0)',
-    from: 'mm.users > 0',
-    to: 'mm.users >= 0',
-    reason: 'saves time: an mm that has exited maps nothing',
-  },
-  {
     file: `${MM}/reclaim/unmap-page.ts`,
     line: 'if (memory.cpuThreads.count === 0) return',
     to: 'false',
@@ -222,7 +201,8 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: `${MM}/model/anon-vma.ts`,
-    line: 'vma.anonVma === undefined &&',
+    line: 'if (vma.anonVma === undefined && anonVma.numChildren < 2 && anonVma.numActiveVmas === 0) {',
+    from: 'vma.anonVma === undefined',
     to: 'true',
     reason: 'which of two that nobody fills is filled is all the same',
   },
@@ -274,12 +254,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     from: 'helpers.count > 0',
     to: 'helpers.count >= 0',
     reason: 'saves time: nobody is woken, and nobody helps',
-  },
-  {
-    file: `${KSM}/ksmd.ts`,
-    line: 'if (window.length === 0) return',
-    to: 'false',
-    reason: 'saves time: of no page nothing is taken back',
   },
   {
     file: `${KSM}/scan.ts`,
@@ -381,12 +355,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     line: 'if (vma.has(VM_UFFD_WP)) outside(() => mm.userfault?.onWriteProtect({ address: addressOf(vpn) }))',
     to: 'mm.userfault.onWriteProtect',
     reason: 'a registered range has a handler',
-  },
-  {
-    file: `${MM}/model/anon-vma.ts`,
-    line: 'from.anonVma !== undefined &&',
-    to: 'true',
-    reason: 'a vma with a chain has an anon_vma',
   },
   {
     file: `${KSM}/chain.ts`,

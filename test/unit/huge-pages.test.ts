@@ -2,20 +2,22 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { whyNone } from '../../src/core/huge-pages.ts'
-import { Host, type HostOptions, PagefoldError, stillClock } from '../../src/index.ts'
+import { type Host, PagefoldError } from '../../src/index.ts'
+import { hostFor } from '../../src/lab/index.ts'
+import { areGiven } from '../../src/lab/merge/huge-pages.ts'
+import { files } from '../../src/platform.ts'
 import { contentBytes, PAGE } from '../support/world.ts'
 
 const FRAMES = 4096
 
-async function made(options: Partial<HostOptions> = {}): Promise<Host> {
-  const host = await Host.create({ frames: FRAMES, clock: stillClock, hugePages: true, ...options })
+async function made(hugePages = true): Promise<Host> {
+  const host = await hostFor(FRAMES, { hugePages })
   onTestFinished(() => host.close())
   return host
 }
 
-async function refusal(options: Partial<HostOptions> = {}): Promise<string> {
-  const error = await made(options).catch((error: unknown) => error)
+async function refusal(): Promise<string> {
+  const error = await made().catch((error: unknown) => error)
   expect(error).toBeInstanceOf(PagefoldError)
   return (error as Error).message
 }
@@ -28,7 +30,7 @@ function hugeBytes(): number {
 }
 
 /** Why this machine has none. */
-const none = await Host.create({ frames: 1, hugePages: true }).then(
+const none = await hostFor(1, { hugePages: true }).then(
   (host) => host.close(),
   (error: Error) => error.message,
 )
@@ -46,8 +48,7 @@ describe('huge pages', () => {
         host.ksm.set('run', 1)
         host.ksm.scan(2)
       }
-      const [huge, plain] = [await made(), await made({ hugePages: false })]
-      expect([huge.policy.hugePages, plain.policy.hugePages]).toEqual([true, false])
+      const [huge, plain] = [await made(), await made(false)]
       fill(plain)
       const between = hugeBytes()
       fill(huge)
@@ -57,30 +58,38 @@ describe('huge pages', () => {
     },
   )
 
-  it('are not asked for elsewhere, nor without the package', async () => {
-    const os = process.getBuiltinModule('node:os')
-    const platform = vi.spyOn(os, 'platform')
-    onTestFinished(() => platform.mockRestore())
-    platform.mockReturnValue('darwin')
-    expect(await refusal()).toMatch(/^ENOTSUP: .*Linux gives them, and this is darwin$/)
-    platform.mockRestore()
-    if (
-      process.platform !== 'linux' ||
-      whyNone(readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'utf8'))
-    )
-      return
+  it('are not asked for without the package', async () => {
+    if (!areGiven(said())) return
     const load = vi.spyOn(process.getBuiltinModule('node:module'), 'createRequire')
     onTestFinished(() => load.mockRestore())
     load.mockReturnValue((() => {
       throw new Error('no binary for this machine')
     }) as never)
-    expect(await refusal()).toMatch(/^ENOTSUP: .*npm install koffi$/)
+    expect(await refusal()).toMatch(/^ENOTSUP: .*npm install koffi, which asks for them$/)
   })
 
-  it('are not to be had where they are switched off, or there are none', () => {
-    expect(whyNone('always [madvise] never\n')).toBeUndefined()
-    expect(whyNone('[always] madvise never\n')).toBeUndefined()
-    expect(whyNone('always madvise [never]\n')).toContain('switched off in /sys/')
-    expect(whyNone(undefined)).toContain('this kernel has none')
+  it('are refused where Linux has them switched off, or where there is no Linux', async () => {
+    const { fs } = files('a test')
+    const read = vi.spyOn(fs, 'readFileSync')
+    onTestFinished(() => read.mockRestore())
+    read.mockReturnValue('always madvise [never]\n')
+    expect(await refusal()).toMatch(/^ENOTSUP: .*\/enabled says always madvise \[never\]$/)
+    read.mockImplementation(() => {
+      throw new Error('ENOENT')
+    })
+    expect(await refusal()).toMatch(/^ENOTSUP: .*\/enabled says nothing$/)
+  })
+
+  it('are had by those who ask where Linux gives them to all, or to those', () => {
+    expect(['always [madvise] never\n', '[always] madvise never\n'].map(areGiven)).toEqual([true, true])
+    expect(['always madvise [never]\n', undefined].map(areGiven)).toEqual([false, false])
   })
 })
+
+function said(): string | undefined {
+  try {
+    return readFileSync('/sys/kernel/mm/transparent_hugepage/enabled', 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -2,13 +2,14 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { fits } from '../../core/arena.ts'
-import { expectInteger, expectOptions, PagefoldError } from '../../errors.ts'
+import { expectBoolean, expectInteger, expectOptions, PagefoldError } from '../../errors.ts'
 import { Host } from '../../host.ts'
 import type { Image } from '../../image.ts'
 import { type Clock, stillClock } from '../../ksm/clock.ts'
 import type { ScanPolicy } from '../../ksm/policy.ts'
 import type { ChangesPolicy, GuestsPolicy, KnobName } from '../../ksm/tunables.ts'
 import { STRATEGY_OPTIONS, type StrategyOptions } from '../../options.ts'
+import { adviseHugePages } from './huge-pages.ts'
 import type { MergedRange } from './sharing.ts'
 
 /** How `hostFor` makes its host. */
@@ -19,7 +20,7 @@ export interface ImageHostOptions extends StrategyOptions {
   readonly changes?: ChangesPolicy
   /** Threads that take checksums ahead of the scan. Default: 0. */
   readonly workers?: number
-  /** Ask Linux for huge pages for the arena, by the package `koffi`: ENOTSUP where they are not to be had. Default: false. */
+  /** Have the arena in huge pages, as `adviseHugePages` does. Default: false. */
   readonly hugePages?: boolean
   /** Which pages are passed over: a policy of your own. Default: none are. */
   readonly policy?: ScanPolicy
@@ -81,7 +82,8 @@ export async function hostMadeBy(
   options: ImageHostOptions,
 ): Promise<Host> {
   expectOptions('hostFor', options, IMAGE_HOST_OPTIONS)
-  const { knobs = {}, mms = 1, clock = stillClock, ...given } = options
+  const { knobs = {}, mms = 1, clock = stillClock, hugePages = false, ...given } = options
+  expectBoolean('hugePages', hugePages)
   expectInteger('mms', mms, 0, MAX_IMAGE_PAGES)
   expectInteger('pages', pages, 0, Number.MAX_SAFE_INTEGER - 1024)
   const capacity = capacityFor(pages, mms)
@@ -94,6 +96,7 @@ export async function hostMadeBy(
   }
   const host = await make({ ...capacity, ...given, clock })
   try {
+    if (hugePages) adviseHugePages(host)
     if (given.policy === undefined) host.ksm.set('smart_scan', 0)
     for (const [name, value] of Object.entries(knobs)) host.ksm.set(name as KnobName, value)
     host.ksm.set('run', 1)

@@ -28,7 +28,7 @@ export function writeBytes(mm: MmStruct, address: number, from: Uint8Array, kind
 /** The page at an address, for somebody who hears when it ends. Throws EPERM if nobody would, and what a fault throws. */
 export function viewPage(mm: MmStruct, address: number, kind: 'read' | 'write'): Uint8Array {
   if (mm.notifiers.isEmpty) {
-    const why = 'nobody would hear when it ends: registerNotifier first'
+    const why = 'nobody would hear of its end: registerNotifier first'
     throw new PagefoldError('EPERM', `${mm.name}: a view of ${hex(address)}: ${why}`)
   }
   return mm.memory.bytes.view(access(mm, vpnOf(address), kind))

@@ -74,8 +74,11 @@ export function extentsOf(
     const last = extents.at(-1)
     const end = last === undefined ? begin : last.vpn + last.count
     if (!Number.isInteger(vpn) || vpn < end || vpn >= VPN_LIMIT) {
-      const where = 'in whole pages, in ascending order and below 2^44'
-      throw mistake(new RangeError(`Expected the image's pages to lie ${where}, got page ${page} elsewhere`))
+      throw mistake(
+        new RangeError(
+          `Expected page ${page} of the image behind those before, in whole pages and below 2^44`,
+        ),
+      )
     }
     if (last !== undefined && vpn === end) last.count++
     else extents.push({ first: page, count: 1, vpn })

@@ -65,7 +65,7 @@ function mapLocked(
   if (frames.hasFlag(cached, FRAME_POISONED)) return 'EHWPOISON'
   prepareAnonVma(mm, vma)
   const pfn = ksmMightNeedToCopy(memory, cached, vma, vpn)
-  if (pfn === 0 || (pfn === cached && !frames.mayMap(pfn))) return 'ENOMEM'
+  if (pfn === 0 || !frames.mayMap(pfn)) return 'ENOMEM'
   const copied = pfn !== cached
   // A merged page is nobody's alone; a copy just made is.
   const exclusive = copied || (!isKsm(memory, pfn) && isExclusive(memory, pte, pfn))

@@ -90,12 +90,7 @@ export class AnonVmas {
       // An anon_vma that nobody fills and that has at most one child may be filled by another: forests of processes
       // that fork and exit would grow for ever otherwise. The root counts itself as a child, so this is never the root
       // of a forest that has another member.
-      if (
-        vma.anonVma === undefined &&
-        from.anonVma !== undefined &&
-        anonVma.numChildren < 2 &&
-        anonVma.numActiveVmas === 0
-      ) {
+      if (vma.anonVma === undefined && anonVma.numChildren < 2 && anonVma.numActiveVmas === 0) {
         vma.anonVma = anonVma
       }
     }

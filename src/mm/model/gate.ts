@@ -93,8 +93,7 @@ export class Gate {
   /** Throws EDEADLK inside a callback. */
   expectOutside(): void {
     if (this.callback === undefined) return
-    const why =
-      'only calls that look are possible there, see docs/callbacks.md; do it when the call that called back is over'
+    const why = 'only calls that look are possible there, see docs/callbacks.md; do it when that call is over'
     throw new PagefoldError('EDEADLK', `inside a callback (${this.callback}): ${why}`)
   }
 

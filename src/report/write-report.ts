@@ -9,8 +9,10 @@ const REPORT: FileKind = {
   what: 'a report',
   beginning: '<!doctype html>\n<!-- pagefold report -->',
 }
-/** Where the template has a hole for the figures. */
-const PLACE = '{"report":"goes here"}'
+/** Where the template has holes: for the title, for what is read first, for the figures. */
+const TITLE = '<title>pagefold report</title>'
+const HEADER = '<header></header>'
+const FIGURES = '{"report":"goes here"}'
 
 /**
  * Makes sure that a report can be written to `path`, before the work that fills it. Throws EINVAL, ENOENT, EACCES; EEXIST
@@ -32,5 +34,18 @@ export function writeReport(path: string, report: Report): number {
 export function renderReport(report: Report): string {
   // In JSON a `<` stands only in strings; none may end the script element early.
   const json = JSON.stringify(report).replaceAll('<', '\\u003c')
-  return template.replace(PLACE, () => json)
+  return template
+    .replace(TITLE, () => `<title>${escaped(`${report.title}: ${report.subtitle}`)}</title>`)
+    .replace(HEADER, () => header(report))
+    .replace(FIGURES, () => json)
+}
+
+/** What is read first stands before the figures, so that it is there while they are still on their way. */
+function header({ title, subtitle, verdict }: Report): string {
+  const said = verdict === undefined ? '' : `<p class="verdict">${escaped(verdict)}</p>`
+  return `<header><h1>${escaped(title)}</h1><p class="soft">${escaped(subtitle)}</p>${said}</header>`
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }

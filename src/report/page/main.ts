@@ -14,16 +14,8 @@ import { format } from './units.ts'
 const FIRST_LETTER = 97
 
 async function showReport(report: Report): Promise<void> {
-  document.title = `${report.title}: ${report.subtitle}`
-  const header = element(
-    'header',
-    {},
-    element('h1', {}, report.title),
-    element('p', { class: 'soft' }, report.subtitle),
-    ...(report.verdict === undefined ? [] : [element('p', { class: 'verdict' }, report.verdict)]),
-  )
   const main = document.querySelector('main')!
-  main.replaceChildren(header)
+  main.querySelector('noscript')?.remove()
   const maps = report.sections.filter(({ kind }) => kind === 'map')
   for (const section of report.sections) {
     // Of several maps each has a letter, which stands in its addresses.

@@ -33,7 +33,7 @@ export function readText(text: string, kind: KnobText): number | Errno {
 export function readNumber(value: number | boolean, kind: KnobText): number | Errno {
   const number = Number(value)
   if (!Number.isInteger(number)) return 'EINVAL'
-  return kind === 'bool' || (number < 0 && kind !== 'int, told') ? number : narrow(BigInt(number), kind)
+  return narrow(BigInt(number), kind)
 }
 
 /** One newline at the end is what echo adds. Linux: sysfs_streq() */

@@ -136,6 +136,24 @@ export const EQUIVALENT: readonly Equivalent[] = [
     to: 'true',
     reason: 'saves time: it finds nobody, as before, and comes back to its place',
   },
+  ...[
+    ['tunables.run !== KSM_RUN_UNMERGE', 'true', 'hooks', 'with run=2 no stable node is left'],
+    [
+      'frames.mapcount(pfn) > 0',
+      'frames.mapcount(pfn) <= 0',
+      'hotplug',
+      'saves time: all mms are gone through for the rest',
+    ],
+    ['batch.helped', 'false', 'ksmd', 'saves time: nobody is woken, and nobody helps'],
+    [
+      '(flags & FRAME_SWAPCACHE) === 0',
+      'true',
+      'soft-dirty',
+      'saves time: the page is read once more than it need be',
+    ],
+    ['found > 0', 'found >= 0', 'stable', 'a search ends at a node or at an empty link, and neither is 0'],
+    ['found < 0', 'found <= 0', 'stable', 'a search ends at a node or at an empty link, and neither is 0'],
+  ].map(([from, to, file, reason]) => ({ file: `${KSM}/${file}.ts`, from: from!, to: to!, reason: reason! })),
   {
     file: `${KSM}/settled.ts`,
     from: 'ksm.core.search(trees.stable[ksm.treeNid(pfn)]!, key) < 0',

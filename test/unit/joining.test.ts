@@ -1,6 +1,7 @@
 // How a page joins a merged one, where the search went by checksum alone: what looked equal there and is not.
 
 import { expect, it } from 'vitest'
+import { memorySwapStore } from '../../src/index.ts'
 import { ksmOf, memoryOf } from '../support/inside.ts'
 import { once } from '../support/races.ts'
 import { sharedPair, sharePage } from '../support/shared-pair.ts'
@@ -42,6 +43,22 @@ it('a full page that only looks equal is passed by: the page joins the one that 
   const last = guest(host, 'last', [9])
   host.ksm.scan(2)
   expect(last.mm.pfn(last.at)).toBe(c!.mm.pfn(c!.at))
+  host.audit()
+})
+
+it('a page that nobody may write, and that is as clean as in swap, merges though somebody holds it', async () => {
+  const host = await makeHost()
+  host.swapOn(memorySwapStore(8))
+  const { mm, at } = guest(host, 'a', [7])
+  const child = mm.fork()
+  expect(host.reclaim(mm.pfn(at)!)).toBeUndefined()
+  expectContent(child, at, 7)
+  const held = child.get(at, PAGE)
+  const other = guest(host, 'b', [7])
+  host.ksm.scan(3)
+  expect(child.pfn(at)).toBe(other.mm.pfn(other.at))
+  expectContent(child, at, 7)
+  held.release()
   host.audit()
 })
 

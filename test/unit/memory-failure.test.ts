@@ -284,9 +284,18 @@ describe.each(INDEX_NAMES)('a broken merged page, index %s', (index) => {
     return { host, mm, at, broken, other }
   }
 
-  it('with another page of its chain: its users are moved there, and nobody is told', async () => {
+  it('with another page of its chain: its users are moved there, and nobody is told but notifiers', async () => {
     const { host, mm, at, broken, other } = await chained()
+    const users = [0, 1, 2, 3, 4].filter((page) => mm.pfn(at + page * PAGE) === broken)
+    const heard: number[][] = []
+    mm.registerNotifier({
+      invalidateRangeStart({ start, end }) {
+        heard.push([(start - at) / PAGE, (end - at) / PAGE])
+      },
+      invalidateRangeEnd() {},
+    })
     expect(host.memoryFailure(broken, { recover: true })).toEqual({ told: [], recovered: 2 })
+    expect(heard.sort()).toEqual(users.map((page) => [page, page + 1]))
     for (let page = 0; page < 5; page++) {
       expectContent(mm, at + page * PAGE, 7)
       expect(mm.pfn(at + page * PAGE)).not.toBe(broken)

@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { FRAME_DIRTY, FRAME_LOCKED } from '../../assembly/abi.ts'
 import { fileSwapStore, type Host, type Mm, memorySwapStore, type SwapStore } from '../../src/index.ts'
 import { swapEntryOf } from '../../src/mm/page/pte.ts'
@@ -45,6 +45,37 @@ async function withCachedPage(slots = 8) {
   held.release()
   return { host, store, mm, at, pfn }
 }
+
+it('a file that takes and gives a page in pieces has it whole', () => {
+  const fs = process.getBuiltinModule('node:fs')
+  const { readSync, writeSync } = fs
+  const most = 1000
+  Object.assign(fs, {
+    readSync: (fd: number, into: Uint8Array, at: number, length: number, from: number) => {
+      if (at + length > into.length) throw new RangeError('beyond the page')
+      return readSync(fd, into, at, Math.min(length, most), from)
+    },
+    writeSync: (fd: number, from: Uint8Array, at: number, length: number, to: number) => {
+      if (at + length > from.length) throw new RangeError('beyond the page')
+      return writeSync(fd, from, at, Math.min(length, most), to)
+    },
+  })
+  onTestFinished(() => void Object.assign(fs, { readSync, writeSync }))
+  const store = fileSwapStore(path(), 3)
+  const page = Uint8Array.from({ length: PAGE }, (_, at) => at % 251)
+  for (const slot of [2, 0, 1])
+    store.write(
+      slot,
+      page.map((byte) => byte ^ slot),
+    )
+  const back = new Uint8Array(PAGE)
+  for (const slot of [0, 1, 2]) {
+    store.read(slot, back)
+    expect(back).toEqual(page.map((byte) => byte ^ slot))
+  }
+  store.close?.()
+  expect(() => store.read(0, back), 'its file is closed').toThrow(/EBADF/)
+})
 
 it('a store that is full takes no more', async () => {
   const host = await makeHost()

@@ -34,10 +34,11 @@ export function writeReport(path: string, report: Report): number {
 export function renderReport(report: Report): string {
   // In JSON a `<` stands only in strings; none may end the script element early.
   const json = JSON.stringify(report).replaceAll('<', '\\u003c')
+  // The figures first: a name may look like the hole for them, but none has a `<` in it that it could look like the others by.
   return template
+    .replace(FIGURES, () => json)
     .replace(TITLE, () => `<title>${escaped(`${report.title}: ${report.subtitle}`)}</title>`)
     .replace(HEADER, () => header(report))
-    .replace(FIGURES, () => json)
 }
 
 /** What is read first stands before the figures, so that it is there while they are still on their way. */

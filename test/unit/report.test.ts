@@ -479,6 +479,21 @@ describe('a report', () => {
     expect(JSON.parse(json)).toMatchObject({ title: name })
   })
 
+  it.each(['{"report":"goes here"}', '<header></header>', '<title>pagefold report</title>', 'a & b'])(
+    'has the name %s where it belongs, and whole',
+    (name) => {
+      const path = join(scratch(), 'r.html')
+      const report = { title: 'pagefold scan', subtitle: name, verdict: name, sections: [], result: {} }
+      writeReport(path, report)
+      const html = readFileSync(path, 'utf8')
+      const json = /<script type="application\/json" id="report">(.*?)<\/script>/s.exec(html)![1]!
+      expect(JSON.parse(json)).toEqual(report)
+      const written = name.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+      expect(html).toContain(`<title>pagefold scan: ${written}</title>`)
+      expect(html).toContain(`<p class="soft">${written}</p><p class="verdict">${written}</p></header>`)
+    },
+  )
+
   it('replaces reports and empty files, and nothing else', () => {
     const path = join(scratch(), 'r.html')
     expectReportPath(path)

@@ -117,6 +117,25 @@ describe('ksm_enter, ksm_exit', () => {
 })
 
 describe('ksm_merge_one_page', () => {
+  it('does not tell of a page that has a node already, though zeros may go to the zero page by now', async () => {
+    const host = await bootHost()
+    const [a, b] = [host.createMm(), host.createMm()]
+    addFilled(a, 1, 0)
+    const at = addFilled(b, 1, 0)
+    const child = b.fork()
+    host.ksm.set('run', 1)
+    host.ksm.scan(1)
+    host.ksm.scanPages(2)
+    expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+    expect(child.pfn(at), 'merged where it is').toBe(b.pfn(at))
+    const take = listen(host, ['ksm_merge_one_page', 'ksm_merge_with_ksm_page'])
+    host.ksm.set('use_zero_pages', 1)
+    host.ksm.scanPages(1)
+    expect(take().map(({ name }) => name)).toEqual(['ksm_merge_with_ksm_page'])
+    expect(host.ksm.counters()).toMatchObject({ pages_sharing: 2, ksm_zero_pages: 0 })
+    host.audit()
+  })
+
   it('fires for zero pages only, with the frame of the zero page', async () => {
     const host = await bootHost()
     host.ksm.set('use_zero_pages', 1)

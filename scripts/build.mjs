@@ -86,7 +86,7 @@ function licences() {
 async function page() {
   const source = (...parts) => readFileSync(join(root, ...parts), 'utf8')
   const bundled = await rolldown({ input: join(root, 'src/report/page/main.ts'), platform: 'browser' })
-  const { output } = await bundled.generate({ format: 'iife', minify: true })
+  const { output } = await bundled.generate({ format: 'iife', minify: true, codeSplitting: false })
   const script = output[0].code.replaceAll('</script', '<\\/script')
   const parts = {
     'SCRIPT-HASH': `sha256-${createHash('sha256').update(script).digest('base64')}`,

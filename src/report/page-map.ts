@@ -7,6 +7,7 @@ import { toBase64 } from '../base64.ts'
 import type { Image } from '../image.ts'
 import { PAGE_STATES } from '../lab/states/page-state.ts'
 import type { PageStates } from '../lab/states/page-states.ts'
+import { CODE_BYTES, GROUPED, WRITTEN } from './page/map-format.ts'
 import type { PageMap } from './section.ts'
 import { shortNames } from './short-names.ts'
 
@@ -17,11 +18,6 @@ export interface Change {
   /** A byte a page: 1 if it was written. */
   readonly written: Uint8Array
 }
-
-/** A varint carries so many bits a byte. */
-const VARINT_BITS = 7
-/** Beside the state before: the page was written. */
-const WRITTEN = 128
 
 /** Packs the states of some images' pages. `max_page_sharing`: as it was when they were merged. */
 export function packPageMap(
@@ -65,32 +61,28 @@ function extentsOf(image: Image): [number, number][] {
 }
 
 function bytesOf({ states, groups }: PageStates): Uint8Array {
-  const codes: number[] = []
-  let highest = 0
-  let before = 0
-  for (const group of groups) {
-    pushVarint(codes, codeOf(group, before, highest))
-    if (group === 0) continue
-    highest = Math.max(highest, group)
-    before = group
+  const codes = codesOf(groups.filter((group) => group !== 0))
+  const bytes = new Uint8Array(states.length + CODE_BYTES * codes.length)
+  bytes.set(states.map((state, page) => (groups[page] === 0 ? state : state | GROUPED)))
+  for (let i = 0; i < CODE_BYTES; i++) {
+    const at = states.length + i * codes.length
+    bytes.set(
+      codes.map((code) => code >>> (8 * i)),
+      at,
+    )
   }
-  const bytes = new Uint8Array(states.length + codes.length)
-  bytes.set(states)
-  bytes.set(codes, states.length)
   return bytes
 }
 
-function codeOf(group: number, before: number, highest: number): number {
-  if (group === 0) return 0
-  if (group > highest) return 1
-  const difference = group - before
-  return 2 + (difference < 0 ? -2 * difference - 1 : 2 * difference)
-}
-
-function pushVarint(bytes: number[], value: number): void {
-  while (value >= 1 << VARINT_BITS) {
-    bytes.push((value & 0x7f) | 0x80)
-    value >>>= VARINT_BITS
-  }
-  bytes.push(value)
+function codesOf(groups: Uint32Array): Uint32Array {
+  const next = new Uint32Array(groups.length + 1)
+  let newest = 0
+  let before = 0
+  return groups.map((group) => {
+    const code = group > newest ? 0 : group === next[before] ? 1 : 2 + newest - group
+    newest = Math.max(newest, group)
+    next[before] = group
+    before = group
+    return code
+  })
 }

@@ -123,10 +123,7 @@ export interface PageMap {
     readonly extents: readonly (readonly [page: number, address: number])[]
   }[]
   readonly max_page_sharing: number
-  /**
-   * Base64 of deflate of: a byte a page, its state; then for each page a varint, its group. 0: none; 1: one more than the
-   * highest before; otherwise 2 plus the zigzag difference to the group before.
-   */
+  /** Base64 of deflate of what became of each page and which belong together, as page/map-format.ts says. */
   readonly data: string
   /**
    * If a later moment was written in between: base64 of deflate of a byte a page, its state before, and 128 more if

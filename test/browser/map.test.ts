@@ -409,11 +409,31 @@ describe.skipIf(browserUnavailable)(`the map in the browser${skipped}`, () => {
     expect(trouble).toEqual([])
   })
 
+  it('draws what is out of sight when it is scrolled to, and all of it for paper', async () => {
+    const { page, trouble } = await reports.scan(['synth:sandbox-fork,pages=16,images=30'], {
+      viewport: { width: 390, height: 600 },
+    })
+    const small = page.locator('.overview canvas')
+    const undrawn = (): Promise<number> =>
+      small.evaluateAll((all) => all.filter((one) => (one as HTMLCanvasElement).height === 150).length)
+    const curves = page.locator('.chart canvas')
+    expect(await undrawn(), 'nothing is drawn of what nobody sees').toBe(30)
+    expect(await curves.count()).toBe(0)
+    await small.first().scrollIntoViewIfNeeded()
+    await expect.poll(undrawn).toBeLessThan(30)
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')))
+    await expect.poll(() => curves.count()).toBe(await page.locator('.chart').count())
+    expect(await undrawn()).toBe(0)
+    expect(trouble).toEqual([])
+  })
+
   it('changes its colours with the reader', async () => {
     const { page } = await reports.scan(DEMO, { viewport: WIDE, colorScheme: 'light' })
     for (const place of ['.area canvas', '.overview canvas']) {
       await page.emulateMedia({ colorScheme: 'light' })
       const pixel = (): Promise<string> => dotOf(page.locator(place).first(), 0, 0)
+      await page.locator(place).first().scrollIntoViewIfNeeded()
+      await expect.poll(pixel, { message: 'drawn' }).not.toBe('rgb(0, 0, 0)')
       const before = await pixel()
       await page.emulateMedia({ colorScheme: 'dark' })
       await expect.poll(pixel).not.toBe(before)

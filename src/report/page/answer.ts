@@ -2,7 +2,7 @@
 
 import type { PageState } from '../../lab/states/page-state.ts'
 import { type Pages, within } from './page-map.ts'
-import { plural } from './units.ts'
+import { grouped, plural } from './units.ts'
 
 /** Pages in these states share their frame with every other page of their group that is in one of them. */
 const MERGED: ReadonlySet<string> = new Set<PageState>(['zero', 'shared_within', 'shared_between', 'alone'])
@@ -56,11 +56,10 @@ const NAMED = 4
 export function describeSharers(pages: Pages, { own, others }: Sharers): string {
   const named = others.length > NAMED + 1 ? others.slice(0, NAMED) : others
   const rest = others.slice(named.length)
-  const count = (number: number): string => number.toLocaleString('en-US')
   const parts = [
-    ...(own > 0 ? [`${count(own)} in the same image`] : []),
-    ...named.map((other) => `${count(other.pages)} in ${pages.images[other.image]!.name}`),
-    ...(rest.length > 0 ? [`${count(sumOf(rest))} in ${count(rest.length)} more images`] : []),
+    ...(own > 0 ? [`${grouped(own)} in the same image`] : []),
+    ...named.map((other) => `${grouped(other.pages)} in ${pages.images[other.image]!.name}`),
+    ...(rest.length > 0 ? [`${grouped(sumOf(rest))} in ${grouped(rest.length)} more images`] : []),
   ]
   return parts.join(', ')
 }

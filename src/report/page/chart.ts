@@ -1,8 +1,9 @@
 // Curves, drawn by uPlot: in the reader's colours, as wide as there is room, readable by keyboard too.
 
-import uPlot from 'uplot'
+import type uPlot from 'uplot'
 import type { LinesSection, Series, Unit } from '../section.ts'
 import { element } from './dom.ts'
+import { onRoom } from './room.ts'
 import { padded } from './scale.ts'
 import { colour, onThemeChange } from './theme.ts'
 import { format } from './units.ts'
@@ -73,9 +74,11 @@ function chart(title: string, rows: readonly Row[], draw: () => Drawing): HTMLEl
   const rest = (shown: uPlot): void => {
     if (shown.cursor.idx === null || shown.cursor.idx === undefined) shown.setLegend({ idx: last })
   }
-  const make = (): void => {
+  const make = async (): Promise<void> => {
+    // Not before a curve comes into sight: it takes a while to come alive.
+    const { default: Plot } = await import('uplot')
     plot?.destroy()
-    plot = new uPlot(
+    plot = new Plot(
       {
         ...draw(),
         width: Math.max(place.clientWidth, 200),
@@ -98,13 +101,17 @@ function chart(title: string, rows: readonly Row[], draw: () => Drawing): HTMLEl
     plot.setCursor({ left: plot.valToPos(data[0][to]!, 'x'), top: 0 })
     spoken.textContent = readOut(plot, to)
   })
-  new ResizeObserver(() => {
-    if (plot === undefined) make()
-    else if (place.clientWidth !== plot.width && place.clientWidth > 0) {
+  let making: Promise<void> | undefined
+  onRoom(place, () => {
+    making ??= make()
+    if (plot === undefined) return
+    if (place.clientWidth !== plot.width && place.clientWidth > 0) {
       plot.setSize({ width: place.clientWidth, height: HEIGHT })
     }
-  }).observe(place)
-  onThemeChange(make)
+  })
+  onThemeChange(() => {
+    if (making !== undefined) making = make()
+  })
   return element('div', {}, place, spoken)
 }
 

@@ -4,6 +4,7 @@ import type { MatrixSection } from '../section.ts'
 import { writeAddress } from './address.ts'
 import { paint, ramp } from './colours.ts'
 import { element } from './dom.ts'
+import { onRoom } from './room.ts'
 import { onThemeChange } from './theme.ts'
 import { format } from './units.ts'
 
@@ -16,16 +17,20 @@ const STEPS = 256
 export class MatrixCanvas {
   readonly element: HTMLElement
   private readonly section: MatrixSection
+  private readonly most: number
   private readonly depth: (value: number | null) => number
   private readonly picture = element('canvas', { 'aria-hidden': 'true' })
   private readonly cursor = element('div', { class: 'cross', hidden: '' })
   private readonly area: HTMLElement
   private readonly told = element('p', { class: 'told', 'aria-live': 'polite' })
   private cell = 1
+  private isDrawn = false
   private chosen: readonly [row: number, column: number] | undefined
 
-  constructor(section: MatrixSection, depth: (value: number | null) => number) {
+  /** `most`: the greatest value; `depth`: how dark each is, 0 to 1. */
+  constructor(section: MatrixSection, most: number, depth: (value: number | null) => number) {
     this.section = section
+    this.most = most
     this.depth = depth
     this.area = element(
       'div',
@@ -46,13 +51,13 @@ export class MatrixCanvas {
       element('div', { class: 'matrix-told' }, this.told, this.scale()),
     )
     this.listen()
-    this.draw()
     onThemeChange(() => this.draw())
-    new ResizeObserver(() => this.layOut(this.element.clientWidth)).observe(this.element)
+    onRoom(this.element, () => this.layOut(this.element.clientWidth))
     this.tell(undefined)
   }
 
   private layOut(width: number): void {
+    if (!this.isDrawn) this.draw()
     const { columns, rows } = this.section
     this.cell = Math.max(
       1,
@@ -64,6 +69,7 @@ export class MatrixCanvas {
   }
 
   private draw(): void {
+    this.isDrawn = true
     const { values, rows, columns } = this.section
     const colours = ramp('--matrix-none', '--matrix-all', STEPS)
     const words = new Uint32Array(rows.names.length * columns.names.length)
@@ -142,14 +148,13 @@ export class MatrixCanvas {
 
   /** What the colours run from and to. */
   private scale(): HTMLElement {
-    const { values, unit } = this.section
-    const most = Math.max(...values.flat().map((value) => value ?? 0))
+    const { unit } = this.section
     return element(
       'p',
       { class: 'soft matrix-scale' },
       format(0, unit),
       element('span', { class: 'ramp', 'aria-hidden': 'true' }),
-      format(most, unit),
+      format(this.most, unit),
     )
   }
 }

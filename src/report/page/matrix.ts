@@ -12,15 +12,24 @@ const MOST_FIGURES = 12
 
 /** Makes the picture; for many columns as wide as there is room. */
 export function matrix(section: MatrixSection): HTMLElement {
-  if (section.columns.names.length > MOST_FIGURES) return new MatrixCanvas(section, depthsOf(section)).element
-  return figures(section, depthsOf(section))
+  const most = greatest(section.values)
+  const depth = depthsOf(section, most)
+  const isLarge = section.columns.names.length > MOST_FIGURES
+  return isLarge ? new MatrixCanvas(section, most, depth).element : figures(section, depth)
 }
 
 /** How dark each cell is, 0 to 1. */
-function depthsOf({ values, scale }: MatrixSection): (value: number | null) => number {
+function depthsOf({ scale }: MatrixSection, most: number): (value: number | null) => number {
   const spread = scale === 'log' ? Math.log1p : (value: number): number => value
-  const most = Math.max(...values.flat().map((value) => spread(value ?? 0)))
-  return (value) => (most === 0 || value === null ? 0 : Math.max(0, spread(value)) / most)
+  return (value) => (most === 0 || value === null ? 0 : Math.max(0, spread(value)) / spread(most))
+}
+
+/** The greatest of all values, 0 if none is above it. */
+function greatest(values: MatrixSection['values']): number {
+  return values.reduce(
+    (most, row) => row.reduce((found: number, value) => Math.max(found, value ?? 0), most),
+    0,
+  )
 }
 
 /** Of the accent colour behind a figure, at most: it must still be read. */

@@ -12,6 +12,8 @@ import { Legend } from './legend.ts'
 import { Overview } from './overview.ts'
 import { type Pages, unpack } from './page-map.ts'
 import { describePlace, PagePanel } from './page-panel.ts'
+import { pause } from './pause.ts'
+import { onRoom } from './room.ts'
 import { findPage } from './search.ts'
 import { SearchForm } from './search-form.ts'
 import { STATE_LABELS } from './state-labels.ts'
@@ -25,7 +27,9 @@ const ADDRESS_DELAY = 200
 
 /** Makes the map; rejects if its data is damaged. `id`: what stands in front of its addresses, nothing if it is the only one. */
 export async function memoryMap({ title, map }: MapSection, id: string): Promise<HTMLElement> {
-  return new MemoryMap(title, id, await unpack(map)).element
+  const pages = await unpack(map)
+  await pause()
+  return new MemoryMap(title, id, pages).element
 }
 
 class MemoryMap {
@@ -81,7 +85,7 @@ class MemoryMap {
       foldedTable(title, () => countTable(pages, layers[0]!), { total: pages.images.length > 1 }),
     )
     this.listen()
-    new ResizeObserver(() => this.layOut(large.clientWidth)).observe(this.element)
+    onRoom(this.element, () => this.layOut(large.clientWidth))
     onThemeChange(() => this.colour(this.layer))
     addEventListener('hashchange', () => this.follow())
     this.panel.show(undefined)
@@ -168,7 +172,7 @@ class MemoryMap {
     this.layer = layer
     this.legend.show(layer)
     this.detail.show(this.pages.images[this.image]!, layer)
-    void this.overview.draw(layer)
+    this.overview.draw(layer)
     this.show(this.cursor)
   }
 
@@ -210,7 +214,12 @@ class MemoryMap {
   /** Goes where the address of the report leads. */
   private follow(): void {
     const address = readAddress(location.hash)
-    if (address === undefined || address.map !== this.id || this.width === 0) return
+    if (address === undefined || address.map !== this.id) return
+    if (this.width === 0) {
+      // Out of sight it has no place yet; when it has, it comes here again.
+      this.element.scrollIntoView()
+      return
+    }
     const found = this.find(address)
     if (typeof found === 'number') this.goTo(found)
     else {

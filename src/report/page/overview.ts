@@ -4,26 +4,26 @@ import { element } from './dom.ts'
 import { ImageOverview } from './image-overview.ts'
 import type { Layer } from './layer.ts'
 import type { Pages } from './page-map.ts'
-import { pause } from './pause.ts'
 
 const GAP = 12
+/** Of the screen's height: so far below and above it a picture is drawn already. */
+const NEAR = '50%'
 /** Few images are drawn large, many small. */
 const FEW = 4
 const SIZES = { few: { width: 260, height: 220 }, many: { width: 96, height: 64 } }
-/** Dots drawn before the browser is let do something else. */
-const DRAWN_AT_A_TIME = 2 ** 18
 
 export class Overview {
   readonly element: HTMLElement
-  private readonly pages: Pages
   private readonly images: readonly ImageOverview[]
   private members: Uint32Array = new Uint32Array()
   private shown = -1
-  private drawing = 0
+  private layer: Layer | undefined
+  /** Those that are not drawn in the layer's colours yet. */
+  private readonly stale = new Set<ImageOverview>()
+  private readonly inSight = new Set<ImageOverview>()
 
   /** `choose` is called with an image, and the page pointed at if one was. */
   constructor(pages: Pages, choose: (image: number, page: number | undefined) => void) {
-    this.pages = pages
     this.images = pages.images.map((image) => new ImageOverview(image))
     this.element = element(
       'div',
@@ -43,6 +43,7 @@ export class Overview {
         this.images[to]!.element.focus()
       })
     }
+    this.watch()
   }
 
   /** Takes the room there is. */
@@ -53,23 +54,39 @@ export class Overview {
     const each = Math.floor((width + GAP) / Math.min(columns, length)) - GAP
     this.element.style.setProperty('--columns', String(Math.min(columns, length)))
     for (const image of this.images) image.layOut(each - 2, size.height)
-    void this.draw(layer)
+    this.draw(layer)
   }
 
-  /** Draws all of them, some at a time. */
-  async draw(layer: Layer): Promise<void> {
-    this.drawing++
-    const { drawing } = this
-    let drawn = 0
-    for (const [i, image] of this.images.entries()) {
+  /** Draws those in sight; the others when they are scrolled to. */
+  draw(layer: Layer): void {
+    this.layer = layer
+    for (const image of this.images) this.stale.add(image)
+    this.refresh(this.inSight)
+  }
+
+  private refresh(images: Iterable<ImageOverview>): void {
+    const { layer } = this
+    if (layer === undefined) return
+    for (const image of images) {
+      if (!this.stale.delete(image)) continue
       image.draw(layer)
       image.mark(this.members)
-      drawn += this.pages.images[i]!.pages
-      if (drawn < DRAWN_AT_A_TIME) continue
-      drawn = 0
-      await pause()
-      if (drawing !== this.drawing) return
     }
+  }
+
+  private watch(): void {
+    const look = (entries: readonly IntersectionObserverEntry[]): void => {
+      for (const { target, isIntersecting } of entries) {
+        const image = this.images.find(({ element }) => element === target)!
+        if (isIntersecting) this.inSight.add(image)
+        else this.inSight.delete(image)
+      }
+      this.refresh(this.inSight)
+    }
+    const observer = new IntersectionObserver(look, { rootMargin: NEAR })
+    for (const { element } of this.images) observer.observe(element)
+    // On paper all of them are in sight.
+    addEventListener('beforeprint', () => this.refresh(this.images))
   }
 
   /** Marks pages in all of them. */

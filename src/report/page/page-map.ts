@@ -2,10 +2,11 @@
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import type { PageMap } from '../section.ts'
-import { pause } from './pause.ts'
+import { CODE_BYTES, GROUPED, WRITTEN } from './map-format.ts'
+import { isDue, pause } from './pause.ts'
 
-/** Pages unpacked before the browser is let do something else. */
-const AT_A_TIME = 2 ** 18
+/** Pages gone through before the clock is looked at: so many take a slow phone a millisecond or two. */
+const AT_A_TIME = 2 ** 14
 
 /** A page by its place: which image, and which page of it. */
 export interface Place {
@@ -23,6 +24,16 @@ export interface MapImage {
   readonly extents: PageMap['images'][number]['extents']
 }
 
+/** Which pages belong together. */
+interface Groups {
+  /** The group of each page; 0: none. */
+  readonly of: Uint32Array
+  /** The pages of each group, one group after the other. */
+  readonly members: Uint32Array
+  /** Where in `members` each group begins; one more at the end. */
+  readonly starts: Uint32Array
+}
+
 export class Pages {
   readonly images: readonly MapImage[]
   readonly maxPageSharing: number
@@ -35,12 +46,9 @@ export class Pages {
   readonly before: Uint8Array | undefined
   /** 1 for each page that it wrote. */
   readonly written: Uint8Array | undefined
-  private readonly groups: Uint32Array
-  /** Where in `members` each group begins; one more at the end. */
-  private readonly starts: Uint32Array
-  private readonly members: Uint32Array
+  private readonly groups: Groups
 
-  constructor(map: PageMap, states: Uint8Array, groups: Uint32Array, change?: Uint8Array) {
+  constructor(map: PageMap, states: Uint8Array, groups: Groups, change?: Uint8Array) {
     let first = 0
     this.images = map.images.map((image) => {
       const placed = { ...image, first }
@@ -51,10 +59,9 @@ export class Pages {
     this.maxPageSharing = map.max_page_sharing
     this.names = map.states
     this.states = states
-    this.before = change?.map((byte) => byte & 127)
-    this.written = change?.map((byte) => byte >> 7)
+    this.before = change?.map((byte) => byte & ~WRITTEN)
+    this.written = change?.map((byte) => Number((byte & WRITTEN) !== 0))
     this.groups = groups
-    ;[this.starts, this.members] = membersByGroup(groups)
   }
 
   /** What became of a page. */
@@ -63,15 +70,14 @@ export class Pages {
   }
 
   group(index: number): number {
-    return this.groups[index]!
+    return this.groups.of[index]!
   }
 
   /** The pages that belong with this one, itself among them, ascending. */
   membersWith(index: number): Uint32Array {
-    const group = this.groups[index]!
-    return group === 0
-      ? Uint32Array.of(index)
-      : this.members.subarray(this.starts[group], this.starts[group + 1])
+    const { of, members, starts } = this.groups
+    const group = of[index]!
+    return group === 0 ? Uint32Array.of(index) : members.subarray(starts[group], starts[group + 1])
   }
 
   placeOf(index: number): Place {
@@ -128,8 +134,9 @@ export class Pages {
 export async function unpack(map: PageMap): Promise<Pages> {
   const [bytes, change] = await Promise.all([inflate(map.data), map.before && inflate(map.before)])
   const pages = map.images.reduce((sum, image) => sum + image.pages, 0)
-  const groups = await unpackGroups(bytes, pages)
-  return new Pages(map, bytes.subarray(0, pages), groups, change || undefined)
+  const groups = await groupsOf(await unpackGroups(bytes, pages))
+  const states = bytes.subarray(0, pages).map((byte) => byte & ~GROUPED)
+  return new Pages(map, states, groups, change || undefined)
 }
 
 async function inflate(text: string): Promise<Uint8Array> {
@@ -140,43 +147,45 @@ async function inflate(text: string): Promise<Uint8Array> {
   return new Uint8Array(await new Response(stream).arrayBuffer())
 }
 
+/** The group of each page. */
 async function unpackGroups(bytes: Uint8Array, pages: number): Promise<Uint32Array> {
   const groups = new Uint32Array(pages)
+  const grouped = (bytes.length - pages) / CODE_BYTES
+  const next = new Uint32Array(grouped + 1)
   let at = pages
-  let highest = 0
+  let newest = 0
   let before = 0
   for (let page = 0; page < pages; page++) {
-    if (page % AT_A_TIME === 0) await pause()
+    if (page % AT_A_TIME === 0 && isDue()) await pause()
+    if ((bytes[page]! & GROUPED) === 0) continue
     let code = 0
-    let shift = 0
-    for (;;) {
-      const byte = bytes[at++]!
-      code |= (byte & 0x7f) << shift
-      if (byte < 0x80) break
-      shift += 7
-    }
-    if (code === 0) continue
-    const zigzag = code - 2
-    before = code === 1 ? ++highest : before + (zigzag & 1 ? -(zigzag + 1) / 2 : zigzag / 2)
-    groups[page] = before
+    for (let i = 0; i < CODE_BYTES; i++) code += bytes[at + i * grouped]! * 2 ** (8 * i)
+    at++
+    const group = code === 0 ? ++newest : code === 1 ? next[before]! : newest + 2 - code
+    groups[page] = group
+    next[before] = group
+    before = group
   }
   return groups
 }
 
-/** The pages of each group, one group after the other, and where each begins. */
-function membersByGroup(groups: Uint32Array): [Uint32Array, Uint32Array] {
-  let highest = 0
-  for (const group of groups) if (group > highest) highest = group
-  const starts = new Uint32Array(highest + 2)
-  for (const group of groups) if (group !== 0) starts[group + 1]!++
-  for (let group = 1; group < starts.length; group++) starts[group]! += starts[group - 1]!
+async function groupsOf(of: Uint32Array): Promise<Groups> {
+  const counts: number[] = [0]
+  for (let page = 0; page < of.length; page++) {
+    if (page % AT_A_TIME === 0 && isDue()) await pause()
+    const group = of[page]!
+    counts[group] = (counts[group] ?? 0) + 1
+  }
+  const starts = new Uint32Array(counts.length + 1)
+  for (let group = 1; group < counts.length; group++) starts[group + 1] = starts[group]! + counts[group]!
   const members = new Uint32Array(starts.at(-1)!)
   const next = starts.slice()
-  for (let page = 0; page < groups.length; page++) {
-    const group = groups[page]!
+  for (let page = 0; page < of.length; page++) {
+    if (page % AT_A_TIME === 0 && isDue()) await pause()
+    const group = of[page]!
     if (group !== 0) members[next[group]!++] = page
   }
-  return [starts, members]
+  return { of, members, starts }
 }
 
 /** Those of some pages, ascending, that are an image's. */

@@ -7,7 +7,7 @@ import { element } from './dom.ts'
 import { stateColour } from './layer.ts'
 import type { Pages } from './page-map.ts'
 import { STATE_LABELS } from './state-labels.ts'
-import { hex } from './units.ts'
+import { grouped, hex } from './units.ts'
 
 /** Sharers that are links at first, and after asking for more. */
 const LINKS = 8
@@ -40,7 +40,7 @@ export class PagePanel {
     const sharers = sharersOf(pages, index)
     const facts: [string, ...(Node | string)[]][] = [
       ['Image', element('span', { title: source }, name)],
-      ['Page', this.link(index, place.page.toLocaleString('en-US'))],
+      ['Page', this.link(index, grouped(place.page))],
       ['Address', hex(pages.addressOf(place))],
       ['State', ...state(pages.state(index))],
       ...this.change(index),
@@ -73,7 +73,7 @@ export class PagePanel {
     if (total === 0) return ['none']
     const links = element('span', { class: 'sharers' })
     this.fill(links, index, total, LINKS)
-    return [`${total.toLocaleString('en-US')}: ${describeSharers(this.pages, sharers)}`, links]
+    return [`${grouped(total)}: ${describeSharers(this.pages, sharers)}`, links]
   }
 
   private fill(links: HTMLElement, index: number, total: number, most: number): void {
@@ -81,7 +81,7 @@ export class PagePanel {
     links.replaceChildren(...found.flatMap((member) => [this.link(member), ' ']))
     if (total <= found.length) return
     if (most === MORE_LINKS) {
-      links.append(`and ${(total - found.length).toLocaleString('en-US')} more`)
+      links.append(`and ${grouped(total - found.length)} more`)
       return
     }
     const more = element('button', { type: 'button' }, 'more')
@@ -110,5 +110,5 @@ function state(name: string): Node[] {
 export function describePlace(pages: Pages, index: number): string {
   const place = pages.placeOf(index)
   const { name } = pages.images[place.image]!
-  return `page ${place.page.toLocaleString('en-US')} of ${name}, at ${hex(pages.addressOf(place))}`
+  return `page ${grouped(place.page)} of ${name}, at ${hex(pages.addressOf(place))}`
 }

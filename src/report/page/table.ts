@@ -4,7 +4,7 @@
 import type { Column, TableSection, Unit } from '../section.ts'
 import { element, freshId } from './dom.ts'
 import { stateColour } from './layer.ts'
-import { format } from './units.ts'
+import { format, grouped } from './units.ts'
 
 export type Columns = readonly Column[]
 /** How a table is shown, beside its columns. */
@@ -101,5 +101,5 @@ function breakable(text: string): (string | HTMLElement)[] {
 }
 
 function inFull(value: number | string | null, unit: Unit | undefined): string | undefined {
-  return unit === 'bytes' && value !== null ? `${value.toLocaleString('en-US')} bytes` : undefined
+  return unit === 'bytes' && typeof value === 'number' ? `${grouped(value)} bytes` : undefined
 }

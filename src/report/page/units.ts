@@ -13,7 +13,7 @@ export function format(value: number | null, unit: Unit): string {
   if (value === null) return '–'
   switch (unit) {
     case 'count':
-      return value.toLocaleString('en-US')
+      return grouped(value)
     case 'bytes':
       return bytes(value)
     case 'ms':
@@ -45,12 +45,22 @@ function bytes(value: number): string {
 }
 
 function fixed(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 1 : 0 })
+  return grouped(value, value < 100 ? 1 : 0)
+}
+
+/**
+ * A number with its thousands apart and at most so many digits behind the point. The browser's own way takes a phone a sixth
+ * of a second, the first time.
+ */
+export function grouped(value: number, digits = 3): string {
+  const [whole, part] = String(Number(value.toFixed(digits))).split('.')
+  const apart = whole!.replace(/\B(?=(\d{3})+$)/g, ',')
+  return part === undefined ? apart : `${apart}.${part}`
 }
 
 /** `1 page`, `2 pages`. */
 export function plural(number: number, noun: string): string {
-  return `${number.toLocaleString('en-US')} ${noun}${number === 1 ? '' : 's'}`
+  return `${grouped(number)} ${noun}${number === 1 ? '' : 's'}`
 }
 
 export function hex(address: number): string {

@@ -11,7 +11,7 @@ import {
   PagefoldError,
   SecondaryMmu,
 } from 'pagefold'
-import { compareHashes, mergeImages, pageStates, synthImages, synthTruth } from 'pagefold/lab'
+import { census, compareHashes, mergeImages, pageStates, synthImages, synthTruth } from 'pagefold/lab'
 import { mergeReport, renderReport, writeReport } from 'pagefold/report'
 import { SnapshotStore } from 'pagefold/store'
 
@@ -104,6 +104,13 @@ async function synthetic() {
   const images = synthImages({ preset: 'vm-hetero', pages: 512 })
   let states
   const result = await mergeImages({ images, inspect: (host, ranges) => (states = pageStates(host, ranges)) })
+  const { counters } = await census({ images, workers: 1 })
+  const { pages_shared, pages_sharing } = result.after_each_scan.at(-1)
+  expect(
+    'what a census foretells',
+    counters.pages_shared + counters.pages_sharing,
+    pages_shared + pages_sharing,
+  )
   const page = renderReport(mergeReport(images, result, states))
   expect('the report', page.startsWith('<!doctype html>\n<!-- pagefold report -->'), true)
   return `${result.bytes_saved} bytes saved, a report of ${page.length} characters`

@@ -99,7 +99,7 @@ function tryOn(name, version, command, args, cwd) {
     timeout: 120_000,
   })
   const ms = Math.round(performance.now() - start)
-  if (status === 0) rows.push({ name, version, result: `${stdout.trim().split('\n').length} of 8 steps`, ms })
+  if (status === 0) rows.push({ name, version, result: `${stdout.trim().split('\n').length} steps`, ms })
   else {
     rows.push({ name, version, result: 'FAILED', ms, failed: true })
     console.error(`${name} ${version}:\n${stdout}${stderr.slice(-2000)}${error ?? ''}`)

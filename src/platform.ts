@@ -199,9 +199,17 @@ export function cpuTime(): number {
 
 /** Milliseconds that all processors of this machine together were busy, whoever kept them so; undefined where nobody tells. */
 export function machineCpuTime(): number | undefined {
-  const processors = builtin('node:os')?.cpus() ?? []
+  const processors = cpus()
   if (processors.length === 0) return undefined
   return processors.reduce((sum, { times }) => sum + times.user + times.nice + times.sys + times.irq, 0)
+}
+
+function cpus(): ReturnType<Builtins['node:os']['cpus']> {
+  try {
+    return builtin('node:os')?.cpus() ?? []
+  } catch {
+    return [] // Deno tells only whom it was allowed to tell.
+  }
 }
 
 /**

@@ -1,9 +1,9 @@
 // A census says what ksmd comes to: held against scans of the same images, and against what a kernel counted on them.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { RMAP_BYTES } from '../../assembly/abi.ts'
 import { openImage, openSource } from '../../src/images/index.ts'
 import { type Image, PAGE_SIZE } from '../../src/index.ts'
@@ -239,6 +239,21 @@ describe('files', () => {
       expect(counters.pages_volatile).toBe(6)
     }
     for (const image of images) image.close()
+  })
+
+  it('are read here too while threads are busy', async () => {
+    const path = join(folder, 'long.raw')
+    writeFileSync(path, filePages(5))
+    truncateSync(path, 16_385 * PAGE_SIZE)
+    const image = openImage(path)
+    const here = vi.spyOn(image, 'read')
+    const { counters, distinct } = await census({ images: [image], workers: 1, knobs: { use_zero_pages: 1 } })
+    // Of five stretches of 4096 pages the thread is given two; the third is read before it can be heard.
+    expect(here.mock.calls[0]![0]).toBe(2 * 4096)
+    expect(here.mock.calls.every(([first]) => first >= 2 * 4096)).toBe(true)
+    expect(counters.ksm_zero_pages).toBe(16_380)
+    expect(distinct).toBe(6)
+    image.close()
   })
 
   it('that shrink while they are read are an error, whoever reads', async () => {

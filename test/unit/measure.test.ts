@@ -1,7 +1,7 @@
 // How measurements become figures: intervals hold the true median as often as they say, ranks are given only where intervals
 // part, turns are drawn, and a busy machine is told from an idle one. No time is measured here: what comes in is made.
 
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { below, figureOf, howToRead, intervalOf, ranksOf } from '../../src/lab/measure/figure.ts'
 import { loadOf } from '../../src/lab/measure/load.ts'
 import { inRounds, type Lap, ORDER_SEED, orderOf } from '../../src/lab/measure/rounds.ts'
@@ -267,5 +267,13 @@ describe('the load', () => {
     while (performance.now() < until);
     expect(before).toBeGreaterThan(0)
     expect(machineCpuTime()!).toBeGreaterThanOrEqual(before)
+  })
+
+  it('is not known where the system may not be asked', () => {
+    const cpus = vi.spyOn(process.getBuiltinModule('node:os'), 'cpus').mockImplementation(() => {
+      throw new Error('Requires sys access')
+    })
+    expect(machineCpuTime()).toBeUndefined()
+    cpus.mockRestore()
   })
 })

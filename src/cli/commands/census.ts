@@ -70,7 +70,9 @@ const OPTIONS = {
   out,
   host: value('NAME', 'what this host is called in the file of --out (default: its name)'),
   verify: flag('compare the bytes of all pages that have one fingerprint: slow, 5 bytes more a content'),
-  workers: workers('threads that read (default: one a processor, at most 8)'),
+  workers: workers(
+    'threads that read beside the one that counts (default: with it one a processor, at most 8)',
+  ),
   prometheus: metrics('the counters'),
   report: report('who shares with whom, contents that pay, tables; 5 bytes more a content'),
   json: json(),

@@ -33,7 +33,7 @@ export interface CensusOptions {
   readonly most?: number
   /** Milliseconds in which all should be merged: says what pages_to_scan does it. */
   readonly within?: number
-  /** Threads that read. Default: one a processor, at most 8; none for less than 512 MiB. */
+  /** Threads that read beside this one. Default: with it one a processor, at most 8; none for less than 512 MiB. */
   readonly workers?: number
   /** Called now and then: pages read, of how many. */
   readonly onProgress?: (done: number, of: number) => void
@@ -57,7 +57,7 @@ const OPTIONS: Readonly<Record<keyof CensusOptions, true>> = {
   onContents: true,
 }
 
-const MOST_DEFAULT_WORKERS = 8
+const MOST_DEFAULT_THREADS = 8
 /** Fewer pages are read sooner than threads have started. */
 const FEW_PAGES = 131_072
 
@@ -84,8 +84,8 @@ export function censusPlan(given: CensusOptions) {
   }
   for (const node of nodes ?? []) expectInteger('nodes', node, 0, 2 ** 31 - 1)
   const pages = images.reduce((sum, image) => sum + image.pages, 0)
-  const threads = pages < FEW_PAGES ? 0 : Math.min(processors(), MOST_DEFAULT_WORKERS)
-  const workers = expectInteger('workers', options.workers ?? threads, 0, MAX_WORKERS)
+  const threads = pages < FEW_PAGES ? 1 : Math.min(processors(), MOST_DEFAULT_THREADS)
+  const workers = expectInteger('workers', options.workers ?? threads - 1, 0, MAX_WORKERS)
   return {
     ...options,
     knobs: knobsOf(options.knobs ?? {}),

@@ -1,5 +1,5 @@
-// All pages of some images as fingerprints, in their order: read and reckoned on this thread, or by others, each with a stretch of its own.
-// Only so many stretches are under way at a time, so what this takes does not grow with the images.
+// All pages of some images as fingerprints, in their order: read and reckoned by threads, each with a stretch of its own, and on this one while
+// they are busy. Only so many stretches are under way at a time, so what this takes does not grow with the images.
 
 import { PAGE_SIZE } from '../../../assembly/abi.ts'
 import { PagefoldError } from '../../errors.ts'
@@ -25,7 +25,9 @@ const READ_PAGES = 4096
 const HANDED_PAGES = 1024
 /** Stretches that a thread has before it: the next is there when it is done with one. */
 const AHEAD = 2
-/** How long nobody else has his turn. */
+/** Stretches under way, for each thread: if one is slow, the others go on meanwhile. */
+const UNDER_WAY = 4
+/** How long nobody else has his turn, where no thread has to be heard. */
 const TURN_MS = 50
 
 type Task = Pick<Stretch, 'image' | 'first' | 'count'>
@@ -53,52 +55,73 @@ export interface Making {
   readonly workers: number
 }
 
+/** A stretch that somebody has been given. */
+interface Given {
+  /** Once it is there. */
+  stretch: Stretch | undefined
+  readonly whenThere: Promise<void>
+}
+
 /** Makes the fingerprints of all pages of `images`, in their order. Throws EIO; EAGAIN if no thread starts. */
-export function fingerprintsOf(images: readonly Image[], making: Making): AsyncGenerator<Stretch> {
-  return making.workers === 0 ? here(images, making) : elsewhere(images, making)
-}
-
-async function* here(images: readonly Image[], { module, key, stretch }: Making): AsyncGenerator<Stretch> {
-  const fingerprinter = new Fingerprinter(module, key)
-  let last = performance.now()
-  for (const task of stretchesOf(images, stretch)) {
-    const image = images[task.image]!
-    const prints = new Uint32Array(task.count * PRINT_WORDS)
-    const gone = image.gone && new Uint8Array(task.count)
-    for (let done = 0; done < task.count; done += Fingerprinter.pages) {
-      const some = Math.min(Fingerprinter.pages, task.count - done)
-      image.read(task.first + done, some, fingerprinter.pages.subarray(0, some * PAGE_SIZE))
-      for (let page = done; gone !== undefined && page < done + some; page++) {
-        gone[page] = Number(image.gone!(task.first + page))
-      }
-      prints.set(fingerprinter.take(some), done * PRINT_WORDS)
-    }
-    yield { ...task, prints, gone }
-    if (performance.now() - last < TURN_MS) continue
-    await new Promise((resolve) => setTimeout(resolve))
-    last = performance.now()
-  }
-}
-
-async function* elsewhere(
+export async function* fingerprintsOf(
   images: readonly Image[],
   { module, key, stretch: most, workers }: Making,
 ): AsyncGenerator<Stretch> {
+  const fingerprinter = new Fingerprinter(module, key)
   const readers = await Promise.all(Array.from({ length: workers }, () => Reader.start(module, key)))
+  const tasks = stretchesOf(images, most)
+  const given: Given[] = []
+  let { value: task } = tasks.next()
+  let last = performance.now()
   try {
-    const underWay: Promise<Stretch>[] = []
-    let next = 0
-    for (const task of stretchesOf(images, most)) {
-      if (underWay.length === workers * AHEAD) yield await underWay.shift()!
-      const stretch = readers[next++ % workers]!.take(images[task.image]!, task)
-      // If an earlier one fails, nobody waits for this one any more.
-      stretch.catch(() => undefined)
-      underWay.push(stretch)
+    while (task !== undefined || given.length > 0) {
+      const free = readers.find(({ asked }) => asked < AHEAD)
+      if (given[0]?.stretch !== undefined) yield given.shift()!.stretch!
+      else if (task === undefined || given.length === workers * UNDER_WAY + 1) await given[0]!.whenThere
+      else {
+        const image = images[task.image]!
+        if (free !== undefined) given.push(givenTo(free, image, task))
+        else given.push({ stretch: readHere(fingerprinter, image, task), whenThere: Promise.resolve() })
+        task = tasks.next().value
+        if (free !== undefined || (workers === 0 && performance.now() - last < TURN_MS)) continue
+        await nextTurn()
+        last = performance.now()
+      }
     }
-    for (const stretch of underWay) yield await stretch
   } finally {
     for (const reader of readers) reader.close()
   }
+}
+
+function givenTo(reader: Reader, image: Image, task: Task): Given {
+  const given: Given = {
+    stretch: undefined,
+    whenThere: reader.take(image, task).then((stretch) => {
+      given.stretch = stretch
+    }),
+  }
+  // If an earlier one fails, nobody waits for this one any more.
+  given.whenThere.catch(() => undefined)
+  return given
+}
+
+function readHere(fingerprinter: Fingerprinter, image: Image, task: Task): Stretch {
+  const prints = new Uint32Array(task.count * PRINT_WORDS)
+  const gone = image.gone && new Uint8Array(task.count)
+  for (let done = 0; done < task.count; done += Fingerprinter.pages) {
+    const some = Math.min(Fingerprinter.pages, task.count - done)
+    image.read(task.first + done, some, fingerprinter.pages.subarray(0, some * PAGE_SIZE))
+    for (let page = done; gone !== undefined && page < done + some; page++) {
+      gone[page] = Number(image.gone!(task.first + page))
+    }
+    prints.set(fingerprinter.take(some), done * PRINT_WORDS)
+  }
+  return { ...task, prints, gone }
+}
+
+/** Others have their turn, and threads are heard. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => (globalThis.setImmediate ?? setTimeout)(resolve))
 }
 
 /** A thread, as seen from here. It answers in the order in which it is asked. */
@@ -115,6 +138,11 @@ class Reader {
       if ('prints' in answer && answer.bytes !== undefined) this.buffers.push(answer.bytes)
       this.waiting.shift()!(answer)
     }
+  }
+
+  /** Stretches that it has before it. */
+  get asked(): number {
+    return this.waiting.length
   }
 
   static async start(module: WebAssembly.Module, key: CensusKey): Promise<Reader> {

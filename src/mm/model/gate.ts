@@ -28,8 +28,8 @@ export class Gate {
   private broken: PagefoldError | undefined
   /** Its owner has closed the host. */
   private shut = false
-  /** What of the embedder's is being called: set by who calls, and back to what it was before. */
-  callback: Callback | undefined
+  /** What is being called. */
+  private callback: Callback | undefined
 
   /**
    * Runs a piece of the engine. Throws EDEADLK inside a callback, EUCLEAN if an invariant was found broken before, or is

@@ -16,7 +16,7 @@ export async function* cpuFigures(smoke: boolean): AsyncGenerator<string> {
   yield* await faults(smoke ? 64 : 4096)
   for (const cpus of smoke ? [0, 1] : [0, 1, 2, 4]) yield await gracePeriods(cpus, smoke ? 20 : 2000)
   yield* await snapshots(rounds, smoke ? 512 : 16_384)
-  yield await mirroredScans(smoke ? 3 : 9, smoke ? 256 : 8192)
+  yield await mirroredScans(rounds, smoke ? 256 : 8192)
 }
 
 async function* translations(rounds: number, smoke: boolean): AsyncGenerator<string> {
@@ -126,7 +126,10 @@ async function mirroredScans(rounds: number, pages: number): Promise<string> {
       host.close()
     }
   }
-  const ratio = (quantile(mirrored, 0.5) / quantile(plain, 0.5)).toFixed(2)
+  const ratio = quantile(
+    mirrored.map((ms, round) => ms / plain[round]!),
+    0.5,
+  ).toFixed(2)
   return line(
     `two scans of ${pages} pages, with a secondary MMU`,
     mirrored,

@@ -16,6 +16,7 @@ import { parseArgs } from 'node:util'
 import { Host } from 'pagefold'
 import { writeReport } from 'pagefold/report'
 import type { SavedGuest } from './machine/guest.ts'
+import { accountOf, digestsOf } from './run/account.ts'
 import { chart } from './run/chart.ts'
 import { Fleet, isAsking } from './run/fleet.ts'
 import { readAllSaved } from './run/saved.ts'
@@ -29,6 +30,8 @@ const SLICE = 1_000_000
 const MIB = 1 << 20
 /** How long at a time the engine's thread waits for faults of guests on others. */
 const SERVE_MS = 5
+/** Full scans after which all has been merged that can be. */
+const LAST_SCANS = 3
 
 const here = fileURLToPath(new URL('..', import.meta.url))
 const { values } = parseArgs({
@@ -93,6 +96,13 @@ view.show(fleet, true)
 await threads?.close()
 await host.ksm.stop()
 
+tellMemory('as they stopped')
+if (!values['no-ksm']) {
+  host.ksm.scan(LAST_SCANS)
+  tellMemory(`after ${LAST_SCANS} full scans more`)
+}
+const { count: rounds, digest } = digestsOf(fleet.guests)
+console.log(`${rounds} digests of guests' own, all together ${digest}`)
 for (const { name, lines } of fleet.wrong) console.error(`${name}: ${lines.slice(-3).join(' | ')}`)
 writeReport(values.report, chart(fleet, `example:riscv ${process.argv.slice(2).join(' ')}`))
 console.log(`${fleet.wrong.length} of ${count} guests wrong; ${values.report}`)
@@ -112,6 +122,11 @@ async function others(): Promise<void> {
   saver?.look(fleet)
   // Ksmd's turn, and that of whatever is being written.
   await new Promise((resolve) => setImmediate(resolve))
+}
+
+function tellMemory(when: string): void {
+  const { pages, frames, contents } = accountOf(fleet.guests)
+  console.log(`${when}: ${pages} pages in ${frames} frames, with ${contents} distinct contents`)
 }
 
 function savedGuests(folder: string): SavedGuest[] {

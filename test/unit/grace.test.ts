@@ -96,6 +96,15 @@ const PATHS: Record<
     asks: 3,
   },
   'memory failure': { act: ({ host, mm }) => host.memoryFailure(mm.pfn(RAM)!) },
+  'memory failure, moved to an equal page': {
+    act: ({ host, mm, other }) => {
+      host.ksm.set('max_page_sharing', 2)
+      for (const _ of [1, 2]) other.fork().write(RAM, contentBytes(7))
+      host.ksm.scan(3)
+      expect(host.memoryFailure(mm.pfn(RAM)!, { recover: true })).toEqual({ told: [], recovered: 2 })
+    },
+    asks: 3,
+  },
 }
 
 describe('a CPU between a pte and its use is waited for', () => {

@@ -34,6 +34,25 @@ describe('a secondary MMU', () => {
     expect(inspect(mmu)).toContain(`translations: ${known.length}`)
   })
 
+  it('forgets a range across tables of ptes from its first page to its last', async () => {
+    const host = await makeHost({ frames: 1024 })
+    const mm = host.createMm()
+    const at = mm.mmap(4 * 2 ** 20, { address: 2 ** 24 })
+    const mmu = new SecondaryMmu(mm)
+    const places = [0, 199, 200, 255, 256, 511, 512, 599, 600, 767, 768]
+    const known = (): number[] => places.filter((page) => mmu.peek(at + page * PAGE) !== undefined)
+    for (const page of places) mmu.translate(at + page * PAGE, true)
+    expect(known()).toEqual(places)
+    const range = clear(at + 200 * PAGE, at + 600 * PAGE)
+    mmu.invalidateRangeStart(range)
+    mmu.invalidateRangeEnd(range)
+    expect(known()).toEqual([0, 199, 600, 767, 768])
+    const all = clear(0, 2 ** 44)
+    mmu.invalidateRangeStart(all)
+    mmu.invalidateRangeEnd(all)
+    expect(known()).toEqual([])
+  })
+
   it('gives up on a page that changes whenever it is looked up', async () => {
     const host = await makeHost()
     const { mm, at } = guest(host, 'a', [1])

@@ -5,7 +5,7 @@ import { VERSION } from '../index.ts'
 import type { About } from './json.ts'
 
 /** Rises when a name in the JSON changes its meaning or goes; new names may come at any time. */
-const SCHEMA = 2
+const SCHEMA = 3
 
 /** Puts it in front of a result, which keeps whatever it has by the same name. */
 export function about<Result extends object>(result: Result): About & Result {

@@ -18,7 +18,7 @@ export interface About {
   /** The version of pagefold that made it. */
   readonly version: string
   /** The version of this form: it rises when a name changes its meaning or goes. New names may come at any time. */
-  readonly schema: 2
+  readonly schema: 3
   /** The command line, as a shell takes it. */
   readonly command: string
   /** When it was made, ISO 8601. */

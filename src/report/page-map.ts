@@ -36,7 +36,7 @@ export function packPageMap(
       extents: extentsOf(image),
     })),
     max_page_sharing,
-    data: pack(bytesOf(pages)),
+    packed: pack(bytesOf(pages)),
     ...(change === undefined ? {} : { before: pack(changeOf(change)) }),
   }
 }

@@ -123,8 +123,12 @@ export interface PageMap {
     readonly extents: readonly (readonly [page: number, address: number])[]
   }[]
   readonly max_page_sharing: number
-  /** Base64 of deflate of what became of each page and which belong together, as page/map-format.ts says. */
-  readonly data: string
+  /**
+   * Base64 of deflate of: a byte a page, its state, and 128 more if it belongs with others; then for those that do 4 bytes
+   * a page, the code of its group, all lowest bytes first, then all the next. 0: a new group; 1: the one that came after the
+   * group before when that was last met; otherwise 2 plus how many are newer. (`data` in results of schema 2, otherwise packed.)
+   */
+  readonly packed: string
   /**
    * If a later moment was written in between: base64 of deflate of a byte a page, its state before, and 128 more if
    * it was written.

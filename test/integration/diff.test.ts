@@ -58,7 +58,7 @@ describe('pagefold diff', () => {
     const diff = JSON.parse(json.out) as ResultDiff & { files: string[]; version: string; schema: number }
     expect(diff).toMatchObject({
       version: expect.any(String),
-      schema: 2,
+      schema: 3,
       of: 'scan',
       files: [made.plain, made.mapped],
       settings: [{ name: 'knobs.max_page_sharing', before: 256, after: 2 }],

@@ -134,14 +134,14 @@ describe('what is asked for', () => {
     const result = JSON.parse(pagefold('scan', '--json', image).out)
     expect(result).toMatchObject({
       version: VERSION,
-      schema: 2,
+      schema: 3,
       command: `pagefold scan --json '${image.replace("'", `'\\''`)}'`,
       machine: { processor: expect.any(String), cores: expect.any(Number) },
       versions: { pagefold: VERSION, node: process.versions.node, core_abi: ABI_VERSION },
       settled: true,
     })
     expect(Math.abs(Date.now() - Date.parse(result.date))).toBeLessThan(60_000)
-    const made = { schema: 2, versions: result.versions, machine: result.machine, date: expect.any(String) }
+    const made = { schema: 3, versions: result.versions, machine: result.machine, date: expect.any(String) }
     for (const args of [
       ['hash', '--json', 'synth:demo,pages=16', '--checksum', 'xxh3', '--index', 'hash'],
       ['bench', '--json', 'synth:demo,pages=16', '--peers', 'pagefold', '--trials', '1'],

@@ -91,7 +91,7 @@ describe('the schemas', () => {
     ajv.validate(closed(schemaOf(command)) as Schema, result)
     expect(ajv.errors?.map(({ instancePath, params }) => [instancePath, params]) ?? []).toEqual([])
     expect(result).toMatchObject({
-      schema: 2,
+      schema: 3,
       version: expect.any(String),
       command: `pagefold ${line} --json`,
     })

@@ -168,14 +168,14 @@ describe('a comparison', () => {
 
   it('is refused for results of two commands, of later versions, and for what is none', () => {
     expect(() => diffResults(scan(), bench(1, 1, 1))).toThrow(/EINVAL.*one is of scan, the other of bench/)
-    expect(() => diffResults(scan(), scan({ schema: 3 }))).toThrow(/EINVAL.*schema 3.*a later pagefold/)
+    expect(() => diffResults(scan(), scan({ schema: 4 }))).toThrow(/EINVAL.*schema 4.*a later pagefold/)
     expect(() => diffResults(scan(), {})).toThrow(TypeError)
   })
 })
 
 describe('the report of a comparison', () => {
   const kinds = (sections: readonly Section[]) => sections.map(({ kind, title }) => `${kind}: ${title}`)
-  const map = { states: [], images: [], max_page_sharing: 256, data: '' }
+  const map = { states: [], images: [], max_page_sharing: 256, packed: '' }
 
   it('has what differs, and the maps of two scans beside each other', () => {
     const { sections, result } = diffReport(scan({ map }), scan({ map, index: 'content' }), ['A', 'B'])
@@ -196,6 +196,12 @@ describe('the report of a comparison', () => {
         { label: 'B', values: [0, 5] },
       ],
     })
+  })
+
+  it('shows no map of an earlier schema, which is packed otherwise', () => {
+    const old = { states: [], images: [], max_page_sharing: 256, data: '' }
+    const { sections } = diffReport(scan({ map: old, schema: 2 }), scan({ map }), ['A', 'B'])
+    expect(kinds(sections).filter((kind) => kind.startsWith('map'))).toEqual(['map: Memory of B'])
   })
 
   it('draws times that have intervals', () => {

@@ -95,7 +95,7 @@ describe('the packed map', () => {
       pages.states[i] = PAGE_STATES.indexOf(unique ? 'unique' : 'shared_between')
       pages.groups[i] = unique ? 0 : content - Math.floor(content / 3)
     }
-    expect(packPageMap([imageAt('a', [[0, 1]])], pages, 256).data.length).toBeLessThan(1_000_000)
+    expect(packPageMap([imageAt('a', [[0, 1]])], pages, 256).packed.length).toBeLessThan(1_000_000)
   })
 
   it('knows addresses, holes and images', async () => {

@@ -55,8 +55,10 @@ export async function run(args: string[]): Promise<number> {
   const diff = compared(old, now, names)
   const changes = diff.of === 'bench' ? changesOf(old, now) : undefined
   for (const warning of diff.warnings) complain(warning)
-  if (values.report !== undefined && diff.of === 'scan' && !results.every((result) => 'map' in result))
-    complain('no maps beside each other: both scans must be made with --map, or be reports')
+  if (values.report !== undefined && diff.of === 'scan' && !results.every(hasMap))
+    complain(
+      'no maps beside each other: both scans must be made with --map, or be reports, by this version of pagefold',
+    )
   const result = about({ ...diff, files: names, ...(changes === undefined ? {} : { changes }) })
   if (values.json) printJson(result)
   else print(describe(result, names, changes))
@@ -64,6 +66,11 @@ export async function run(args: string[]): Promise<number> {
   if (values.report !== undefined)
     await saveReport(values.report, { ...diffReport(old, now, names), result }, values.json)
   return 0
+}
+
+/** Has a result a map that can be shown? Those of an earlier schema are packed otherwise. */
+function hasMap({ map }: Record<string, unknown>): boolean {
+  return typeof map === 'object' && map !== null && 'packed' in map
 }
 
 function compared(before: object, after: object, names: readonly [string, string]): ResultDiff {

@@ -144,7 +144,8 @@ function sharing([before, after]: readonly [Parts, Parts], names: readonly [stri
 
 function maps(parts: readonly [Parts, Parts], names: readonly [string, string]): Section[] {
   return parts.flatMap(({ map }, i): Section[] =>
-    map === undefined ? [] : [{ kind: 'map', title: `Memory of ${names[i]}`, map }],
+    // A map of an earlier schema is packed otherwise: better none than a wrong one.
+    map?.packed === undefined ? [] : [{ kind: 'map', title: `Memory of ${names[i]}`, map }],
   )
 }
 

@@ -46,7 +46,7 @@ export interface ResultDiff {
 }
 
 /** Results of a later kind are not read by guessing. */
-const KNOWN_SCHEMA = 2
+const KNOWN_SCHEMA = 3
 
 /**
  * Compares two results, as `--json` prints them. Throws TypeError for what is no result; EINVAL for results of two commands, or of

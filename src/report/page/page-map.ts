@@ -132,7 +132,7 @@ export class Pages {
 
 /** Unpacks a map. Rejects if the data is damaged. */
 export async function unpack(map: PageMap): Promise<Pages> {
-  const [bytes, change] = await Promise.all([inflate(map.data), map.before && inflate(map.before)])
+  const [bytes, change] = await Promise.all([inflate(map.packed), map.before && inflate(map.before)])
   const pages = map.images.reduce((sum, image) => sum + image.pages, 0)
   const groups = await groupsOf(await unpackGroups(bytes, pages))
   const states = bytes.subarray(0, pages).map((byte) => byte & ~GROUPED)

@@ -427,6 +427,17 @@ describe.skipIf(browserUnavailable)(`the map in the browser${skipped}`, () => {
     expect(trouble).toEqual([])
   })
 
+  it('draws all of it for paper, though nobody has scrolled to it', async () => {
+    const { page } = await reports.scan(['synth:sandbox-fork,pages=16,images=30'], {
+      viewport: { width: 390, height: 600 },
+    })
+    const undrawn = page.locator('.overview canvas').evaluateAll((all) => {
+      dispatchEvent(new Event('beforeprint'))
+      return all.filter((one) => (one as HTMLCanvasElement).height === 150).length
+    })
+    expect(await undrawn).toBe(0)
+  })
+
   it('changes its colours with the reader', async () => {
     const { page } = await reports.scan(DEMO, { viewport: WIDE, colorScheme: 'light' })
     for (const place of ['.area canvas', '.overview canvas']) {

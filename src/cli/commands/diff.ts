@@ -55,7 +55,12 @@ export async function run(args: string[]): Promise<number> {
   const diff = compared(old, now, names)
   const changes = diff.of === 'bench' ? changesOf(old, now) : undefined
   for (const warning of diff.warnings) complain(warning)
-  if (values.report !== undefined && diff.of === 'scan' && !results.every(hasMap))
+  const page = values.report === undefined ? undefined : diffReport(old, now, names)
+  if (
+    page !== undefined &&
+    diff.of === 'scan' &&
+    page.sections.filter(({ kind }) => kind === 'map').length < 2
+  )
     complain(
       'no maps beside each other: both scans must be made with --map, or be reports, by this version of pagefold',
     )
@@ -63,14 +68,8 @@ export async function run(args: string[]): Promise<number> {
   if (values.json) printJson(result)
   else print(describe(result, names, changes))
   await saveCsv(values.csv, 'diff', diff)
-  if (values.report !== undefined)
-    await saveReport(values.report, { ...diffReport(old, now, names), result }, values.json)
+  if (page !== undefined) await saveReport(values.report!, { ...page, result }, values.json)
   return 0
-}
-
-/** Has a result a map that can be shown? Those of an earlier schema are packed otherwise. */
-function hasMap({ map }: Record<string, unknown>): boolean {
-  return typeof map === 'object' && map !== null && 'packed' in map
 }
 
 function compared(before: object, after: object, names: readonly [string, string]): ResultDiff {

@@ -1,8 +1,5 @@
-// How the map of a report is packed: what ../page-map.ts writes and page-map.ts reads.
-//
-// A byte a page with its state, then the codes of the groups that pages belong to, in the order of these pages: all their lowest
-// bytes, then all the next. What is alike lies side by side, which deflate makes most of. A code is 0 for a new group, 1 for
-// the one that came after the group before when that was last met, otherwise 2 plus how many are newer.
+// How the map of a report is packed, what ../page-map.ts writes and page-map.ts reads: PageMap in ../section.ts says it. What is alike
+// lies side by side, which deflate makes most of.
 
 /** Beside a page's state: it belongs with others. */
 export const GROUPED = 128

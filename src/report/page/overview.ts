@@ -61,13 +61,13 @@ export class Overview {
   draw(layer: Layer): void {
     this.layer = layer
     for (const image of this.images) this.stale.add(image)
-    this.refresh(this.inSight)
+    this.refresh()
   }
 
-  private refresh(images: Iterable<ImageOverview>): void {
+  private refresh(): void {
     const { layer } = this
     if (layer === undefined) return
-    for (const image of images) {
+    for (const image of this.inSight) {
       if (!this.stale.delete(image)) continue
       image.draw(layer)
       image.mark(this.members)
@@ -81,12 +81,15 @@ export class Overview {
         if (isIntersecting) this.inSight.add(image)
         else this.inSight.delete(image)
       }
-      this.refresh(this.inSight)
+      this.refresh()
     }
     const observer = new IntersectionObserver(look, { rootMargin: NEAR })
     for (const { element } of this.images) observer.observe(element)
-    // On paper all of them are in sight.
-    addEventListener('beforeprint', () => this.refresh(this.images))
+    addEventListener('beforeprint', () => {
+      // On paper all of them are in sight; they may have no place yet, and are drawn then when they are given one.
+      for (const image of this.images) this.inSight.add(image)
+      this.refresh()
+    })
   }
 
   /** Marks pages in all of them. */

@@ -3,6 +3,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { openSources } from '../../src/images/index.ts'
@@ -83,6 +84,35 @@ describe('the packed map', () => {
         }
       }),
     )
+  })
+
+  it('tells groups that lie far apart, whose codes take more than a byte or two', async () => {
+    const many = 70_000
+    const groups = Array.from({ length: 2 * many }, (_, i) => (i < many ? i + 1 : 2 * many - i))
+    const names = groups.map((): PageState => 'shared_between')
+    const pages = await mapOf([imageAt('a', [[0, groups.length]])], names, groups)
+    const wrong = groups.findIndex((group, i) => pages.group(i) !== group)
+    expect(wrong).toBe(-1)
+    expect([...pages.membersWith(1)]).toEqual([1, 2 * many - 2])
+  })
+
+  it('is refused if it is damaged, at once', async () => {
+    const zero = PAGE_STATES.indexOf('zero')
+    const groups = Uint32Array.of(1, 1, 2)
+    const map = packPageMap([imageAt('a', [[0, 3]])], { states: new Uint8Array(3).fill(zero), groups }, 256)
+    const bytes = inflateRawSync(Buffer.from(map.packed, 'base64'))
+    for (const [at, byte] of [
+      [3, 1], // the group after none
+      [4, 9], // one that is newer than all
+      [6, 255], // far away
+    ] as const) {
+      const damaged = Buffer.from(bytes)
+      damaged[at] = byte
+      const packed = deflateRawSync(damaged).toString('base64')
+      await expect(unpack({ ...map, packed })).rejects.toThrow(/belongs with pages that there are not/)
+    }
+    const short = deflateRawSync(bytes.subarray(0, -1)).toString('base64')
+    await expect(unpack({ ...map, packed: short })).rejects.toThrow()
   })
 
   it('stays small for a million pages', () => {

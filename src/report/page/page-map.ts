@@ -162,8 +162,7 @@ async function unpackGroups(bytes: Uint8Array, pages: number): Promise<Uint32Arr
     for (let i = 0; i < CODE_BYTES; i++) code += bytes[at + i * grouped]! * 2 ** (8 * i)
     at++
     const group = code === 0 ? ++newest : code === 1 ? next[before]! : newest + 2 - code
-    if (!(group >= 1 && group <= newest))
-      throw new Error(`page ${page} belongs with pages that there are not`)
+    if (!(group >= 1)) throw new Error(`page ${page} belongs with pages that there are not`)
     groups[page] = group
     next[before] = group
     before = group

@@ -293,7 +293,7 @@ function layOut(plan: Pick<ArenaPlan, 'frames' | 'mappings'>): {
   zoneStart: number
 } {
   const perMapping = RMAP_BYTES + 4 // an rmap item and a pte
-  const tables = 256 * PAGE_SIZE // upper page tables, tree roots, half-filled slabs
+  const tables = 384 * PAGE_SIZE // upper page tables, tree roots, half-filled slabs
   const metadataPages = Math.ceil(
     (plan.mappings * perMapping + plan.frames * NODE_BYTES + tables) / PAGE_SIZE,
   )
@@ -308,7 +308,7 @@ function layOut(plan: Pick<ArenaPlan, 'frames' | 'mappings'>): {
 /** Ordered by checksum, trees are shallow because there is a root slot for every few pages; by content there is one. */
 function rootBits(plan: ArenaPlan): number {
   if (plan.index === INDEX_CONTENT) return 0
-  return Math.min(16, Math.max(8, Math.round(Math.log2(plan.frames / 8))))
+  return Math.min(17, Math.max(8, Math.round(Math.log2(plan.frames / 8))))
 }
 
 function reserve(wasmPages: number): WebAssembly.Memory {

@@ -146,7 +146,7 @@ describe('more than an arena holds', () => {
   it.each(['scan', 'bench'])('is too much for %s, which says what is not', (command) => {
     const { code, out, err } = pagefold(command, sparse('large.raw', 5))
     expect({ code, out }).toEqual({ code: 2, out: '' })
-    expect(err).toContain('at most 1,027,152 pages')
+    expect(err).toContain('at most 1,027,026 pages')
     expect(err).toContain('`pagefold census`')
     expect(err.trim().split('\n')).toHaveLength(1)
   })

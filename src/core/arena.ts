@@ -87,9 +87,9 @@ export class Arena {
   readonly rootSlots: number
   /** Trees that were taken. */
   rootBlocks = 0
-  private readonly freeRootBlocks: number[] = []
+  readonly #freeRootBlocks: number[] = []
   /** Where the core finds the checksum of an embedder's, if that is in force. */
-  private readonly own: WebAssembly.Table
+  readonly #own: WebAssembly.Table
 
   private constructor(
     memory: WebAssembly.Memory,
@@ -103,7 +103,7 @@ export class Arena {
     this.memory = memory
     this.module = module
     this.core = core
-    this.own = own
+    this.#own = own
     this.u8 = new Uint8Array(memory.buffer)
     this.u16 = new Uint16Array(memory.buffer)
     this.i32 = new Int32Array(memory.buffer)
@@ -136,13 +136,13 @@ export class Arena {
     const own = ownTable()
     const core = await instantiateCore(module, memory, own)
     const arena = new Arena(memory, module, core, own, plan, firstPfn, arenaPages)
-    arena.writeHeader(plan, zoneStart)
-    arena.linkOwn()
+    arena.#writeHeader(plan, zoneStart)
+    arena.#linkOwn()
     return arena
   }
 
-  private writeHeader(plan: ArenaPlan, zoneStart: number): void {
-    for (const [at, value] of this.fixedWords(plan)) this.u32[at >>> 2] = value
+  #writeHeader(plan: ArenaPlan, zoneStart: number): void {
+    for (const [at, value] of this.#fixedWords(plan)) this.u32[at >>> 2] = value
     this.u32[HEADER_ZONE_NEXT >>> 2] = zoneStart
     writeStrategy(this.memory.buffer, plan)
   }
@@ -151,15 +151,15 @@ export class Arena {
   useChecksum(strategy: ArenaStrategy): void {
     this.strategy = { ...strategy, index: this.strategy.index }
     writeStrategy(this.memory.buffer, this.strategy)
-    this.linkOwn()
+    this.#linkOwn()
   }
 
-  private linkOwn(): void {
-    this.own.set(0, this.strategy.own?.linkTo(this.memory) ?? null)
+  #linkOwn(): void {
+    this.#own.set(0, this.strategy.own?.linkTo(this.memory) ?? null)
   }
 
   /** The words of the header that never change. */
-  private fixedWords(plan: ArenaPlan | ArenaStrategy): [number, number][] {
+  #fixedWords(plan: ArenaPlan | ArenaStrategy): [number, number][] {
     return [
       [HEADER_MAGIC, ABI_MAGIC],
       [HEADER_VERSION, ABI_VERSION],
@@ -177,7 +177,9 @@ export class Arena {
 
   /** What of the header is not as it was written, by the words' addresses; empty if all is. */
   changedHeaderWords(): number[] {
-    const changed = this.fixedWords(this.strategy).filter(([at, value]) => this.u32[at >>> 2] !== value >>> 0)
+    const changed = this.#fixedWords(this.strategy).filter(
+      ([at, value]) => this.u32[at >>> 2] !== value >>> 0,
+    )
     const fresh = new ArrayBuffer(FRAME_TABLE)
     writeStrategy(fresh, this.strategy)
     const wanted = new Uint32Array(fresh)
@@ -217,12 +219,12 @@ export class Arena {
 
   /** Takes an empty tree and returns its block of root slots; 0 when out of memory. */
   allocRoots(): number {
-    const freed = this.freeRootBlocks.pop()
+    const freed = this.#freeRootBlocks.pop()
     if (freed !== undefined) {
       this.rootBlocks++
       return freed
     }
-    const block = this.core.takePages(this.rootPages)
+    const block = this.core.takePages(this.#rootPages)
     if (block !== 0) this.rootBlocks++
     return block
   }
@@ -230,7 +232,7 @@ export class Arena {
   /** Gives an empty tree back, for whoever wants one next. */
   freeRoots(block: number): void {
     this.resetRoots(block)
-    this.freeRootBlocks.push(block)
+    this.#freeRootBlocks.push(block)
     this.rootBlocks--
   }
 
@@ -255,7 +257,7 @@ export class Arena {
     return this.u32[this.rootSlot(block, slot) >>> 2]!
   }
 
-  private get rootPages(): number {
+  get #rootPages(): number {
     return Math.ceil((this.rootSlots * 4) / PAGE_SIZE)
   }
 
@@ -273,7 +275,7 @@ export class Arena {
     const { rmapItems, stableNodes, pageTables } = this.objects()
     return {
       frameTable: this.endPfn * FRAME_BYTES,
-      roots: this.rootBlocks * this.rootPages * PAGE_SIZE,
+      roots: this.rootBlocks * this.#rootPages * PAGE_SIZE,
       pageTables: pageTables * TABLE_BYTES,
       rmapItems: rmapItems * RMAP_BYTES,
       stableNodes: stableNodes * NODE_BYTES,

@@ -71,17 +71,17 @@ export interface CpuImports {
 
 /** What the arena's virtual CPUs have in common, and their records. */
 export class CpuRecords {
-  private readonly arena: Arena
+  readonly #arena: Arena
   /** Blocks of pages given back, by how many pages they have. */
-  private readonly freed = new Map<number, number[]>()
+  readonly #freed = new Map<number, number[]>()
   /** The page with the empty table and the bell; 0 before the first CPU. */
-  private common = 0
-  private taken = 0
+  #common = 0
+  #taken = 0
   /** How long a grace period may last, ms. */
   graceTimeout = 1000
 
   constructor(arena: Arena) {
-    this.arena = arena
+    this.#arena = arena
   }
 
   /** Waits until grace periods have passed and drops those that have; true if none is left. `late`: does not wait, only looks. */
@@ -96,7 +96,7 @@ export class CpuRecords {
       if (deadline === 0) deadline = now + this.graceTimeout
       else if (now > deadline) return false
       // Somebody else may need this processor to come to its safe point.
-      if (this.maySleep) this.sleep()
+      if (this.#maySleep) this.#sleep()
     }
   }
 
@@ -107,89 +107,89 @@ export class CpuRecords {
       if (record.gone) return true
       if (looks < SPINS) continue
       if (performance.now() > deadline) return false
-      if (this.maySleep) this.sleep()
+      if (this.#maySleep) this.#sleep()
     }
     return true
   }
 
   /** Sleeps until a CPU asks for a fault, if none has since `bell` was read, `ms` at most. */
   sleepUntilRung(bell: number, ms: number): void {
-    if (ms > 0 && this.common !== 0) Atomics.wait(this.arena.i32, this.bellWord, bell, ms)
+    if (ms > 0 && this.#common !== 0) Atomics.wait(this.#arena.i32, this.bellWord, bell, ms)
   }
 
   /** Resolves when a CPU asks for a fault, or some time later, where nobody can say. */
   untilRung(bell: number): Promise<unknown> {
     const waitAsync = (Atomics as unknown as { waitAsync?: WaitAsync }).waitAsync
     if (waitAsync === undefined) return new Promise((resolve) => setTimeout(resolve, 1))
-    return Promise.resolve(waitAsync(this.arena.i32, this.bellWord, bell).value)
+    return Promise.resolve(waitAsync(this.#arena.i32, this.bellWord, bell).value)
   }
 
   /** Whoever waits for a fault to be asked for looks again. */
   ring(): void {
-    if (this.common === 0) return
-    Atomics.add(this.arena.i32, this.bellWord, 1)
-    Atomics.notify(this.arena.i32, this.bellWord)
+    if (this.#common === 0) return
+    Atomics.add(this.#arena.i32, this.bellWord, 1)
+    Atomics.notify(this.#arena.i32, this.bellWord)
   }
 
   /** A page's main thread may not. */
-  private maySleep = true
+  #maySleep = true
 
-  private sleep(): void {
+  #sleep(): void {
     try {
       // Its own word, which nobody changes: CPUs that come to a safe point wake nobody up.
-      Atomics.wait(this.arena.i32, this.bellWord + 1, 0, NAP_MS)
+      Atomics.wait(this.#arena.i32, this.bellWord + 1, 0, NAP_MS)
     } catch {
-      this.maySleep = false
+      this.#maySleep = false
     }
   }
 
   /** Takes adjacent metadata pages, all zeros; 0 when there are none. */
   take(pages: number): number {
-    const block = this.freed.get(pages)?.pop() ?? this.arena.core.takePages(pages)
-    if (block !== 0) this.taken += pages
+    const block = this.#freed.get(pages)?.pop() ?? this.#arena.core.takePages(pages)
+    if (block !== 0) this.#taken += pages
     return block
   }
 
   /** Gives them back, for whoever wants as many next. */
   give(block: number, pages: number): void {
-    this.arena.u8.fill(0, block, block + pages * PAGE_SIZE)
-    const known = this.freed.get(pages)
-    if (known === undefined) this.freed.set(pages, [block])
+    this.#arena.u8.fill(0, block, block + pages * PAGE_SIZE)
+    const known = this.#freed.get(pages)
+    if (known === undefined) this.#freed.set(pages, [block])
     else known.push(block)
-    this.taken -= pages
+    this.#taken -= pages
   }
 
   /** Has what CPUs have in common in place. False when out of memory. */
   prepare(): boolean {
-    if (this.common === 0) this.common = this.take(1)
-    return this.common !== 0
+    if (this.#common === 0) this.#common = this.take(1)
+    return this.#common !== 0
   }
 
   /** The table that is always empty. */
   get emptyTable(): number {
-    return this.common
+    return this.#common
   }
 
   /** Counts the faults asked for by mailbox, so that it changes with each. */
   get bell(): number {
-    return this.common === 0 ? 0 : Atomics.load(this.arena.i32, this.bellWord)
+    return this.#common === 0 ? 0 : Atomics.load(this.#arena.i32, this.bellWord)
   }
 
   /** Where in the arena's words the bell is. */
   get bellWord(): number {
-    return (this.common + TABLE_BYTES) >>> 2
+    return (this.#common + TABLE_BYTES) >>> 2
   }
 
   /** Metadata in use, in bytes. */
   get bytes(): number {
-    return this.taken * PAGE_SIZE
+    return this.#taken * PAGE_SIZE
   }
 
   /** Has anything been written to the table that is always empty? */
   isEmptyTableEmpty(): boolean {
     return (
-      this.common === 0 ||
-      this.arena.u8.subarray(this.common, this.common + TABLE_BYTES).every((byte) => byte === 0)
+      this.#common === 0 ||
+      this.#arena.u8.subarray(this.#common, this.#common + TABLE_BYTES).every((byte) => byte === 0)
     )
   }
 
@@ -198,7 +198,7 @@ export class CpuRecords {
     const pages = 2 + Math.ceil(plan.scratchBytes / PAGE_SIZE)
     const at = this.take(pages)
     if (at === 0) return undefined
-    const words = this.arena.i32
+    const words = this.#arena.i32
     const set = (field: number, value: number): void => {
       words[(at + field) >>> 2] = value
     }
@@ -209,7 +209,7 @@ export class CpuRecords {
     set(CPU_NOWHERE, at + PAGE_SIZE)
     set(CPU_SCRATCH, at + 2 * PAGE_SIZE)
     set(CPU_SCRATCH_BYTES, (pages - 2) * PAGE_SIZE)
-    set(CPU_BELL, this.common + TABLE_BYTES)
+    set(CPU_BELL, this.#common + TABLE_BYTES)
     set(CPU_THREAD, plan.thread ? 1 : 0)
     set(CPU_VERSION, HYPERVISOR_VERSION)
     return new CpuRecord(words, at, pages, plan.thread)
@@ -224,68 +224,68 @@ export class CpuRecord {
   readonly thread: boolean
   /** Whoever ran it is no more, wherever it was. */
   gone = false
-  private readonly words: Int32Array
-  private readonly word: number
+  readonly #words: Int32Array
+  readonly #word: number
 
   constructor(words: Int32Array, address: number, pages: number, thread: boolean) {
-    this.words = words
+    this.#words = words
     this.address = address
     this.pages = pages
     this.thread = thread
-    this.word = address >>> 2
+    this.#word = address >>> 2
   }
 
   /** Does it touch no guest memory? */
   get isParked(): boolean {
-    return this.load(CPU_SEEN) === 0
+    return this.#load(CPU_SEEN) === 0
   }
 
   /** Begins a grace period and returns its number. */
   ask(): number {
-    const next = (this.load(CPU_ASKED) + 1) | 0
+    const next = (this.#load(CPU_ASKED) + 1) | 0
     const period = next === 0 ? FIRST_PERIOD : next
-    this.store(CPU_ASKED, period)
+    this.#store(CPU_ASKED, period)
     return period
   }
 
   /** Has that grace period passed? Whatever the CPU does from then on, it does by what stood in the ptes before it was asked. */
   hasPassed(period: number): boolean {
-    const seen = this.load(CPU_SEEN)
+    const seen = this.#load(CPU_SEEN)
     return this.gone || seen === 0 || (seen !== 1 && ((seen - period) | 0) >= 0)
   }
 
   /** Leaves have gone: addresses of ptes are void. */
   forget(): void {
-    this.store(CPU_GENERATION, (this.load(CPU_GENERATION) + 1) | 0)
+    this.#store(CPU_GENERATION, (this.#load(CPU_GENERATION) + 1) | 0)
   }
 
   /** Says whether the CPU is to stay parked, and wakes it up if it need no longer. */
   setStopped(stopped: boolean): void {
-    this.store(CPU_STOP, stopped ? 1 : 0)
-    if (!stopped) Atomics.notify(this.words, this.word + CPU_STOP / 4)
+    this.#store(CPU_STOP, stopped ? 1 : 0)
+    if (!stopped) Atomics.notify(this.#words, this.#word + CPU_STOP / 4)
   }
 
   get isStopped(): boolean {
-    return this.load(CPU_STOP) !== 0
+    return this.#load(CPU_STOP) !== 0
   }
 
   /** The fault that it waits for the answer to, if it does. */
   get asked(): { readonly offset: number; readonly write: boolean } | undefined {
-    if (this.load(CPU_FAULT_STATE) !== FAULT_ASKED) return undefined
-    return { offset: this.load(CPU_FAULT_OFFSET) >>> 0, write: this.load(CPU_FAULT_KIND) === FAULT_WRITE }
+    if (this.#load(CPU_FAULT_STATE) !== FAULT_ASKED) return undefined
+    return { offset: this.#load(CPU_FAULT_OFFSET) >>> 0, write: this.#load(CPU_FAULT_KIND) === FAULT_WRITE }
   }
 
   answer(errno: number): void {
-    this.words[this.word + CPU_FAULT_ERRNO / 4] = errno
-    this.store(CPU_FAULT_STATE, FAULT_ANSWERED)
-    Atomics.notify(this.words, this.word + CPU_FAULT_STATE / 4)
+    this.#words[this.#word + CPU_FAULT_ERRNO / 4] = errno
+    this.#store(CPU_FAULT_STATE, FAULT_ANSWERED)
+    Atomics.notify(this.#words, this.#word + CPU_FAULT_STATE / 4)
   }
 
-  private load(field: number): number {
-    return Atomics.load(this.words, this.word + field / 4)
+  #load(field: number): number {
+    return Atomics.load(this.#words, this.#word + field / 4)
   }
 
-  private store(field: number, value: number): void {
-    Atomics.store(this.words, this.word + field / 4, value)
+  #store(field: number, value: number): void {
+    Atomics.store(this.#words, this.#word + field / 4, value)
   }
 }

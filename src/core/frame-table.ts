@@ -22,53 +22,53 @@ export const MAX_REFCOUNT: number = 2 ** 31 - 1
 
 /** The frame table (Linux: struct page). Pages are named by their pfn. */
 export class FrameTable {
-  private readonly i32: Int32Array
-  private readonly u32: Uint32Array
+  readonly #i32: Int32Array
+  readonly #u32: Uint32Array
 
   constructor(arena: Arena) {
-    this.i32 = arena.i32
-    this.u32 = arena.u32
+    this.#i32 = arena.i32
+    this.#u32 = arena.u32
   }
 
   refcount(pfn: number): number {
-    return this.i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_REFCOUNT / 4]!
+    return this.#i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_REFCOUNT / 4]!
   }
 
   setRefcount(pfn: number, count: number): void {
-    this.i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_REFCOUNT / 4] = count
+    this.#i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_REFCOUNT / 4] = count
   }
 
   /** How many ptes map the page. */
   mapcount(pfn: number): number {
-    return this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPCOUNT / 4]! & MAPCOUNT_MASK
+    return this.#u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPCOUNT / 4]! & MAPCOUNT_MASK
   }
 
   addMapcount(pfn: number, change: 1 | -1): void {
-    this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPCOUNT / 4]! += change
+    this.#u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPCOUNT / 4]! += change
   }
 
   mapping(pfn: number): number {
-    return this.i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPPING / 4]!
+    return this.#i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPPING / 4]!
   }
 
   setMapping(pfn: number, mapping: number): void {
-    this.i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPPING / 4] = mapping
+    this.#i32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPPING / 4] = mapping
   }
 
   index(pfn: number): number {
-    return this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_INDEX / 4]!
+    return this.#u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_INDEX / 4]!
   }
 
   setIndex(pfn: number, index: number): void {
-    this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_INDEX / 4] = index
+    this.#u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_INDEX / 4] = index
   }
 
   flags(pfn: number): number {
-    return this.u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPCOUNT / 4]! >>> FRAME_FLAGS_SHIFT
+    return this.#u32[FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPCOUNT / 4]! >>> FRAME_FLAGS_SHIFT
   }
 
   setFlags(pfn: number, flags: number): void {
     const at = FRAME_WORD + pfn * FRAME_WORDS + FRAME_MAPCOUNT / 4
-    this.u32[at] = (this.u32[at]! & MAPCOUNT_MASK) | (flags << FRAME_FLAGS_SHIFT)
+    this.#u32[at] = (this.#u32[at]! & MAPCOUNT_MASK) | (flags << FRAME_FLAGS_SHIFT)
   }
 }

@@ -26,20 +26,20 @@ const UNSTABLE = (HEADER_HELPERS + HELPERS_UNSTABLE) / 4
 
 export class Helpers {
   readonly count: number
-  private readonly words: Int32Array
-  private readonly data: HelperData
-  private closed = false
+  readonly #words: Int32Array
+  readonly #data: HelperData
+  #closed = false
 
   constructor({ memory, module, i32, strategy }: Arena, count: number) {
-    this.data = { module, own: strategy.own?.module, memory }
-    this.words = i32
+    this.#data = { module, own: strategy.own?.module, memory }
+    this.#words = i32
     this.count = count
   }
 
   /** Starts them, asleep. They keep no process alive. Throws EAGAIN if one does not start. */
   async start(): Promise<void> {
     try {
-      for (let started = 0; started < this.count; started++) await startThread(program, this.data)
+      for (let started = 0; started < this.count; started++) await startThread(program, this.#data)
     } catch (cause) {
       this.close()
       const refused = sharingRefused()
@@ -57,12 +57,12 @@ export class Helpers {
 
   /** Has them look for pages, until they are told to sleep. */
   wake(): void {
-    this.tell(HELPERS_AWAKE)
-    this.ring()
+    this.#tell(HELPERS_AWAKE)
+    this.#ring()
   }
 
   sleep(): void {
-    this.tell(HELPERS_ASLEEP)
+    this.#tell(HELPERS_ASLEEP)
   }
 
   /**
@@ -70,26 +70,26 @@ export class Helpers {
    * written plainly until then, tickets included, they see too: they look at nothing behind the position.
    */
   offer(end: number, stableRoots: number, unstableRoots: number): void {
-    this.words[STABLE] = stableRoots
-    this.words[UNSTABLE] = unstableRoots
-    Atomics.store(this.words, END, end)
+    this.#words[STABLE] = stableRoots
+    this.#words[UNSTABLE] = unstableRoots
+    Atomics.store(this.#words, END, end)
   }
 
   /** Has them end. */
   close(): void {
-    this.tell(HELPERS_CLOSING)
-    this.closed = true
-    this.ring()
+    this.#tell(HELPERS_CLOSING)
+    this.#closed = true
+    this.#ring()
   }
 
-  private tell(state: number): void {
+  #tell(state: number): void {
     // One that has not yet seen that it is to end must not be told otherwise.
-    if (this.closed) return
-    Atomics.store(this.words, STATE, state)
+    if (this.#closed) return
+    Atomics.store(this.#words, STATE, state)
   }
 
-  private ring(): void {
-    Atomics.add(this.words, BELL, 1)
-    Atomics.notify(this.words, BELL)
+  #ring(): void {
+    Atomics.add(this.#words, BELL, 1)
+    Atomics.notify(this.#words, BELL)
   }
 }

@@ -29,48 +29,48 @@ export class Onlooker implements Looker {
   first = 0
   low = 0
   high = 0
-  private readonly memory: WasmMemory
-  private readonly binary: Binary
-  private readonly others: Uint8Array
-  private readonly same: SameBytes
+  readonly #memory: WasmMemory
+  readonly #binary: Binary
+  readonly #others: Uint8Array
+  readonly #same: SameBytes
 
   constructor(memory: WasmMemory, binary: Binary, others: Uint8Array, same: SameBytes) {
-    this.memory = memory
-    this.binary = binary
-    this.others = others
-    this.same = same
+    this.#memory = memory
+    this.#binary = binary
+    this.#others = others
+    this.#same = same
   }
 
   bytes(at: number, end = at + 1): Uint8Array {
-    return bytesOf(this.memory, (this.first + at) * PAGE_SIZE, (end - at) * PAGE_SIZE)
+    return bytesOf(this.#memory, (this.first + at) * PAGE_SIZE, (end - at) * PAGE_SIZE)
   }
 
   isZero(at: number): boolean {
-    return this.binary.isZeroPage(this.first + at) === 1
+    return this.#binary.isZeroPage(this.first + at) === 1
   }
 
   areSame(at: number, end: number): boolean {
-    return this.same(this.bytes(at, end), this.others.subarray(at * PAGE_SIZE, end * PAGE_SIZE))
+    return this.#same(this.bytes(at, end), this.#others.subarray(at * PAGE_SIZE, end * PAGE_SIZE))
   }
 
   digest(at: number): void {
-    this.low = this.binary.digest(this.first + at) >>> 0
-    this.high = this.binary.upper() >>> 0
+    this.low = this.#binary.digest(this.first + at) >>> 0
+    this.high = this.#binary.upper() >>> 0
   }
 }
 
 /** The onlookers of a store: one a memory, as long as that is there. */
 export class Onlookers {
-  private readonly module: WebAssembly.Module
-  private readonly secret: DataView
-  private readonly others: Uint8Array
-  private readonly known = new WeakMap<WasmMemory, Onlooker | undefined>()
+  readonly #module: WebAssembly.Module
+  readonly #secret: DataView
+  readonly #others: Uint8Array
+  readonly #known = new WeakMap<WasmMemory, Onlooker | undefined>()
 
   /** `secret`: of XXH3, the seed in it; `others`: where pages of the store are put to be compared. */
   constructor(module: WebAssembly.Module, secret: DataView, others: Uint8Array) {
-    this.module = module
-    this.secret = secret
-    this.others = others
+    this.#module = module
+    this.#secret = secret
+    this.#others = others
   }
 
   /**
@@ -78,20 +78,20 @@ export class Onlookers {
    * bits; or where the platform compares no bytes of two memories.
    */
   on(memory: WasmMemory): Onlooker | undefined {
-    if (!this.known.has(memory)) this.known.set(memory, this.made(memory))
-    return this.known.get(memory)
+    if (!this.#known.has(memory)) this.#known.set(memory, this.#made(memory))
+    return this.#known.get(memory)
   }
 
-  private made(memory: WasmMemory): Onlooker | undefined {
+  #made(memory: WasmMemory): Onlooker | undefined {
     const same = sameBytes()
     if (same === undefined || sizeOf(memory) % PAGE_SIZE !== 0) return undefined
-    const word = (at: number): bigint => this.secret.getBigUint64(at, true)
+    const word = (at: number): bigint => this.#secret.getBigUint64(at, true)
     try {
       const imports = { env: { memory: memory as WebAssembly.Memory }, onlooker: { word } }
-      const instance = new WebAssembly.Instance(this.module, imports)
+      const instance = new WebAssembly.Instance(this.#module, imports)
       const onlooker = instance.exports as unknown as Binary
       onlooker.begin()
-      return new Onlooker(memory, onlooker, this.others, same)
+      return new Onlooker(memory, onlooker, this.#others, same)
     } catch (error) {
       if (error instanceof WebAssembly.LinkError) return undefined
       throw error

@@ -57,20 +57,20 @@ export interface TriedChecksum {
 /** Where a JavaScript checksum finds a page, and how its answers are read. */
 export class PageCopy {
   readonly bytes = new Uint8Array(PAGE_SIZE)
-  private readonly own: JsChecksum
+  readonly #own: JsChecksum
 
   constructor(own: JsChecksum) {
-    this.own = own
+    this.#own = own
   }
 
   /** Hashes a page. Throws TypeError if what comes is no integer, and what `hash` throws. */
   hash(page: Uint8Array, seed: bigint): bigint {
     this.bytes.set(page)
-    const hash: unknown = this.own.hash(this.bytes, BigInt.asUintN(64, seed))
+    const hash: unknown = this.#own.hash(this.bytes, BigInt.asUintN(64, seed))
     if (typeof hash === 'bigint') return hash
     if (typeof hash === 'number' && Number.isInteger(hash)) return BigInt(hash)
     throw new TypeError(
-      `\`checksum\` ${this.own.name}: \`hash\` must return an integer, a number or a bigint; it returned ${shown(hash)}`,
+      `\`checksum\` ${this.#own.name}: \`hash\` must return an integer, a number or a bigint; it returned ${shown(hash)}`,
     )
   }
 

@@ -30,37 +30,37 @@ export const MAX_LENGTH: number = NODE_LENGTH_MASK
 
 /** The stable nodes. A node is named by its address; 0 is none. */
 export class StableNodes {
-  private readonly u8: Uint8Array
-  private readonly i32: Int32Array
-  private readonly u32: Uint32Array
-  private readonly core: Arena['core']
+  readonly #u8: Uint8Array
+  readonly #i32: Int32Array
+  readonly #u32: Uint32Array
+  readonly #core: Arena['core']
 
   constructor(arena: Arena) {
-    this.u8 = arena.u8
-    this.i32 = arena.i32
-    this.u32 = arena.u32
-    this.core = arena.core
+    this.#u8 = arena.u8
+    this.#i32 = arena.i32
+    this.#u32 = arena.u32
+    this.#core = arena.core
   }
 
   /** Takes a node with an empty list, of a generation its address did not have before; 0 when out of memory. */
   alloc(kind: number, nid: number): number {
-    const node = this.core.slabAlloc(CACHE_NODE)
+    const node = this.#core.slabAlloc(CACHE_NODE)
     if (node !== 0) {
-      const generation = (this.generation(node) + 1) & NODE_GENERATION_MASK
-      this.u8[node + NODE_KIND] = kind | (generation << NODE_GENERATION_SHIFT) | (nid << NODE_NID_SHIFT)
+      const generation = (this.#generation(node) + 1) & NODE_GENERATION_MASK
+      this.#u8[node + NODE_KIND] = kind | (generation << NODE_GENERATION_SHIFT) | (nid << NODE_NID_SHIFT)
     }
     return node
   }
 
   free(node: number): void {
-    const generation = this.generation(node)
-    this.core.slabFree(CACHE_NODE, node)
-    this.u8[node + NODE_KIND] = generation << NODE_GENERATION_SHIFT
+    const generation = this.#generation(node)
+    this.#core.slabFree(CACHE_NODE, node)
+    this.#u8[node + NODE_KIND] = generation << NODE_GENERATION_SHIFT
   }
 
   /** What the frame's `mapping` says while the page belongs to this node. */
   key(node: number): number {
-    return node | (this.generation(node) << 2) | MAPPING_KSM
+    return node | (this.#generation(node) << 2) | MAPPING_KSM
   }
 
   /** The node a `mapping` names, or 0. The inverse of `key`. */
@@ -68,16 +68,16 @@ export class StableNodes {
     return (mapping & MAPPING_KSM) === MAPPING_KSM ? mapping & ~31 : 0
   }
 
-  private generation(node: number): number {
-    return (this.u8[node + NODE_KIND]! >>> NODE_GENERATION_SHIFT) & NODE_GENERATION_MASK
+  #generation(node: number): number {
+    return (this.#u8[node + NODE_KIND]! >>> NODE_GENERATION_SHIFT) & NODE_GENERATION_MASK
   }
 
   kind(node: number): number {
-    return this.u8[node + NODE_KIND]! & NODE_KIND_MASK
+    return this.#u8[node + NODE_KIND]! & NODE_KIND_MASK
   }
 
   setKind(node: number, kind: number): void {
-    this.u8[node + NODE_KIND] = (this.u8[node + NODE_KIND]! & ~NODE_KIND_MASK) | kind
+    this.#u8[node + NODE_KIND] = (this.#u8[node + NODE_KIND]! & ~NODE_KIND_MASK) | kind
   }
 
   isRegular(node: number): boolean {
@@ -97,35 +97,35 @@ export class StableNodes {
   }
 
   nid(node: number): number {
-    return this.u8[node + NODE_KIND]! >>> NODE_NID_SHIFT
+    return this.#u8[node + NODE_KIND]! >>> NODE_NID_SHIFT
   }
 
   setNid(node: number, nid: number): void {
-    const rest = this.u8[node + NODE_KIND]! & ((1 << NODE_NID_SHIFT) - 1)
-    this.u8[node + NODE_KIND] = rest | (nid << NODE_NID_SHIFT)
+    const rest = this.#u8[node + NODE_KIND]! & ((1 << NODE_NID_SHIFT) - 1)
+    this.#u8[node + NODE_KIND] = rest | (nid << NODE_NID_SHIFT)
   }
 
   /** Where the page was when last seen (Linux: kpfn). */
   pfn(node: number): number {
-    return this.i32[(node + NODE_PFN) >>> 2]!
+    return this.#i32[(node + NODE_PFN) >>> 2]!
   }
 
   setPfn(node: number, pfn: number): void {
-    this.i32[(node + NODE_PFN) >>> 2] = pfn
+    this.#i32[(node + NODE_PFN) >>> 2] = pfn
   }
 
   /** Of a chain: when its dups were last pruned, in ms of the host's clock. */
   pruneTime(chain: number): number {
-    return this.u32[(chain + NODE_PFN) >>> 2]!
+    return this.#u32[(chain + NODE_PFN) >>> 2]!
   }
 
   setPruneTime(chain: number, ms: number): void {
-    this.u32[(chain + NODE_PFN) >>> 2] = ms
+    this.#u32[(chain + NODE_PFN) >>> 2] = ms
   }
 
   /** Gives a node its place in the order: the checksum that stands at `key`. */
   setKey(node: number, key: number): void {
-    copyKey(this.u32, this.keyOf(node), key)
+    copyKey(this.#u32, this.keyOf(node), key)
   }
 
   /** Where a node's checksum stands. */
@@ -135,44 +135,44 @@ export class StableNodes {
 
   /** Rmap items on the list (Linux: rmap_hlist_len). */
   length(node: number): number {
-    return this.u32[(node + NODE_LENGTH) >>> 2]! & NODE_LENGTH_MASK
+    return this.#u32[(node + NODE_LENGTH) >>> 2]! & NODE_LENGTH_MASK
   }
 
   addLength(node: number, change: 1 | -1): void {
-    this.u32[(node + NODE_LENGTH) >>> 2]! += change
+    this.#u32[(node + NODE_LENGTH) >>> 2]! += change
   }
 
   /** The first rmap item of the list; of a chain, the first dup. */
   first(node: number): number {
-    return this.i32[(node + NODE_FIRST) >>> 2]!
+    return this.#i32[(node + NODE_FIRST) >>> 2]!
   }
 
   setFirst(node: number, first: number): void {
-    this.i32[(node + NODE_FIRST) >>> 2] = first
+    this.#i32[(node + NODE_FIRST) >>> 2] = first
   }
 
   /** Of a dup: the chain it hangs on. */
   chain(dup: number): number {
-    return this.i32[(dup + NODE_CHAIN) >>> 2]!
+    return this.#i32[(dup + NODE_CHAIN) >>> 2]!
   }
 
   setChain(dup: number, chain: number): void {
-    this.i32[(dup + NODE_CHAIN) >>> 2] = chain
+    this.#i32[(dup + NODE_CHAIN) >>> 2] = chain
   }
 
   dupNext(dup: number): number {
-    return this.i32[(dup + NODE_DUP_NEXT) >>> 2]!
+    return this.#i32[(dup + NODE_DUP_NEXT) >>> 2]!
   }
 
   setDupNext(dup: number, next: number): void {
-    this.i32[(dup + NODE_DUP_NEXT) >>> 2] = next
+    this.#i32[(dup + NODE_DUP_NEXT) >>> 2] = next
   }
 
   dupPrev(dup: number): number {
-    return this.i32[(dup + NODE_DUP_PREV) >>> 2]!
+    return this.#i32[(dup + NODE_DUP_PREV) >>> 2]!
   }
 
   setDupPrev(dup: number, prev: number): void {
-    this.i32[(dup + NODE_DUP_PREV) >>> 2] = prev
+    this.#i32[(dup + NODE_DUP_PREV) >>> 2] = prev
   }
 }

@@ -32,17 +32,17 @@ export class Stage implements Looker {
   readonly pages: Uint8Array<ArrayBuffer>
   /** As many, to be filled with what they may be equal to. */
   readonly others: Uint8Array<ArrayBuffer>
-  private readonly binary: Binary
-  private readonly result: Uint32Array
-  private readonly onlookers: Onlookers
+  readonly #binary: Binary
+  readonly #result: Uint32Array
+  readonly #onlookers: Onlookers
 
   private constructor(memory: WebAssembly.Memory, binary: Binary, onlooker: WebAssembly.Module) {
-    this.binary = binary
+    this.#binary = binary
     const buffer = memory.buffer as ArrayBuffer
     this.pages = new Uint8Array(buffer, FIRST * PAGE_SIZE, STAGE_PAGES * PAGE_SIZE)
     this.others = new Uint8Array(buffer, FIRST_OTHER * PAGE_SIZE, STAGE_PAGES * PAGE_SIZE)
-    this.result = new Uint32Array(buffer, HEADER_RESULT, 2)
-    this.onlookers = new Onlookers(onlooker, new DataView(buffer, HEADER_SECRET), this.others)
+    this.#result = new Uint32Array(buffer, HEADER_RESULT, 2)
+    this.#onlookers = new Onlookers(onlooker, new DataView(buffer, HEADER_SECRET), this.others)
   }
 
   /** `seed`: of XXH3, 64 bits. */
@@ -60,7 +60,7 @@ export class Stage implements Looker {
 
   /** Who looks at pages of another module's memory as the stage does at its own; undefined if nobody can. */
   onlookerOn(memory: WasmMemory): Onlooker | undefined {
-    return this.onlookers.on(memory)
+    return this.#onlookers.on(memory)
   }
 
   bytes(at: number): Uint8Array {
@@ -68,29 +68,29 @@ export class Stage implements Looker {
   }
 
   isZero(at: number): boolean {
-    return this.binary.isZeroPage(FIRST + at) === 1
+    return this.#binary.isZeroPage(FIRST + at) === 1
   }
 
   areSame(at: number, end: number): boolean {
     for (let page = at; page < end; page++)
-      if (this.binary.pagesIdentical(FIRST + page, FIRST_OTHER + page) === 0) return false
+      if (this.#binary.pagesIdentical(FIRST + page, FIRST_OTHER + page) === 0) return false
     return true
   }
 
   digest(at: number): void {
-    this.binary.digest(FIRST + at, HEADER_RESULT)
+    this.#binary.digest(FIRST + at, HEADER_RESULT)
   }
 
   /** The same for the other at this place. */
   digestOther(at: number): void {
-    this.binary.digest(FIRST_OTHER + at, HEADER_RESULT)
+    this.#binary.digest(FIRST_OTHER + at, HEADER_RESULT)
   }
 
   get low(): number {
-    return this.result[0]!
+    return this.#result[0]!
   }
 
   get high(): number {
-    return this.result[1]!
+    return this.#result[1]!
   }
 }

@@ -133,20 +133,20 @@ function globalOf(exported: unknown): unknown {
 /** A module on a small memory of its own, where it can be seen what it does to it. */
 class Probe {
   readonly exports: WebAssembly.Exports
-  private readonly name: string
-  private readonly checksum: ReturnType<typeof forTable>
-  private readonly bytes: Uint8Array
-  private readonly words: Uint32Array
+  readonly #name: string
+  readonly #checksum: ReturnType<typeof forTable>
+  readonly #bytes: Uint8Array
+  readonly #words: Uint32Array
   /** Moves the pages on: another place each time, with other neighbours. */
-  private turn = 0
+  #turn = 0
 
   constructor(name: string, module: WebAssembly.Module) {
-    this.name = name
+    this.#name = name
     // Room for twice the pages.
     const size = (2 * PAGES * PAGE_SIZE) / WASM_PAGE
     const memory = new WebAssembly.Memory({ initial: size, maximum: size, shared: true })
-    this.bytes = new Uint8Array(memory.buffer)
-    this.words = new Uint32Array(memory.buffer)
+    this.#bytes = new Uint8Array(memory.buffer)
+    this.#words = new Uint32Array(memory.buffer)
     try {
       this.exports = new WebAssembly.Instance(module, { env: { memory } }).exports
     } catch (cause) {
@@ -155,33 +155,35 @@ class Probe {
     const { checksum } = this.exports
     if (typeof checksum !== 'function') wrong(name, 'it exports no function `checksum`')
     try {
-      this.checksum = forTable(checksum as ReturnType<typeof forTable>)
+      this.#checksum = forTable(checksum as ReturnType<typeof forTable>)
     } catch {
       wrong(name, '`checksum` must be of the type (at: i32, seed: i64): i64')
     }
-    if (this.words.some((word) => word !== 0))
+    if (this.#words.some((word) => word !== 0))
       wrong(name, 'it writes to memory before it is called: it may have no data in it (tables, strings)')
   }
 
   hashAll(pages: readonly Uint8Array[], seed: bigint): bigint[] {
-    const { bytes, words, name } = this
+    const name = this.#name
+    const bytes = this.#bytes
+    const words = this.#words
     const slots = bytes.length / PAGE_SIZE
     // The first time from the last page on, which has nothing behind it, the second from the first.
-    const first = this.turn % 2 === 0 ? slots - pages.length : 0
-    fillRandom(words, 1000 + this.turn++)
+    const first = this.#turn % 2 === 0 ? slots - pages.length : 0
+    fillRandom(words, 1000 + this.#turn++)
     for (const [i, page] of pages.entries()) bytes.set(page, (first + i) * PAGE_SIZE)
     const before = words.slice()
-    const hashes = pages.map((_, i) => this.hashAt((first + i) * PAGE_SIZE, BigInt.asIntN(64, seed)))
+    const hashes = pages.map((_, i) => this.#hashAt((first + i) * PAGE_SIZE, BigInt.asIntN(64, seed)))
     if (words.some((word, at) => word !== before[at]))
       wrong(name, 'it writes to memory: it may only read the page')
     return hashes
   }
 
-  private hashAt(at: number, seed: bigint): bigint {
+  #hashAt(at: number, seed: bigint): bigint {
     try {
-      return BigInt.asUintN(64, this.checksum(at, seed))
+      return BigInt.asUintN(64, this.#checksum(at, seed))
     } catch (cause) {
-      throw trapped(this.name, cause)
+      throw trapped(this.#name, cause)
     }
   }
 }

@@ -25,24 +25,24 @@ export interface Advice {
 }
 
 export class Advisor {
-  private startedMs = 0
+  #startedMs = 0
   /** Of the scan before, s; 0 before the first. */
-  private scanTime = 0
+  #scanTime = 0
   /** Smoothed change of the scan time, percent. */
-  private change = 0
-  private cpuMs = 0
+  #change = 0
+  #cpuMs = 0
 
   /** Forgets everything, even when the scan under way began: switched on in its middle, the first estimate is wild. */
   reset(): void {
-    this.startedMs = 0
-    this.scanTime = 0
-    this.change = 0
-    this.cpuMs = 0
+    this.#startedMs = 0
+    this.#scanTime = 0
+    this.#change = 0
+    this.#cpuMs = 0
   }
 
   /** A full scan begins. Linux: advisor_start_scan() */
   start(nowMs: number): void {
-    this.startedMs = nowMs
+    this.#startedMs = nowMs
   }
 
   /**
@@ -50,18 +50,21 @@ export class Advisor {
    * Linux: advisor_stop_scan()
    */
   stop(nowMs: number, cpuMs: number, pagesToScan: number, goals: AdvisorGoals): Advice {
-    const scanTime = Math.max(1, Math.trunc((nowMs - this.startedMs) / MS_PER_S))
-    const cpuPercent = Math.max(1, Math.trunc((Math.trunc(cpuMs - this.cpuMs) * 100) / (scanTime * MS_PER_S)))
-    const last = this.scanTime === 0 ? scanTime : this.scanTime
+    const scanTime = Math.max(1, Math.trunc((nowMs - this.#startedMs) / MS_PER_S))
+    const cpuPercent = Math.max(
+      1,
+      Math.trunc((Math.trunc(cpuMs - this.#cpuMs) * 100) / (scanTime * MS_PER_S)),
+    )
+    const last = this.#scanTime === 0 ? scanTime : this.#scanTime
     const factor = Math.max(1, Math.trunc((goals.targetScanTime * 100) / scanTime))
     const latestChange = Math.max(1, Math.trunc((scanTime * 100) / last))
-    const change = Math.trunc(((100 - EWMA_WEIGHT) * this.change + EWMA_WEIGHT * latestChange) / 100)
+    const change = Math.trunc(((100 - EWMA_WEIGHT) * this.#change + EWMA_WEIGHT * latestChange) / 100)
     const wanted = Math.trunc((Math.trunc((pagesToScan * 100) / factor) * change) / 100)
     const perPercent = Math.max(1, Math.trunc(pagesToScan / cpuPercent))
     const affordable = Math.max(Math.min(wanted, perPercent * goals.maxCpu), perPercent * MIN_CPU)
-    this.scanTime = scanTime
-    this.change = change
-    this.cpuMs = cpuMs
+    this.#scanTime = scanTime
+    this.#change = change
+    this.#cpuMs = cpuMs
     return { scanTime, pagesToScan: Math.min(affordable, goals.maxPagesToScan), cpuPercent }
   }
 }

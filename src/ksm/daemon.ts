@@ -16,75 +16,75 @@ export interface DaemonWork {
 }
 
 export class Daemon {
-  private readonly work: DaemonWork
-  private readonly clock: Clock
+  readonly #work: DaemonWork
+  readonly #clock: Clock
   /** The one begun last. */
-  private latest = { wanted: false }
+  #latest = { wanted: false }
   /** Ends when all that were begun have. */
-  private ended: Promise<void> = Promise.resolve()
+  #ended: Promise<void> = Promise.resolve()
   /** Ends the sleep between two batches. Linux: ksm_iter_wait */
-  private readonly sleep = new Alarm()
+  readonly #sleep = new Alarm()
   /** Ends the wait for something to do. Linux: ksm_thread_wait */
-  private readonly idle = new Alarm()
+  readonly #idle = new Alarm()
 
   constructor(work: DaemonWork, clock: Clock) {
-    this.work = work
-    this.clock = clock
+    this.#work = work
+    this.#clock = clock
   }
 
   /** Begins, if it has not. The first batch comes after the caller is done. One that failed has to be stopped first. */
   start(): void {
-    if (this.latest.wanted) return
+    if (this.#latest.wanted) return
     const run = { wanted: true }
-    this.latest = run
-    this.ended = this.ended.then(() => this.run(run))
+    this.#latest = run
+    this.#ended = this.#ended.then(() => this.#run(run))
     // Whoever stops it learns what ended it.
-    this.ended.catch(() => {})
+    this.#ended.catch(() => {})
   }
 
   /** Ends after the batch under way. Rejects with what a batch threw. */
   async stop(): Promise<void> {
-    this.latest.wanted = false
+    this.#latest.wanted = false
     this.wake()
     this.cutSleepShort()
-    const { ended } = this
-    this.ended = ended.catch(() => {})
+    const ended = this.#ended
+    this.#ended = ended.catch(() => {})
     await ended
   }
 
   /** There may be something to do: one that waits for it looks. One that sleeps between two batches sleeps on. */
   wake(): void {
-    this.idle.ring()
+    this.#idle.ring()
   }
 
   /** sleep_millisecs has changed: the sleep under way is over. */
   cutSleepShort(): void {
-    this.sleep.ring()
+    this.#sleep.ring()
   }
 
-  private async run(run: { readonly wanted: boolean }): Promise<void> {
-    if (run.wanted) await this.clock.sleep(0, this.sleep.set())
+  async #run(run: { readonly wanted: boolean }): Promise<void> {
+    if (run.wanted) await this.#clock.sleep(0, this.#sleep.set())
     while (run.wanted) {
-      const asleep = this.sleep.set()
-      if (this.work.shouldRun()) this.work.scan()
-      if (this.work.shouldRun()) await this.clock.sleep(this.work.sleepMs(), asleep)
-      else await aborted(this.idle.set())
+      const asleep = this.#sleep.set()
+      if (this.#work.shouldRun()) this.#work.scan()
+      if (this.#work.shouldRun()) await this.#clock.sleep(this.#work.sleepMs(), asleep)
+      else await aborted(this.#idle.set())
     }
   }
 }
 
 /** What somebody waits for, again and again. */
 class Alarm {
-  private controller = new AbortController()
+  #controller = new AbortController()
 
   /** Aborted by the next ring; one that rang while nobody waited is forgotten. */
   set(): AbortSignal {
-    if (this.controller.signal.aborted) this.controller = new AbortController()
-    return this.controller.signal
+    if (this.#controller.signal.aborted) this.#controller = new AbortController()
+    return this.#controller.signal
   }
 
   ring(): void {
-    this.controller.abort()
+    this.#controller.abort()
   }
 }
 

@@ -15,55 +15,55 @@ interface Note {
 
 export class DupOrder {
   /** Of every dup: counted up whenever one is put in front. */
-  private readonly stamps = new Map<number, number>()
+  readonly #stamps = new Map<number, number>()
   /** By chain. The root of each heap is the note furthest in front. */
-  private readonly heaps = new Map<number, Note[]>()
+  readonly #heaps = new Map<number, Note[]>()
   /** Dups whose note is true. */
-  private readonly noted = new Set<number>()
-  private lastStamp = 0
+  readonly #noted = new Set<number>()
+  #lastStamp = 0
 
   /** A dup has been put in front of its chain. */
   pushed(dup: number, chain: number): void {
-    this.stamps.set(dup, ++this.lastStamp)
-    this.noted.delete(dup)
-    if (!this.heaps.has(chain)) this.heaps.set(chain, [])
+    this.#stamps.set(dup, ++this.#lastStamp)
+    this.#noted.delete(dup)
+    if (!this.#heaps.has(chain)) this.#heaps.set(chain, [])
     this.note(dup, chain)
   }
 
   /** A dup has been taken off. */
   taken(dup: number): void {
-    this.stamps.delete(dup)
-    this.noted.delete(dup)
+    this.#stamps.delete(dup)
+    this.#noted.delete(dup)
   }
 
   /** A chain is no more; its last dup, if it had one, is none from now on. */
   ended(chain: number): void {
-    this.heaps.delete(chain)
+    this.#heaps.delete(chain)
   }
 
   /** Does this node hang on a chain? */
   knows(node: number): boolean {
-    return this.stamps.has(node)
+    return this.#stamps.has(node)
   }
 
   /** Has it to be looked at by the next walk that comes so far? */
   isNoted(dup: number): boolean {
-    return this.noted.has(dup)
+    return this.#noted.has(dup)
   }
 
   /** A dup may have room now, or have lost its page. */
   note(dup: number, chain: number): void {
-    const stamp = this.stamps.get(dup)!
-    if (this.noted.has(dup)) return
-    this.noted.add(dup)
-    push(this.heaps.get(chain)!, { dup, stamp })
+    const stamp = this.#stamps.get(dup)!
+    if (this.#noted.has(dup)) return
+    this.#noted.add(dup)
+    push(this.#heaps.get(chain)!, { dup, stamp })
   }
 
   /** The noted dup that is furthest in front, whose note is dropped; 0 if there is none. */
   take(chain: number): number {
-    const heap = this.heaps.get(chain)!
+    const heap = this.#heaps.get(chain)!
     for (let note = pop(heap); note !== undefined; note = pop(heap)) {
-      if (this.stamps.get(note.dup) !== note.stamp || !this.noted.delete(note.dup)) continue
+      if (this.#stamps.get(note.dup) !== note.stamp || !this.#noted.delete(note.dup)) continue
       return note.dup
     }
     return 0

@@ -17,28 +17,28 @@ import { KSM_RUN_UNMERGE } from './tunables.ts'
 import { breakKsm, closeDomain } from './unmerge.ts'
 
 export class Hooks implements KsmHooks {
-  private readonly ksm: KsmState
+  readonly #ksm: KsmState
 
   constructor(ksm: KsmState) {
-    this.ksm = ksm
+    this.#ksm = ksm
   }
 
   /** Linux: __ksm_enter() */
   enter(mm: MmStruct): void {
-    const { slots, cursor, tunables, memory } = this.ksm
+    const { slots, cursor, tunables, memory } = this.#ksm
     const wasEmpty = slots.isEmpty
     // Behind the cursor, so that the mm is scanned last and has time to settle; but an unmerge under way must see it.
     slots.insertBefore(mm, tunables.run === KSM_RUN_UNMERGE ? slots.head : cursor.slot)
     mm.grab()
     mm.mergeable = true
-    if (wasEmpty) this.ksm.wake()
+    if (wasEmpty) this.#ksm.wake()
     if (memory.trace.active) memory.trace.emit('ksm_enter', { mm: mm.name })
   }
 
   /** Linux: __ksm_exit() */
   exit(mm: MmStruct): void {
     if (!mm.mergeable) return
-    const { slots, cursor, memory } = this.ksm
+    const { slots, cursor, memory } = this.#ksm
     const slot = slots.of(mm)!
     if (slot !== cursor.slot) {
       if (slot.rmapList === 0) {
@@ -58,7 +58,7 @@ export class Hooks implements KsmHooks {
   }
 
   domainGone(domain: string): void {
-    closeDomain(this.ksm, domain)
+    closeDomain(this.#ksm, domain)
   }
 
   /**
@@ -66,29 +66,29 @@ export class Hooks implements KsmHooks {
    * 128 items is half as fast (measured).
    */
   registered(mm: MmStruct, start: number, end: number): void {
-    const { slots, memory } = this.ksm
+    const { slots, memory } = this.#ksm
     slots.expect(slots.of(mm)!, presentPages(mm, start, end))
     memory.arena.touchMetadata(slots.expected)
   }
 
   unmerge(mm: MmStruct, vma: Vma, start: number, end: number): Errno | undefined {
-    const slot = this.ksm.slots.of(mm)
-    if (slot !== undefined) this.ksm.slots.expect(slot, -presentPages(mm, start, end))
+    const slot = this.#ksm.slots.of(mm)
+    if (slot !== undefined) this.#ksm.slots.expect(slot, -presentPages(mm, start, end))
     return breakKsm(mm, vma, start, end)
   }
 
   rmapWalk(pfn: number, visit: RmapVisitor): void {
-    rmapWalkKsm(this.ksm, pfn, visit)
+    rmapWalkKsm(this.#ksm, pfn, visit)
   }
 
   mayKeepMerged(pfn: number): boolean {
-    const { frames, tunables } = this.ksm
+    const { frames, tunables } = this.#ksm
     return StableNodes.ofMapping(frames.mapping(pfn)) !== 0 && tunables.run !== KSM_RUN_UNMERGE
   }
 
   /** Linux: folio_migrate_ksm() */
   migrated(toPfn: number, fromPfn: number): void {
-    const { frames, nodes, memory } = this.ksm
+    const { frames, nodes, memory } = this.#ksm
     const node = StableNodes.ofMapping(frames.mapping(toPfn))
     if (node === 0) return
     nodes.setPfn(node, toPfn)
@@ -100,23 +100,23 @@ export class Hooks implements KsmHooks {
 
   memoryGoingOffline(): Errno | undefined {
     // Linux would wait for ksmd to finish its batch; here that is further up the stack.
-    if (this.ksm.activity !== 'resting') return 'EBUSY'
-    this.ksm.activity = 'offlining'
+    if (this.#ksm.activity !== 'resting') return 'EBUSY'
+    this.#ksm.activity = 'offlining'
     return undefined
   }
 
   memoryCancelOffline(): void {
-    this.ksm.activity = 'resting'
-    this.ksm.wake()
+    this.#ksm.activity = 'resting'
+    this.#ksm.wake()
   }
 
   memoryOffline(start: number, end: number): void {
-    removeRange(this.ksm, start, end)
+    removeRange(this.#ksm, start, end)
     this.memoryCancelOffline()
   }
 
   recoverFromFailure(pfn: number): number {
-    return moveToAnotherDup(this.ksm, pfn)
+    return moveToAnotherDup(this.#ksm, pfn)
   }
 }
 

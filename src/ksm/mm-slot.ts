@@ -26,20 +26,20 @@ export class MmSlots {
   readonly head = new MmSlot(undefined)
   /** Of all slots. */
   expected = 0
-  private readonly byMm = new Map<MmStruct, MmSlot>()
+  readonly #byMm = new Map<MmStruct, MmSlot>()
 
   get isEmpty(): boolean {
-    return this.byMm.size === 0
+    return this.#byMm.size === 0
   }
 
   of(mm: MmStruct): MmSlot | undefined {
-    return this.byMm.get(mm)
+    return this.#byMm.get(mm)
   }
 
   /** Adds a slot just before another: the scan reaches it last if that is where the cursor stands. */
   insertBefore(mm: MmStruct, place: MmSlot): MmSlot {
     const slot = new MmSlot(mm)
-    this.byMm.set(mm, slot)
+    this.#byMm.set(mm, slot)
     link(slot, place.prev, place)
     return slot
   }
@@ -59,7 +59,7 @@ export class MmSlots {
   remove(slot: MmSlot): void {
     this.expect(slot, -slot.expected)
     unlink(slot)
-    this.byMm.delete(slot.mm!)
+    this.#byMm.delete(slot.mm!)
   }
 
   *[Symbol.iterator](): IterableIterator<MmSlot> {

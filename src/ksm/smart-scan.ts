@@ -12,26 +12,27 @@ import type { KsmState } from './state.ts'
 const MAX_SKIPS = 15
 
 export class SmartScan {
-  private readonly ksm: KsmState
-  private readonly policy: ScanPolicy
+  readonly #ksm: KsmState
+  readonly #policy: ScanPolicy
   /** The page that the policy is asked about. */
-  private readonly page: PageAtHand
+  readonly #page: PageAtHand
 
   constructor(ksm: KsmState) {
     const { skipping } = ksm.options
-    this.ksm = ksm
+    this.#ksm = ksm
     const own = typeof skipping !== 'string'
-    this.page = own ? new PageOfOwn(ksm) : new PageAtHand(ksm)
-    this.policy = own ? guarded(ksm, skipping, this.page) : POLICIES[skipping]
+    this.#page = own ? new PageOfOwn(ksm) : new PageAtHand(ksm)
+    this.#policy = own ? guarded(ksm, skipping, this.#page) : POLICIES[skipping]
   }
 
   /** Decides whether a page is passed over in this scan, and notes it in its item. One that is merged never is. */
   shouldSkip(item: number, merged: boolean): boolean {
-    const { ksm, page } = this
+    const ksm = this.#ksm
+    const page = this.#page
     if (!ksm.tunables.smart_scan || merged) return false
     const { items } = ksm
     page.item = item
-    const skip = this.policy.skip(page)
+    const skip = this.#policy.skip(page)
     items.growOlder(item)
     if (skip) {
       ksm.counters[COUNTER_PAGES_SKIPPED]!++
@@ -50,43 +51,43 @@ export function wasSkipped(ksm: KsmState, item: number): boolean {
 
 /** An item as a policy sees it. */
 class PageAtHand implements ScannedPage {
-  private readonly ksm: KsmState
+  readonly #ksm: KsmState
   item = 0
 
   constructor(ksm: KsmState) {
-    this.ksm = ksm
+    this.#ksm = ksm
   }
 
   get age(): number {
-    return this.ksm.items.age(this.item)
+    return this.#ksm.items.age(this.item)
   }
 
   get skips(): number {
-    return this.ksm.items.skips(this.item)
+    return this.#ksm.items.skips(this.item)
   }
 
   set skips(skips: number) {
-    this.ksm.items.setSkips(this.item, skips)
+    this.#ksm.items.setSkips(this.item, skips)
   }
 
   get mm(): string {
-    return this.ksm.memory.mm(this.ksm.items.mm(this.item)).name
+    return this.#ksm.memory.mm(this.#ksm.items.mm(this.item)).name
   }
 
   get address(): number {
-    return this.ksm.items.vpn(this.item) * PAGE_SIZE
+    return this.#ksm.items.vpn(this.item) * PAGE_SIZE
   }
 
   get scan(): number {
-    return this.ksm.seqnr
+    return this.#ksm.seqnr
   }
 
   get unshared(): boolean {
-    return this.ksm.items.state(this.item) === RMAP_UNSTABLE
+    return this.#ksm.items.state(this.item) === RMAP_UNSTABLE
   }
 
   get zero(): boolean {
-    return this.age > 0 && this.ksm.items.oldchecksum(this.item) === this.ksm.zeroChecksum
+    return this.age > 0 && this.#ksm.items.oldchecksum(this.item) === this.#ksm.zeroChecksum
   }
 }
 

@@ -74,10 +74,10 @@ export class KsmState {
   /** Something to scan has turned up: rouses a sleeping ksmd. */
   wake: () => void = () => {}
   /** Completed full scans since the last unmerge (Linux: ksm_scan.seqnr). */
-  private scans = 0
+  #scans = 0
   /** The trees of mms without a domain, which is all of them unless asked otherwise. */
-  private readonly commonTrees: Trees
-  private readonly treesByDomain = new Map<string, Trees>()
+  readonly #commonTrees: Trees
+  readonly #treesByDomain = new Map<string, Trees>()
 
   constructor(memory: Memory, options: KsmOptions, core: Arena['core']) {
     const { arena, frames } = memory
@@ -94,17 +94,17 @@ export class KsmState {
     this.logsChanges = options.changes === 'log'
     this.items = new RmapItems(arena)
     this.nodes = new StableNodes(arena)
-    this.commonTrees = makeTrees(memory)
-    this.treesByDomain.set('', this.commonTrees)
+    this.#commonTrees = makeTrees(memory)
+    this.#treesByDomain.set('', this.#commonTrees)
     this.zeroChecksum = Number(arena.checksum(ZERO_PFN) & 0xffff_ffffn)
   }
 
   get seqnr(): number {
-    return this.scans
+    return this.#scans
   }
 
   setSeqnr(seqnr: number): void {
-    this.scans = seqnr
+    this.#scans = seqnr
     this.counters[COUNTER_FULL_SCANS] = seqnr
   }
 
@@ -115,23 +115,23 @@ export class KsmState {
 
   /** The trees that an mm's pages are searched for in. */
   treesOf(mm: MmStruct): Trees {
-    return mm.domain === '' ? this.commonTrees : this.treesByDomain.get(mm.domain)!
+    return mm.domain === '' ? this.#commonTrees : this.#treesByDomain.get(mm.domain)!
   }
 
   /** Makes sure that a domain has trees. Throws ENOMEM. */
   openDomain(domain: string): void {
-    if (!this.treesByDomain.has(domain)) this.treesByDomain.set(domain, makeTrees(this.memory))
+    if (!this.#treesByDomain.has(domain)) this.#treesByDomain.set(domain, makeTrees(this.memory))
   }
 
   /** The trees of a domain, if it has any. */
   treesOfDomain(domain: string): Trees | undefined {
-    return this.treesByDomain.get(domain)
+    return this.#treesByDomain.get(domain)
   }
 
   /** Gives back the trees of a domain, which must be empty and have no mm. */
   closeDomain(domain: string): void {
-    const { stable, unstable } = this.treesByDomain.get(domain)!
-    this.treesByDomain.delete(domain)
+    const { stable, unstable } = this.#treesByDomain.get(domain)!
+    this.#treesByDomain.delete(domain)
     for (const roots of [...stable, ...unstable]) this.memory.arena.freeRoots(roots)
   }
 
@@ -146,7 +146,7 @@ export class KsmState {
 
   /** The trees of every domain. */
   allTrees(): Iterable<Trees> {
-    return this.treesByDomain.values()
+    return this.#treesByDomain.values()
   }
 }
 

@@ -37,7 +37,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: `${MM}/page/page-table.ts`,
-    line: 'if (place === this.cachedPlace && pgd === this.cachedPgd) return this.cachedTable',
+    line: 'if (place === this.#cachedPlace && pgd === this.#cachedPgd) return this.#cachedTable',
     to: 'false',
     reason: 'saves time: the walk finds the same table',
   },
@@ -75,8 +75,8 @@ export const EQUIVALENT: readonly Equivalent[] = [
   })),
   ...['next', 'prev'].map((name) => ({
     file: `${MM}/model/vma-list.ts`,
-    from: `this.placeAt(vma.start)?.${name}`,
-    to: `this.placeAt(vma.start).${name}`,
+    from: `this.#placeAt(vma.start)?.${name}`,
+    to: `this.#placeAt(vma.start).${name}`,
     reason: 'a vma of the list has a place in it',
   })),
   {
@@ -319,7 +319,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: `${MM}/model/vma-list.ts`,
-    line: 'private draw(): number {',
+    line: '#draw(): number {',
     to: '{}',
     reason: 'only how deep the tree is depends on it',
   },
@@ -331,7 +331,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: `${MM}/page/frames.ts`,
-    line: 'while (got < count && pool.fresh < pool.end && !this.isUnusable(pool.fresh)) {',
+    line: 'while (got < count && pool.fresh < pool.end && !this.#isUnusable(pool.fresh)) {',
     from: 'pool.fresh < pool.end',
     to: 'pool.fresh >= pool.end',
     reason: 'without runs frames are taken one by one',

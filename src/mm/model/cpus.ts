@@ -32,13 +32,13 @@ export class Cpus {
   window: CpuWindow | undefined
   /** How many run on threads of their own. */
   threads = 0
-  private readonly all: CpuRecords
+  readonly #all: CpuRecords
   /** Grace periods that have not passed in time. */
-  private readonly late = new Map<CpuRecord, number>()
-  private held: Held[] = []
+  readonly #late = new Map<CpuRecord, number>()
+  #held: Held[] = []
 
   constructor(all: CpuRecords) {
-    this.all = all
+    this.#all = all
   }
 
   /**
@@ -47,26 +47,26 @@ export class Cpus {
    */
   synchronize(): boolean {
     if (this.threads === 0) return true
-    const { late } = this
+    const late = this.#late
     const wasLate = !this.isSettled
     for (const record of this.records) if (record.thread && !record.isParked) late.set(record, record.ask())
-    const settled = this.all.wait(late, wasLate)
-    if (settled) this.letGo()
+    const settled = this.#all.wait(late, wasLate)
+    if (settled) this.#letGo()
     return settled
   }
 
   /** Lets `held` go when no CPU uses a pte as it was before this call: now, or later. */
   afterGrace(held: Held): void {
     if (this.synchronize()) held.drop()
-    else this.held.push(held)
+    else this.#held.push(held)
   }
 
   /** Has every CPU come that was waited for? */
   get isSettled(): boolean {
-    if (this.late.size === 0) return true
-    for (const [record, period] of this.late) if (record.hasPassed(period)) this.late.delete(record)
-    if (this.late.size > 0) return false
-    this.letGo()
+    if (this.#late.size === 0) return true
+    for (const [record, period] of this.#late) if (record.hasPassed(period)) this.#late.delete(record)
+    if (this.#late.size > 0) return false
+    this.#letGo()
     return true
   }
 
@@ -79,7 +79,7 @@ export class Cpus {
 
   /** What is held, for the audit. */
   get heldNow(): readonly Held[] {
-    return this.held
+    return this.#held
   }
 
   /** Leaves have been taken out of the window: nobody may use a pte's address from before. */
@@ -87,9 +87,9 @@ export class Cpus {
     for (const record of this.records) record.forget()
   }
 
-  private letGo(): void {
-    const { held } = this
-    this.held = []
+  #letGo(): void {
+    const held = this.#held
+    this.#held = []
     for (const { drop } of held) drop()
   }
 }
@@ -104,42 +104,42 @@ export interface CpuThread {
 
 /** The CPUs of all mms that ask for faults by mailbox. */
 export class CpuThreads {
-  private readonly all: CpuRecords
-  private readonly threads = new Set<CpuThread>()
-  private heard = 0
+  readonly #all: CpuRecords
+  readonly #threads = new Set<CpuThread>()
+  #heard = 0
 
   constructor(all: CpuRecords) {
-    this.all = all
+    this.#all = all
   }
 
   get count(): number {
-    return this.threads.size
+    return this.#threads.size
   }
 
   /** The one with this record, if it runs on a thread of its own. */
   of(record: CpuRecord): CpuThread | undefined {
-    return [...this.threads].find((thread) => thread.record === record)
+    return [...this.#threads].find((thread) => thread.record === record)
   }
 
   add(thread: CpuThread): void {
-    this.threads.add(thread)
+    this.#threads.add(thread)
   }
 
   remove(thread: CpuThread): void {
-    this.threads.delete(thread)
-    this.all.ring()
+    this.#threads.delete(thread)
+    this.#all.ring()
   }
 
   /** Answers what has been asked for and returns how much that was. Throws what a userfault handler throws; that fault was answered with `unanswered`. */
   serve(unanswered: number): number {
-    if (this.threads.size === 0) return 0
-    const { bell } = this.all
+    if (this.#threads.size === 0) return 0
+    const { bell } = this.#all
     let served = 0
-    if (bell !== this.heard) {
-      this.heard = bell
-      for (const thread of [...this.threads]) if (serveOne(thread, unanswered)) served++
+    if (bell !== this.#heard) {
+      this.#heard = bell
+      for (const thread of [...this.#threads]) if (serveOne(thread, unanswered)) served++
     }
-    for (const { cpus } of this.threads) void cpus.isSettled
+    for (const { cpus } of this.#threads) void cpus.isSettled
     return served
   }
 
@@ -147,23 +147,23 @@ export class CpuThreads {
   serveWithin(ms: number, unanswered: number): number {
     const end = performance.now() + ms
     for (;;) {
-      const { bell } = this.all
+      const { bell } = this.#all
       const served = this.serve(unanswered)
       const left = end - performance.now()
-      if (served > 0 || left <= 0 || this.threads.size === 0) return served
-      this.all.sleepUntilRung(bell, left)
+      if (served > 0 || left <= 0 || this.#threads.size === 0) return served
+      this.#all.sleepUntilRung(bell, left)
     }
   }
 
   /** Resolves when there may be something to answer. */
   async untilAsked(): Promise<void> {
-    const { bell } = this.all
-    if (bell === this.heard) await this.all.untilRung(bell)
+    const { bell } = this.#all
+    if (bell === this.#heard) await this.#all.untilRung(bell)
   }
 
   /** Nobody will answer any more: those who wait are told so. */
   refuseAll(errno: number): void {
-    for (const { record } of this.threads) if (record.asked !== undefined) record.answer(errno)
+    for (const { record } of this.#threads) if (record.asked !== undefined) record.answer(errno)
   }
 }
 

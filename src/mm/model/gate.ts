@@ -25,11 +25,11 @@ export type Callback = (typeof CALLBACKS)[number]
 
 export class Gate {
   /** What was found broken. */
-  private broken: PagefoldError | undefined
+  #broken: PagefoldError | undefined
   /** Its owner has closed the host. */
-  private shut = false
+  #shut = false
   /** What is being called. */
-  private callback: Callback | undefined
+  #callback: Callback | undefined
 
   /**
    * Runs a piece of the engine. Throws EDEADLK inside a callback, EUCLEAN if an invariant was found broken before, or is
@@ -54,12 +54,12 @@ export class Gate {
    * take no longer than a call through a function does.
    */
   expectSound(): void {
-    if (this.broken !== undefined) throw this.broken
+    if (this.#broken !== undefined) throw this.#broken
   }
 
   /** What to throw for what came out of the engine. */
   caught(error: unknown): unknown {
-    return isOrdinary(error) ? error : this.close(error)
+    return isOrdinary(error) ? error : this.#close(error)
   }
 
   /**
@@ -67,50 +67,50 @@ export class Gate {
    * breaks nothing here.
    */
   call<Result>(callback: Callback, work: () => Result): Result {
-    const before = this.callback
-    this.callback = callback
+    const before = this.#callback
+    this.#callback = callback
     try {
       return outside(work)
     } finally {
-      this.callback = before
+      this.#callback = before
     }
   }
 
   /** From now on only what looks answers. False if that was said before. */
   shutForGood(): boolean {
-    const first = !this.shut
-    this.shut = true
+    const first = !this.#shut
+    this.#shut = true
     return first
   }
 
   /** Throws EUCLEAN if an invariant was found broken before, EINVAL on a closed host, EDEADLK inside a callback. */
   expectFree(): void {
     this.expectSound()
-    if (this.shut) throw new PagefoldError('EINVAL', 'the host is closed')
+    if (this.#shut) throw new PagefoldError('EINVAL', 'the host is closed')
     this.expectOutside()
   }
 
   /** Throws EDEADLK inside a callback. */
   expectOutside(): void {
-    if (this.callback === undefined) return
+    if (this.#callback === undefined) return
     const why = 'only calls that look are possible there, see docs/callbacks.md; do it when that call is over'
-    throw new PagefoldError('EDEADLK', `inside a callback (${this.callback}): ${why}`)
+    throw new PagefoldError('EDEADLK', `inside a callback (${this.#callback}): ${why}`)
   }
 
   /** Is there nothing more to be expected: closed, or broken? */
   get isOver(): boolean {
-    return this.shut || this.isBroken
+    return this.#shut || this.isBroken
   }
 
   /** Is the host closed for good? */
   get isBroken(): boolean {
-    return this.broken !== undefined
+    return this.#broken !== undefined
   }
 
   /** Calls that change something are refused from now on, with the first thing that was found. Returns what is thrown now. */
-  private close(error: unknown): PagefoldError {
+  #close(error: unknown): PagefoldError {
     const broken = error instanceof PagefoldError ? error : brokenInvariant(String(error), error)
-    this.broken ??= broken
+    this.#broken ??= broken
     return broken
   }
 }

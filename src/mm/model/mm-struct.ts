@@ -55,7 +55,7 @@ export class MmStruct {
   /** Whose pages may be merged with this mm's: those of the same domain. @internal */
   readonly domain: string
   /** Who still needs the struct: the living process, the scanner. Linux: mm_count */
-  private holders = 1
+  #holders = 1
 
   /** @internal */
   constructor(memory: Memory, options: MmOptions = {}) {
@@ -97,11 +97,11 @@ export class MmStruct {
 
   /** Keeps the struct beyond exit. Linux: mmgrab(). @internal */
   grab(): void {
-    this.holders++
+    this.#holders++
   }
 
   /** Linux: mmdrop(). @internal */
   drop(): void {
-    if (--this.holders === 0) this.memory.removeMm(this)
+    if (--this.#holders === 0) this.memory.removeMm(this)
   }
 }

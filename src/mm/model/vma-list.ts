@@ -34,74 +34,74 @@ class Place {
 
 /** The vmas of an mm, ascending, never overlapping. */
 export class VmaList {
-  private root: Place | undefined
-  private first: Place | undefined
+  #root: Place | undefined
+  #first: Place | undefined
   /** Where the last lookup ended: the next is usually there or beside it. */
-  private hint: Place | undefined
-  private count = 0
-  private random = 1
+  #hint: Place | undefined
+  #count = 0
+  #random = 1
 
   get length(): number {
-    return this.count
+    return this.#count
   }
 
   *[Symbol.iterator](): IterableIterator<Vma> {
-    for (let place = this.first; place !== undefined; place = place.next) yield place.vma
+    for (let place = this.#first; place !== undefined; place = place.next) yield place.vma
   }
 
   /** The first vma that ends behind `vpn`, whether or not it has begun. Linux: find_vma() */
   find(vpn: number): Vma | undefined {
-    return this.placeAt(vpn)?.vma
+    return this.#placeAt(vpn)?.vma
   }
 
   /** The vma that covers `vpn`. Linux: vma_lookup() */
   at(vpn: number): Vma | undefined {
-    const vma = this.placeAt(vpn)?.vma
+    const vma = this.#placeAt(vpn)?.vma
     return vma !== undefined && vma.start <= vpn ? vma : undefined
   }
 
   /** The vma behind this one. */
   after(vma: Vma): Vma | undefined {
-    return this.placeAt(vma.start)?.next?.vma
+    return this.#placeAt(vma.start)?.next?.vma
   }
 
   before(vma: Vma): Vma | undefined {
-    return this.placeAt(vma.start)?.prev?.vma
+    return this.#placeAt(vma.start)?.prev?.vma
   }
 
   insert(vma: Vma): void {
-    const place = new Place(vma, this.draw())
-    place.next = this.placeAt(vma.start)
-    place.prev = place.next === undefined ? lastOf(this.root) : place.next.prev
-    if (place.prev === undefined) this.first = place
+    const place = new Place(vma, this.#draw())
+    place.next = this.#placeAt(vma.start)
+    place.prev = place.next === undefined ? lastOf(this.#root) : place.next.prev
+    if (place.prev === undefined) this.#first = place
     else place.prev.next = place
     if (place.next !== undefined) place.next.prev = place
-    this.root = inserted(this.root, place)
-    this.hint = place
-    this.count++
+    this.#root = inserted(this.#root, place)
+    this.#hint = place
+    this.#count++
   }
 
   remove(vma: Vma): void {
-    const { prev, next } = this.placeAt(vma.start)!
-    if (prev === undefined) this.first = next
+    const { prev, next } = this.#placeAt(vma.start)!
+    if (prev === undefined) this.#first = next
     else prev.next = next
     if (next !== undefined) next.prev = prev
-    this.root = removed(this.root!, vma)
-    this.hint = next
-    this.count--
+    this.#root = removed(this.#root!, vma)
+    this.#hint = next
+    this.#count--
   }
 
   /** Moves the end of a vma of the list. */
   setEnd(vma: Vma, end: number): void {
     vma.end = end
-    refreshed(this.root!, vma)
+    refreshed(this.#root!, vma)
   }
 
   /** The vmas that touch [start, end), at this moment; none touches an empty range. */
   within(start: number, end: number): Vma[] {
     const found: Vma[] = []
     if (start >= end) return found
-    for (let place = this.placeAt(start); place !== undefined; place = place.next) {
+    for (let place = this.#placeAt(start); place !== undefined; place = place.next) {
       if (place.vma.start >= end) break
       found.push(place.vma)
     }
@@ -110,17 +110,17 @@ export class VmaList {
 
   /** Where `pages` would fit: behind the last vma, else in the first hole that is wide enough; -1 if nowhere. */
   findRoom(pages: number): number {
-    const start = Math.max(MMAP_BASE, this.root?.end ?? 0)
-    return start + pages <= VPN_LIMIT ? start : firstHole(this.root, MMAP_BASE, pages)
+    const start = Math.max(MMAP_BASE, this.#root?.end ?? 0)
+    return start + pages <= VPN_LIMIT ? start : firstHole(this.#root, MMAP_BASE, pages)
   }
 
-  private placeAt(vpn: number): Place | undefined {
-    const { hint } = this
+  #placeAt(vpn: number): Place | undefined {
+    const hint = this.#hint
     if (hint !== undefined && vpn < hint.vma.end && (hint.prev === undefined || hint.prev.vma.end <= vpn)) {
       return hint
     }
     let found: Place | undefined
-    for (let place = this.root; place !== undefined; ) {
+    for (let place = this.#root; place !== undefined; ) {
       if (place.vma.end > vpn) {
         found = place
         place = place.left
@@ -128,17 +128,17 @@ export class VmaList {
         place = place.right
       }
     }
-    this.hint = found
+    this.#hint = found
     return found
   }
 
   /** The next of always the same numbers. Marsaglia's xorshift32. */
-  private draw(): number {
-    let x = this.random
+  #draw(): number {
+    let x = this.#random
     x ^= x << 13
     x ^= x >>> 17
     x ^= x << 5
-    this.random = x
+    this.#random = x
     return x
   }
 }

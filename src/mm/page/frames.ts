@@ -30,59 +30,59 @@ interface Pool {
 }
 
 export class Frames extends FrameTable {
-  private readonly arena: Arena
-  private readonly bytes: FrameBytes
+  readonly #arena: Arena
+  readonly #bytes: FrameBytes
   /** One pool a NUMA node. */
-  private readonly pools: Pool[]
-  private readonly perNode: number
+  readonly #pools: Pool[]
+  readonly #perNode: number
   /** Pages whose content may be thrown away instead of swapped out, unless it is written to first. Linux: lazyfree */
   readonly lazyFree = new Set<number>()
   /** Ranges taken offline. */
-  private readonly offline: { start: number; end: number }[] = []
+  readonly #offline: { start: number; end: number }[] = []
   /** Called when a frame no longer has the `mapping` of a merged page: with that. */
   keyLost: ((mapping: number) => void) | undefined
   /** Lets a test run out of memory wherever it wants. */
   failAlloc: (() => boolean) | undefined
-  private freeCount: number
-  private totalCount: number
+  #freeCount: number
+  #totalCount: number
 
   constructor(arena: Arena, bytes: FrameBytes, numaNodes: number) {
     super(arena)
-    this.arena = arena
-    this.bytes = bytes
-    this.totalCount = arena.endPfn - arena.firstPfn
-    this.freeCount = this.totalCount
-    this.perNode = Math.ceil(this.totalCount / numaNodes)
-    this.pools = Array.from({ length: numaNodes }, (_, nid) => ({
+    this.#arena = arena
+    this.#bytes = bytes
+    this.#totalCount = arena.endPfn - arena.firstPfn
+    this.#freeCount = this.#totalCount
+    this.#perNode = Math.ceil(this.#totalCount / numaNodes)
+    this.#pools = Array.from({ length: numaNodes }, (_, nid) => ({
       oldest: 0,
       newest: 0,
-      fresh: Math.min(arena.firstPfn + nid * this.perNode, arena.endPfn),
-      end: Math.min(arena.firstPfn + (nid + 1) * this.perNode, arena.endPfn),
+      fresh: Math.min(arena.firstPfn + nid * this.#perNode, arena.endPfn),
+      end: Math.min(arena.firstPfn + (nid + 1) * this.#perNode, arena.endPfn),
     }))
     this.setRefcount(ZERO_PFN, 1)
   }
 
   /** Frames that can be taken. */
   get free(): number {
-    return this.freeCount
+    return this.#freeCount
   }
 
   /** Frames there are, broken ones included, offline ones not. */
   get total(): number {
-    return this.totalCount
+    return this.#totalCount
   }
 
   get numaNodes(): number {
-    return this.pools.length
+    return this.#pools.length
   }
 
   /** The NUMA node a frame lies on. Linux: pfn_to_nid() */
   nid(pfn: number): number {
-    return this.pools.length === 1 ? 0 : Math.floor((pfn - this.arena.firstPfn) / this.perNode)
+    return this.#pools.length === 1 ? 0 : Math.floor((pfn - this.#arena.firstPfn) / this.#perNode)
   }
 
   isFrame(pfn: number): boolean {
-    return pfn >= this.arena.firstPfn && pfn < this.arena.endPfn
+    return pfn >= this.#arena.firstPfn && pfn < this.#arena.endPfn
   }
 
   /**
@@ -90,17 +90,17 @@ export class Frames extends FrameTable {
    * bytes are whatever they were: use `allocZeroed` unless all of them are written at once.
    */
   alloc(nid = 0): number {
-    return this.takeAnywhere(nid, false)
+    return this.#takeAnywhere(nid, false)
   }
 
   /** Takes a frame of zeros with one reference; 0 when there is none. */
   allocZeroed(nid = 0): number {
-    return this.takeAnywhere(nid, true)
+    return this.#takeAnywhere(nid, true)
   }
 
   /** Takes a frame on NUMA node `nid` and no other. */
   allocOn(nid: number): number {
-    return this.take(this.pools[nid]!, false)
+    return this.#take(this.#pools[nid]!, false)
   }
 
   /**
@@ -108,15 +108,15 @@ export class Frames extends FrameTable {
    * Returns the first and how many; 0 of them when none are left.
    */
   allocRun(count: number, nid = 0): { pfn: number; count: number } {
-    const pool = this.pools[nid]!
-    this.skipUnusable(pool)
+    const pool = this.#pools[nid]!
+    this.#skipUnusable(pool)
     const pfn = pool.fresh
     let got = 0
-    while (got < count && pool.fresh < pool.end && !this.isUnusable(pool.fresh)) {
+    while (got < count && pool.fresh < pool.end && !this.#isUnusable(pool.fresh)) {
       this.setRefcount(pool.fresh++, 1)
       got++
     }
-    this.freeCount -= got
+    this.#freeCount -= got
     return { pfn, count: got }
   }
 
@@ -137,7 +137,7 @@ export class Frames extends FrameTable {
   put(pfn: number): void {
     const count = this.refcount(pfn) - 1
     this.setRefcount(pfn, count)
-    if (count === 0) this.release(pfn)
+    if (count === 0) this.#release(pfn)
   }
 
   /**
@@ -175,7 +175,7 @@ export class Frames extends FrameTable {
   /** The ids of anon_vmas that pages name, whether or not those still exist. */
   anonVmasNamed(): Set<number> {
     const ids = new Set<number>()
-    for (let { firstPfn: pfn, endPfn } = this.arena; pfn < endPfn; pfn++) {
+    for (let { firstPfn: pfn, endPfn } = this.#arena; pfn < endPfn; pfn++) {
       const mapping = this.mapping(pfn)
       if ((mapping & MAPPING_TAG) === MAPPING_ANON) ids.add(mapping >>> 2)
     }
@@ -202,79 +202,79 @@ export class Frames extends FrameTable {
   /** Hands none of [start, end) out from now on. Those in use stay in use. Linux: start_isolate_page_range() */
   isolate(start: number, end: number): void {
     for (let pfn = start; pfn < end; pfn++) {
-      if (this.isFree(pfn)) this.freeCount--
+      if (this.#isFree(pfn)) this.#freeCount--
       this.setFlag(pfn, FRAME_OFFLINE)
     }
-    this.dropUnusable()
+    this.#dropUnusable()
   }
 
   /** Takes that back. */
   unisolate(start: number, end: number): void {
     for (let pfn = start; pfn < end; pfn++) {
       this.clearFlag(pfn, FRAME_OFFLINE)
-      if (this.isFree(pfn)) this.giveBack(pfn)
+      if (this.#isFree(pfn)) this.#giveBack(pfn)
     }
   }
 
   /** [start, end), isolated and empty, is memory no more. */
   takeOffline(start: number, end: number): void {
-    this.totalCount -= end - start
-    this.offline.push({ start, end })
+    this.#totalCount -= end - start
+    this.#offline.push({ start, end })
   }
 
   /** Is any of [start, end) offline? */
   overlapsOffline(start: number, end: number): boolean {
-    return this.offline.some((range) => range.start < end && start < range.end)
+    return this.#offline.some((range) => range.start < end && start < range.end)
   }
 
   /** Makes an offline range memory again. False if it is not one that was taken offline as a whole. */
   bringOnline(start: number, end: number): boolean {
-    const at = this.offline.findIndex((range) => range.start === start && range.end === end)
+    const at = this.#offline.findIndex((range) => range.start === start && range.end === end)
     if (at < 0) return false
-    this.offline.splice(at, 1)
-    this.totalCount += end - start
+    this.#offline.splice(at, 1)
+    this.#totalCount += end - start
     this.unisolate(start, end)
     return true
   }
 
   /** Never hands this frame out again. */
   poison(pfn: number): void {
-    if (this.isFree(pfn)) this.freeCount--
+    if (this.#isFree(pfn)) this.#freeCount--
     this.setFlag(pfn, FRAME_POISONED)
   }
 
-  private takeAnywhere(nid: number, zeroed: boolean): number {
-    const nodes = this.pools.length
+  #takeAnywhere(nid: number, zeroed: boolean): number {
+    const nodes = this.#pools.length
     for (let tried = 0; tried < nodes; tried++) {
-      const pfn = this.take(this.pools[(nid + tried) % nodes]!, zeroed)
+      const pfn = this.#take(this.#pools[(nid + tried) % nodes]!, zeroed)
       if (pfn !== 0) return pfn
     }
     return 0
   }
 
-  private take(pool: Pool, zeroed: boolean): number {
+  #take(pool: Pool, zeroed: boolean): number {
     if (this.failAlloc?.() === true) return 0
-    let pfn = this.takeFreed(pool)
+    let pfn = this.#takeFreed(pool)
     if (pfn !== 0) {
-      if (zeroed) this.bytes.clear(pfn)
+      if (zeroed) this.#bytes.clear(pfn)
     } else {
-      this.skipUnusable(pool)
+      this.#skipUnusable(pool)
       if (pool.fresh >= pool.end) return 0
       pfn = pool.fresh++
     }
     this.setRefcount(pfn, 1)
-    this.freeCount--
+    this.#freeCount--
     return pfn
   }
 
   /** The frame that was freed first; a broken one among the freed is left out when its turn comes. */
-  private takeFreed(pool: Pool): number {
+  #takeFreed(pool: Pool): number {
     for (;;) {
       const pfn = pool.oldest
       if (pfn === 0) return 0
       pool.oldest = this.index(pfn)
       this.setIndex(pfn, 0)
-      if (!this.isUnusable(pfn)) return pfn
+      if (!this.#isUnusable(pfn)) return pfn
     }
   }
 
@@ -283,16 +283,16 @@ export class Frames extends FrameTable {
     if (this.lazyFree.delete(pfn)) this.setFlag(pfn, FRAME_DIRTY)
   }
 
-  private release(pfn: number): void {
+  #release(pfn: number): void {
     this.setMapping(pfn, 0)
     if (this.lazyFree.size > 0) this.lazyFree.delete(pfn)
     this.setFlags(pfn, this.flags(pfn) & (FRAME_POISONED | FRAME_OFFLINE))
-    if (!this.isUnusable(pfn)) this.giveBack(pfn)
+    if (!this.#isUnusable(pfn)) this.#giveBack(pfn)
   }
 
-  private giveBack(pfn: number): void {
-    this.freeCount++
-    const pool = this.pools[this.nid(pfn)]!
+  #giveBack(pfn: number): void {
+    this.#freeCount++
+    const pool = this.#pools[this.nid(pfn)]!
     if (pfn >= pool.fresh) return // never handed out: still among the fresh ones
     this.setIndex(pfn, 0)
     if (pool.oldest === 0) pool.oldest = pfn
@@ -300,26 +300,27 @@ export class Frames extends FrameTable {
     pool.newest = pfn
   }
 
-  private isUnusable(pfn: number): boolean {
+  #isUnusable(pfn: number): boolean {
     return this.hasFlag(pfn, FRAME_POISONED | FRAME_OFFLINE)
   }
 
-  private isFree(pfn: number): boolean {
-    return this.refcount(pfn) === 0 && !this.isUnusable(pfn)
+  #isFree(pfn: number): boolean {
+    return this.refcount(pfn) === 0 && !this.#isUnusable(pfn)
   }
 
-  private skipUnusable(pool: Pool): void {
-    while (pool.fresh < pool.end && this.isUnusable(pool.fresh)) pool.fresh++
+  #skipUnusable(pool: Pool): void {
+    while (pool.fresh < pool.end && this.#isUnusable(pool.fresh)) pool.fresh++
   }
 
   /** Takes frames that may not be handed out from among the freed ones. */
-  private dropUnusable(): void {
-    for (const pool of this.pools) {
+  #dropUnusable(): void {
+    for (const pool of this.#pools) {
       const freed: number[] = []
-      for (let pfn = pool.oldest; pfn !== 0; pfn = this.index(pfn)) if (!this.isUnusable(pfn)) freed.push(pfn)
+      for (let pfn = pool.oldest; pfn !== 0; pfn = this.index(pfn))
+        if (!this.#isUnusable(pfn)) freed.push(pfn)
       pool.oldest = 0
-      this.freeCount -= freed.length
-      for (const pfn of freed) this.giveBack(pfn)
+      this.#freeCount -= freed.length
+      for (const pfn of freed) this.#giveBack(pfn)
     }
   }
 }

@@ -27,33 +27,33 @@ interface OpenWindow extends LeafWindow {
 }
 
 export class PageTables {
-  private readonly tables: Tables
+  readonly #tables: Tables
   /** By pgd. */
-  private readonly windows = new Map<number, OpenWindow>()
+  readonly #windows = new Map<number, OpenWindow>()
 
   constructor(arena: Arena) {
-    this.tables = new Tables(arena)
+    this.#tables = new Tables(arena)
   }
 
   /** Makes an empty page table and returns its pgd; 0 when out of memory. Linux: pgd_alloc() */
   create(): number {
-    return this.tables.alloc()
+    return this.#tables.alloc()
   }
 
   /** The table found last: the next page is usually in it too. */
-  private cachedPgd = 0
-  private cachedPlace = 0
-  private cachedTable = 0
+  #cachedPgd = 0
+  #cachedPlace = 0
+  #cachedTable = 0
 
   /** The pte of a virtual page, 0 if there is none. */
   get(pgd: number, vpn: number): number {
     const table = this.pteTable(pgd, vpn)
-    return table === 0 ? 0 : this.tables.entry(table, vpn & LAST)
+    return table === 0 ? 0 : this.#tables.entry(table, vpn & LAST)
   }
 
   /** Replaces a pte that has a place. Only `setPte` (ptes.ts) calls it. */
   set(pgd: number, vpn: number, pte: number): void {
-    this.tables.setEntry(this.pteTable(pgd, vpn), vpn & LAST, pte)
+    this.#tables.setEntry(this.pteTable(pgd, vpn), vpn & LAST, pte)
   }
 
   /**
@@ -64,12 +64,12 @@ export class PageTables {
     let table = pgd
     for (const shift of LEVEL_SHIFTS) {
       const index = (vpn >>> shift) & LAST
-      let below = this.tables.entry(table, index)
+      let below = this.#tables.entry(table, index)
       if (below === 0) {
-        below = this.tables.alloc()
+        below = this.#tables.alloc()
         if (below === 0) return false
-        this.tables.setEntry(table, index, below)
-        if (shift === TABLE_SHIFT) this.link(pgd, vpn >>> TABLE_SHIFT, below)
+        this.#tables.setEntry(table, index, below)
+        if (shift === TABLE_SHIFT) this.#link(pgd, vpn >>> TABLE_SHIFT, below)
       }
       table = below
     }
@@ -85,51 +85,51 @@ export class PageTables {
     { array, first, count, empty }: LeafWindow,
     retire: (free: () => void) => void,
   ): void {
-    this.windows.set(pgd, { array, first, count, empty, retire })
+    this.#windows.set(pgd, { array, first, count, empty, retire })
     for (let i = 0; i < count; i++) {
-      const table = this.walk(pgd, (first + i) * TABLE_ENTRIES)
-      this.tables.setEntry(array, i, table === 0 ? empty : table)
+      const table = this.#walk(pgd, (first + i) * TABLE_ENTRIES)
+      this.#tables.setEntry(array, i, table === 0 ? empty : table)
     }
   }
 
   /** Others read the tables while they are changed, or no longer. */
   setWatched(watched: boolean): void {
-    this.tables.watched = watched
+    this.#tables.watched = watched
   }
 
   closeWindow(pgd: number): void {
-    this.windows.delete(pgd)
+    this.#windows.delete(pgd)
   }
 
   /** Writes down in the window, if one sees that place, which table is there. */
-  private link(pgd: number, place: number, table: number): void {
-    const window = this.windows.size === 0 ? undefined : this.windows.get(pgd)
+  #link(pgd: number, place: number, table: number): void {
+    const window = this.#windows.size === 0 ? undefined : this.#windows.get(pgd)
     if (window === undefined || place < window.first || place >= window.first + window.count) return
-    this.tables.setEntry(window.array, place - window.first, table === 0 ? window.empty : table)
+    this.#tables.setEntry(window.array, place - window.first, table === 0 ? window.empty : table)
   }
 
   /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. Linux: walk_page_range_vma() */
   next(pgd: number, vpn: number, end: number): number {
-    return this.find(pgd, vpn, end, false)
+    return this.#find(pgd, vpn, end, false)
   }
 
   /** The same; only ptes that map a frame count: no zero page, nothing swapped out. */
   nextNormal(pgd: number, vpn: number, end: number): number {
-    return this.find(pgd, vpn, end, true)
+    return this.#find(pgd, vpn, end, true)
   }
 
   /** The first virtual page in [vpn, end) where two page tables do not name the same content, or `end`. */
   nextDifferent(pgd: number, other: number, vpn: number, end: number): number {
     while (vpn < end) {
-      const ours = this.walk(pgd, vpn)
-      const theirs = this.walk(other, vpn)
+      const ours = this.#walk(pgd, vpn)
+      const theirs = this.#walk(other, vpn)
       if (ours === 0 && theirs === 0) {
-        vpn = Math.min(this.afterHole(pgd, vpn), this.afterHole(other, vpn))
+        vpn = Math.min(this.#afterHole(pgd, vpn), this.#afterHole(other, vpn))
         continue
       }
       do {
-        const a = ours === 0 ? EMPTY_PTE : this.tables.entry(ours, vpn & LAST)
-        const b = theirs === 0 ? EMPTY_PTE : this.tables.entry(theirs, vpn & LAST)
+        const a = ours === 0 ? EMPTY_PTE : this.#tables.entry(ours, vpn & LAST)
+        const b = theirs === 0 ? EMPTY_PTE : this.#tables.entry(theirs, vpn & LAST)
         if (a !== b && !sameContent(a, b)) return vpn
         vpn++
       } while (vpn < end && (vpn & LAST) !== 0)
@@ -137,15 +137,15 @@ export class PageTables {
     return end
   }
 
-  private find(pgd: number, vpn: number, end: number, normal: boolean): number {
+  #find(pgd: number, vpn: number, end: number, normal: boolean): number {
     while (vpn < end) {
       const table = this.pteTable(pgd, vpn)
       if (table === 0) {
-        vpn = this.afterHole(pgd, vpn)
+        vpn = this.#afterHole(pgd, vpn)
         continue
       }
       do {
-        const pte = this.tables.entry(table, vpn & LAST)
+        const pte = this.#tables.entry(table, vpn & LAST)
         if (normal ? pteNormal(pte) : pte !== EMPTY_PTE) return vpn
         vpn++
       } while (vpn < end && (vpn & LAST) !== 0)
@@ -156,19 +156,19 @@ export class PageTables {
   /** Frees the tables of [start, end) that have become empty, all but the pgd. Linux: free_pgtables() */
   prune(pgd: number, start: number, end: number): void {
     const doomed: number[] = []
-    this.pruneLevel(pgd, 0, 0, start, end, { pgd, doomed })
+    this.#pruneLevel(pgd, 0, 0, start, end, { pgd, doomed })
     if (doomed.length === 0) return
     const free = (): void => {
-      for (const table of doomed) this.tables.free(table)
+      for (const table of doomed) this.#tables.free(table)
     }
-    const window = this.windows.get(pgd)
+    const window = this.#windows.get(pgd)
     if (window === undefined) free()
     else window.retire(free)
   }
 
   /** Frees an empty page table. */
   destroy(pgd: number): void {
-    this.tables.free(pgd)
+    this.#tables.free(pgd)
   }
 
   /** The table that has the pte of a virtual page, 0 if there is none. */
@@ -176,29 +176,29 @@ export class PageTables {
     // Of an mm that has exited: what lay there is another's by now.
     if (pgd === 0) return 0
     const place = vpn >>> TABLE_SHIFT
-    if (place === this.cachedPlace && pgd === this.cachedPgd) return this.cachedTable
-    const table = this.walk(pgd, vpn)
+    if (place === this.#cachedPlace && pgd === this.#cachedPgd) return this.#cachedTable
+    const table = this.#walk(pgd, vpn)
     if (table !== 0) {
-      this.cachedPgd = pgd
-      this.cachedPlace = place
-      this.cachedTable = table
+      this.#cachedPgd = pgd
+      this.#cachedPlace = place
+      this.#cachedTable = table
     }
     return table
   }
 
-  private walk(pgd: number, vpn: number): number {
-    const pud = this.tables.entry(pgd, vpn >>> (3 * TABLE_SHIFT))
+  #walk(pgd: number, vpn: number): number {
+    const pud = this.#tables.entry(pgd, vpn >>> (3 * TABLE_SHIFT))
     if (pud === 0) return 0
-    const pmd = this.tables.entry(pud, (vpn >>> (2 * TABLE_SHIFT)) & LAST)
+    const pmd = this.#tables.entry(pud, (vpn >>> (2 * TABLE_SHIFT)) & LAST)
     if (pmd === 0) return 0
-    return this.tables.entry(pmd, (vpn >>> TABLE_SHIFT) & LAST)
+    return this.#tables.entry(pmd, (vpn >>> TABLE_SHIFT) & LAST)
   }
 
   /** Where to look on when there is no table of ptes at `vpn`: behind the highest level that is missing. */
-  private afterHole(pgd: number, vpn: number): number {
+  #afterHole(pgd: number, vpn: number): number {
     let table = pgd
     for (const shift of LEVEL_SHIFTS) {
-      table = this.tables.entry(table, (vpn >>> shift) & LAST)
+      table = this.#tables.entry(table, (vpn >>> shift) & LAST)
       if (table === 0) {
         const span = 2 ** shift
         return vpn - (vpn % span) + span
@@ -207,7 +207,7 @@ export class PageTables {
     return vpn
   }
 
-  private pruneLevel(
+  #pruneLevel(
     table: number,
     level: number,
     base: number,
@@ -221,14 +221,14 @@ export class PageTables {
     const first = Math.max(0, Math.floor((start - base) / span))
     const last = Math.min(LAST, Math.floor((end - 1 - base) / span))
     for (let index = first; index <= last; index++) {
-      const below = this.tables.entry(table, index)
+      const below = this.#tables.entry(table, index)
       if (below === 0) continue
-      this.pruneLevel(below, level + 1, base + index * span, start, end, tree)
-      if (this.tables.isEmpty(below)) {
-        this.tables.setEntry(table, index, 0)
-        if (shift === TABLE_SHIFT) this.link(tree.pgd, base / TABLE_ENTRIES + index, 0)
+      this.#pruneLevel(below, level + 1, base + index * span, start, end, tree)
+      if (this.#tables.isEmpty(below)) {
+        this.#tables.setEntry(table, index, 0)
+        if (shift === TABLE_SHIFT) this.#link(tree.pgd, base / TABLE_ENTRIES + index, 0)
         tree.doomed.push(below)
-        this.cachedPgd = 0
+        this.#cachedPgd = 0
       }
     }
   }

@@ -44,43 +44,43 @@ export interface OpenRange {
 
 /** The notifiers of one mm. What one of them throws is reported as an uncaught error: the change goes on. */
 export class Notifiers {
-  private readonly listeners = new Listeners<Notifier>()
-  private readonly gate: Gate
-  private readonly told: (step: 'start' | 'end') => void
+  readonly #listeners = new Listeners<Notifier>()
+  readonly #gate: Gate
+  readonly #told: (step: 'start' | 'end') => void
 
   /** `told`: for a test that acts when they have been told. */
   constructor(gate: Gate, told: (step: 'start' | 'end') => void) {
-    this.gate = gate
-    this.told = told
+    this.#gate = gate
+    this.#told = told
   }
 
   add(notifier: Notifier): void {
-    this.listeners.add(notifier)
+    this.#listeners.add(notifier)
   }
 
   /** Is there nobody to be told? */
   get isEmpty(): boolean {
-    return this.listeners.isEmpty
+    return this.#listeners.isEmpty
   }
 
   /** Forgets all and returns how many there were. */
   clear(): number {
-    const { length } = this.listeners.all()
-    this.listeners.clear()
+    const { length } = this.#listeners.all()
+    this.#listeners.clear()
     return length
   }
 
   /** False if it was not registered. */
   remove(notifier: Notifier): boolean {
-    return this.listeners.remove(notifier)
+    return this.#listeners.remove(notifier)
   }
 
   /** Announces a change of [start, end), virtual pages. Nobody may refuse; what is returned goes to `end`. */
   start(event: NotifierEvent, start: number, end: number): OpenRange | undefined {
-    if (this.listeners.isEmpty) return undefined
-    const open = { range: rangeOf(event, start, end, true), told: this.listeners.all() }
-    for (const notifier of open.told) this.begin(notifier, open.range)
-    this.told('start')
+    if (this.#listeners.isEmpty) return undefined
+    const open = { range: rangeOf(event, start, end, true), told: this.#listeners.all() }
+    for (const notifier of open.told) this.#begin(notifier, open.range)
+    this.#told('start')
     return open
   }
 
@@ -89,9 +89,9 @@ export class Notifiers {
    * nothing, and the answer is 'EAGAIN': the caller must not call `end`. Linux: invalidate_range_start_nonblock()
    */
   startNonblock(event: NotifierEvent, start: number, end: number): OpenRange | 'EAGAIN' {
-    const open = { range: rangeOf(event, start, end, false), told: this.listeners.all() }
+    const open = { range: rangeOf(event, start, end, false), told: this.#listeners.all() }
     for (const [i, notifier] of open.told.entries()) {
-      if (this.begin(notifier, open.range) !== 'EAGAIN') continue
+      if (this.#begin(notifier, open.range) !== 'EAGAIN') continue
       this.end({ range: open.range, told: open.told.slice(0, i) })
       return 'EAGAIN'
     }
@@ -102,19 +102,19 @@ export class Notifiers {
   end(open: OpenRange | undefined): void {
     if (open === undefined) return
     for (const notifier of open.told) {
-      if (!this.listeners.has(notifier)) continue
+      if (!this.#listeners.has(notifier)) continue
       try {
-        this.gate.call('notifier', () => notifier.invalidateRangeEnd?.(open.range))
+        this.#gate.call('notifier', () => notifier.invalidateRangeEnd?.(open.range))
       } catch (error) {
         reportLater(error)
       }
     }
-    this.told('end')
+    this.#told('end')
   }
 
-  private begin(notifier: Notifier, range: NotifierRange): 'EAGAIN' | undefined {
+  #begin(notifier: Notifier, range: NotifierRange): 'EAGAIN' | undefined {
     try {
-      return this.gate.call('notifier', () => notifier.invalidateRangeStart?.(range)) ?? undefined
+      return this.#gate.call('notifier', () => notifier.invalidateRangeStart?.(range)) ?? undefined
     } catch (error) {
       reportLater(error)
       return undefined

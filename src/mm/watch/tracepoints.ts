@@ -79,38 +79,38 @@ export const TRACE_NAMES = [
 ] as const satisfies readonly TraceName[]
 
 export class Tracepoints {
-  private readonly gate: Gate
+  readonly #gate: Gate
   /** False while nobody listens: then callers need not make an event at all. */
   active = false
-  private readonly listeners = new Map<TraceName, Listeners<(event: never) => void>>()
+  readonly #listeners = new Map<TraceName, Listeners<(event: never) => void>>()
 
   constructor(gate: Gate) {
-    this.gate = gate
+    this.#gate = gate
   }
 
   on<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
     expectOneOf('name', name, TRACE_NAMES)
     if (typeof listener !== 'function') throw mistake(new TypeError('Expected `listener` to be a function'))
-    const listeners = this.listeners.get(name) ?? new Listeners()
+    const listeners = this.#listeners.get(name) ?? new Listeners()
     listeners.add(listener)
-    this.listeners.set(name, listeners)
+    this.#listeners.set(name, listeners)
     this.active = true
   }
 
   off<Name extends TraceName>(name: Name, listener: (event: TraceEvents[Name]) => void): void {
     expectOneOf('name', name, TRACE_NAMES)
-    const listeners = this.listeners.get(name)
+    const listeners = this.#listeners.get(name)
     if (!listeners?.removeAll(listener)) return
-    if (listeners.isEmpty) this.listeners.delete(name)
-    this.active = this.listeners.size > 0
+    if (listeners.isEmpty) this.#listeners.delete(name)
+    this.active = this.#listeners.size > 0
   }
 
   emit<Name extends TraceName>(name: Name, event: TraceEvents[Name]): void {
-    const listeners = this.listeners.get(name)
+    const listeners = this.#listeners.get(name)
     if (listeners === undefined) return
     for (const listener of listeners.all()) {
       try {
-        this.gate.call('tracepoint', () => (listener as (event: TraceEvents[Name]) => void)(event))
+        this.#gate.call('tracepoint', () => (listener as (event: TraceEvents[Name]) => void)(event))
       } catch (error) {
         reportLater(error)
       }

@@ -79,6 +79,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
     to: `this.#placeAt(vma.start).${name}`,
     reason: 'a vma of the list has a place in it',
   })),
+  ...['true', 'false', 'last - first <= this.leaves.size'].map((to) => ({
+    file: `${MM}/watch/secondary-mmu.ts`,
+    from: 'last - first < this.leaves.size',
+    to,
+    reason: 'saves time: tables of the range or all that there are, in neither is anything else forgotten',
+  })),
+  {
+    file: `${MM}/watch/secondary-mmu.ts`,
+    from: '[start >>> TABLE_SHIFT, (end - 1) >>> TABLE_SHIFT]',
+    to: '[]',
+    reason: 'saves time: all tables that there are are gone through then',
+  },
   {
     file: `${MM}/model/vma-list.ts`,
     from: 'vma.start < root.vma.start',

@@ -28,8 +28,8 @@ export class Gate {
   #broken: PagefoldError | undefined
   /** Its owner has closed the host. */
   #shut = false
-  /** What of the embedder's is being called: set by who calls, and back to what it was before. */
-  callback: Callback | undefined
+  /** What is being called. */
+  #callback: Callback | undefined
 
   /**
    * Runs a piece of the engine. Throws EDEADLK inside a callback, EUCLEAN if an invariant was found broken before, or is
@@ -67,12 +67,12 @@ export class Gate {
    * breaks nothing here.
    */
   call<Result>(callback: Callback, work: () => Result): Result {
-    const before = this.callback
-    this.callback = callback
+    const before = this.#callback
+    this.#callback = callback
     try {
       return outside(work)
     } finally {
-      this.callback = before
+      this.#callback = before
     }
   }
 
@@ -92,9 +92,9 @@ export class Gate {
 
   /** Throws EDEADLK inside a callback. */
   expectOutside(): void {
-    if (this.callback === undefined) return
+    if (this.#callback === undefined) return
     const why = 'only calls that look are possible there, see docs/callbacks.md; do it when that call is over'
-    throw new PagefoldError('EDEADLK', `inside a callback (${this.callback}): ${why}`)
+    throw new PagefoldError('EDEADLK', `inside a callback (${this.#callback}): ${why}`)
   }
 
   /** Is there nothing more to be expected: closed, or broken? */

@@ -79,7 +79,7 @@ export class Notifiers {
   start(event: NotifierEvent, start: number, end: number): OpenRange | undefined {
     if (this.#listeners.isEmpty) return undefined
     const open = { range: rangeOf(event, start, end, true), told: this.#listeners.all() }
-    for (const notifier of open.told) this.#tell(notifier, open.range, false)
+    for (const notifier of open.told) this.#tell(() => notifier.invalidateRangeStart?.(open.range))
     this.#told('start')
     return open
   }
@@ -91,7 +91,7 @@ export class Notifiers {
   startNonblock(event: NotifierEvent, start: number, end: number): OpenRange | 'EAGAIN' {
     const open = { range: rangeOf(event, start, end, false), told: this.#listeners.all() }
     for (const [i, notifier] of open.told.entries()) {
-      if (this.#tell(notifier, open.range, false) !== 'EAGAIN') continue
+      if (this.#tell(() => notifier.invalidateRangeStart?.(open.range)) !== 'EAGAIN') continue
       this.end({ range: open.range, told: open.told.slice(0, i) })
       return 'EAGAIN'
     }
@@ -101,24 +101,19 @@ export class Notifiers {
   /** Tells those who heard the range begin, and nobody else; not those who have gone since. */
   end(open: OpenRange | undefined): void {
     if (open === undefined) return
-    for (const notifier of open.told)
-      if (this.#listeners.has(notifier)) this.#tell(notifier, open.range, true)
+    for (const notifier of open.told) {
+      if (this.#listeners.has(notifier)) this.#tell(() => notifier.invalidateRangeEnd?.(open.range))
+    }
     this.#told('end')
   }
 
-  #tell(notifier: Notifier, range: NotifierRange, ends: boolean): 'EAGAIN' | undefined {
-    const gate = this.#gate
-    const before = gate.callback
-    gate.callback = 'notifier'
+  #tell(tell: () => unknown): unknown {
     try {
-      if (ends) notifier.invalidateRangeEnd?.(range)
-      else return notifier.invalidateRangeStart?.(range) ?? undefined
+      return this.#gate.call('notifier', tell)
     } catch (error) {
       reportLater(error)
-    } finally {
-      gate.callback = before
+      return undefined
     }
-    return undefined
   }
 }
 

@@ -295,7 +295,7 @@ function layOut(plan: Pick<ArenaPlan, 'frames' | 'mappings'>): {
   zoneStart: number
 } {
   const perMapping = RMAP_BYTES + 4 // an rmap item and a pte
-  const tables = 384 * PAGE_SIZE // upper page tables, tree roots, half-filled slabs
+  const tables = 384 * PAGE_SIZE // tree roots, at most 256 of them; upper page tables, half-filled slabs
   const metadataPages = Math.ceil(
     (plan.mappings * perMapping + plan.frames * NODE_BYTES + tables) / PAGE_SIZE,
   )

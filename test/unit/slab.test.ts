@@ -5,6 +5,7 @@ import {
   CACHE_TABLE,
   HEADER_ZONE_TOUCHED,
   NODE_BYTES,
+  PAGE_SIZE,
   RMAP_BYTES,
   TABLE_BYTES,
 } from '../../assembly/abi.ts'
@@ -89,6 +90,14 @@ describe('slabs', () => {
     expect(arena.core.takePages(1)).toBe(0)
     arena.core.slabFree(CACHE_TABLE, taken[0]!)
     expect(arena.core.slabAlloc(CACHE_TABLE)).toBe(taken[0])
+  })
+
+  it.each([1000, 60_000, 900_000])('have room for all that %i pages need beside two trees', async (pages) => {
+    const arena = await bareArena({ frames: pages, mappings: pages, index: 'hash' })
+    for (const _ of ['stable', 'unstable']) expect(arena.allocRoots()).not.toBe(0)
+    // A pte and an item a page, a node a frame; and a table above for every 256 tables, with slabs half filled.
+    const bytes = pages * (4 + RMAP_BYTES + NODE_BYTES)
+    expect(arena.core.takePages(Math.ceil(bytes / PAGE_SIZE) + 64)).not.toBe(0)
   })
 
   it('give a stable node a new key each time its address is used again', async () => {

@@ -78,6 +78,8 @@ function amongAll(ksm: KsmState, chain: number, prune: boolean): number {
 /** The same without those that are full and alive, but for the first of all: it is taken if none has room. */
 function amongNoted(ksm: KsmState, chain: number, prune: boolean): number {
   const { nodes, frames, dups } = ksm
+  const front = dups.front(chain)
+  if (!prune && front !== 0 && hasRoom(ksm, front) && getKsmPage(ksm, front) > 0) return front
   const roomy: number[] = []
   let chosen = 0
   for (let dup = dups.take(chain); dup !== 0; dup = dups.take(chain)) {

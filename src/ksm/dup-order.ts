@@ -41,11 +41,6 @@ export class DupOrder {
     this.#heaps.delete(chain)
   }
 
-  /** Does this node hang on a chain? */
-  knows(node: number): boolean {
-    return this.#stamps.has(node)
-  }
-
   /** Has it to be looked at by the next walk that comes so far? */
   isNoted(dup: number): boolean {
     return this.#noted.has(dup)
@@ -53,20 +48,30 @@ export class DupOrder {
 
   /** A dup may have room now, or have lost its page. */
   note(dup: number, chain: number): void {
-    const stamp = this.#stamps.get(dup)!
     if (this.#noted.has(dup)) return
     this.#noted.add(dup)
-    push(this.#heaps.get(chain)!, { dup, stamp })
+    push(this.#heaps.get(chain)!, { dup, stamp: this.#stamps.get(dup)! })
   }
 
-  /** The noted dup that is furthest in front, whose note is dropped; 0 if there is none. */
-  take(chain: number): number {
+  /** The noted dup that is furthest in front; 0 if there is none. */
+  front(chain: number): number {
     const heap = this.#heaps.get(chain)!
-    for (let note = pop(heap); note !== undefined; note = pop(heap)) {
-      if (this.#stamps.get(note.dup) !== note.stamp || !this.#noted.delete(note.dup)) continue
-      return note.dup
+    for (;;) {
+      const note = heap[0]
+      if (note === undefined) return 0
+      if (this.#noted.has(note.dup) && this.#stamps.get(note.dup) === note.stamp) return note.dup
+      pop(heap)
     }
-    return 0
+  }
+
+  /** The same, whose note is dropped. */
+  take(chain: number): number {
+    const dup = this.front(chain)
+    if (dup !== 0) {
+      pop(this.#heaps.get(chain)!)
+      this.#noted.delete(dup)
+    }
+    return dup
   }
 }
 

@@ -90,7 +90,7 @@ export function takeAllItems(ksm: KsmState, node: number): void {
 
 /** If a node is a dup: it may have room now, or have lost its page. */
 export function noteDup({ dups, nodes }: KsmState, node: number): void {
-  if (dups.knows(node)) dups.note(node, nodes.chain(node))
+  if (nodes.isDup(node)) dups.note(node, nodes.chain(node))
 }
 
 /** Hangs a node on a chain, in front. Linux: stable_node_chain_add_dup() */

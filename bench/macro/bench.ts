@@ -17,6 +17,7 @@ import { bestPossible, type Candidate, inRounds, type Lap, ORDER_SEED } from '..
 import type { BenchResult, PeerMissing } from '../../src/report/index.ts'
 import { loadChecksum, loadPolicy } from '../own.ts'
 import { PEERS } from '../peers/index.ts'
+import { linux } from '../peers/linux.ts'
 import { pagefoldStill } from '../peers/pagefold.ts'
 import type { Task } from '../peers/peer.ts'
 import { WRITER_SEED } from '../peers/writer.ts'
@@ -128,7 +129,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       ours: familyCpuTime,
       // Not sooner: pagefold's own trial, which the others are held against, may be the last of its round.
       onRound: () => {
-        expectAgreement(reports, checksum !== 'none', leaveOut)
+        expectAgreement(reports, options, leaveOut)
         whileRunning.expectAgreement()
       },
       ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
@@ -176,15 +177,17 @@ async function namesOf({
   return { checksum: name, ...(policy === undefined ? {} : { policy: (await loadPolicy(policy)).name }) }
 }
 
-/** Leaves out who merged otherwise in its last trial than pagefold in its first; `tells`: its checksum tells what was written. */
+/** Leaves out who merged otherwise in its last trial than pagefold in its first. */
 function expectAgreement(
   reports: Reports,
-  tells: boolean,
+  { index, checksum }: Pick<BenchOptions, 'index' | 'checksum'>,
   leaveOut: (name: string, failed: string) => void,
 ): void {
-  const ours = momentsOf(reports.get('pagefold')![0]!, tells)
   for (const [name, trials] of [...reports]) {
-    const other = momentsOf(trials.at(-1)!, tells).find(({ merged }, i) => merged !== ours[i]!.merged)
+    const tells = checksum !== 'none'
+    const terms: Terms = { tells, samePages: tells && index === 'content' && name === linux.name }
+    const ours = momentsOf(reports.get('pagefold')![0]!, terms)
+    const other = momentsOf(trials.at(-1)!, terms).find(({ merged }, i) => merged !== ours[i]!.merged)
     if (other === undefined) continue
     const { when, merged } = other
     const expected = ours.find((one) => one.when === when)!.merged
@@ -192,16 +195,30 @@ function expectAgreement(
   }
 }
 
+/** What is asked of two peers in rows after writes. */
+interface Terms {
+  /** Their checksum tells what was written. */
+  readonly tells: boolean
+  /**
+   * They choose alike among the merged pages of one content, so that each page has come back to the same ones: ksmd and whoever
+   * has its order of the trees, in which a search changes the chains that it passes.
+   */
+  readonly samePages: boolean
+}
+
 /** What a trial had merged, at each moment at which all must have merged the same. */
-function momentsOf(trial: TrialReport, tells: boolean): { readonly when: string; readonly merged: string }[] {
-  // Where a content has several copies ksmd may choose another of them for a page that comes back: in the rows numbers must agree.
-  const numbers = ({ counters }: MergedReport): string => JSON.stringify(counters)
+function momentsOf(
+  trial: TrialReport,
+  { tells, samePages }: Terms,
+): { readonly when: string; readonly merged: string }[] {
+  const told = ({ counters, digest }: MergedReport): string =>
+    JSON.stringify(samePages ? { ...counters, digest } : counters)
   const rows = (trial.written ?? []).flatMap(({ percent, written_with, after, settled }) => {
     const when = ` after ${percent} % of the pages were written with ${written_with}`
     return [
       // Where nothing tells that a page was written it may merge at once, as on no ksmd.
-      ...(tells ? [{ when, merged: numbers(after) }] : []),
-      { when: `${when} and two more scans`, merged: numbers(settled) },
+      ...(tells ? [{ when, merged: told(after) }] : []),
+      { when: `${when} and two more scans`, merged: told(settled) },
     ]
   })
   const { counters, digest } = trial

@@ -158,6 +158,27 @@ describe('a scan after guests have written', () => {
     expect(Object.keys(rows![0]!.peers)).toEqual(['pagefold'])
   })
 
+  it.each([
+    ['content', 'linux', /other bytes: .*"digest":"elsewhere"/],
+    ['hash', 'linux', undefined],
+    ['content', 'js', undefined],
+  ] as const)(
+    'in the order %s, %s has to have each page where pagefold has it: %s',
+    async (index, name, says) => {
+      vi.spyOn(PEERS.find((peer) => peer.name === 'linux')!, 'unavailable').mockReturnValue(undefined)
+      onTestFinished(() => void vi.restoreAllMocks())
+      const [row] = written(1).written
+      const elsewhere = { ...TRIAL, written: [{ ...row!, after: { ...row!.after, digest: 'elsewhere' } }] }
+      const peers = [name, 'pagefold']
+      const result = await run({ pagefold: () => written(1), [name]: () => elsewhere }, 3, [], 0, {
+        index,
+        peers,
+      })
+      if (says === undefined) expect(result.peers[name]).toMatchObject({ samples: [{}, {}, {}] })
+      else expect(result.peers[name]).toEqual({ failed: expect.stringMatching(says) })
+    },
+  )
+
   it('is not there if nobody was asked for it', async () => {
     const result = await run({})
     expect(result).not.toHaveProperty('written')

@@ -73,7 +73,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const peers = PEERS.filter(({ name }) => name === 'pagefold' || (options.peers?.includes(name) ?? true))
   const missing = new Map<string, PeerMissing>()
   for (const { name, unavailable } of peers) {
-    const why = unavailable()
+    const why = unavailable({ changes })
     if (why !== undefined) missing.set(name, { unavailable: why })
   }
   const present = peers.filter(({ name }) => !missing.has(name))

@@ -81,8 +81,8 @@ export interface Peer {
   readonly name: string
   /** With guests that run meanwhile; absent of a peer that does not scan in batches. */
   running?(task: Task): Promise<RunningTrial>
-  /** Why it cannot run here, or undefined if it can. */
-  unavailable(): string | undefined
+  /** Why it cannot run here, or not beside pagefold as the task has it; undefined if it can. */
+  unavailable(task: Pick<Task, 'changes'>): string | undefined
   run(task: Task): Promise<Trial>
 }
 

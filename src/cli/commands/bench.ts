@@ -102,7 +102,8 @@ Merges the same pages with pagefold and its peers, each trial in a process of
 its own, in turns, and compares the time to converge (two full scans) and of a
 rescan. Every peer must merge the same pages with the same: one that does not,
 or fails, is named, has no times, and makes the exit code 1. ${STILL} is
-pagefold told that the guests hold still, and must merge the same in one scan.
+pagefold told that the guests hold still, and must merge the same in one scan;
+pagefold-checksum reads every page in every scan, as ksmd does.
 Then guests write, and what the next scan takes is measured, by what part of the
 pages was written; and what is saved while they write and are scanned.
 Then pagefold's convergence curve: what it has saved after how many bytes

@@ -243,9 +243,32 @@ describe('a guest that is saved', () => {
       /example:riscv -- (.* --save .*?) {2}.*\n.*example:riscv -- (--restore .*?) {2}/.exec(
         readFileSync(join(RISCV, 'README.md'), 'utf8'),
       )!
-    expect(command(...save!.split(' '))).toMatch(/^3 guests saved in saved$/m)
-    expect(command(...restore!.split(' '))).toMatch(/^0 of 3 guests wrong;/m)
+    const first = command(...save!.split(' '))
+    expect(first).toMatch(/^3 guests saved in saved$/m)
+    const apart = toldAtTheEnd(first)
+    expect(toldAtTheEnd(command(...restore!.split(' ')))).toEqual(apart)
+    const three = ['--guests', '3', '--program', 'pages']
+    expect(toldAtTheEnd(command(...three, '--threads', '2'))).toEqual(apart)
+    expect(toldAtTheEnd(command(...three, '--fork')).digests).toEqual(apart.digests)
+    expect(toldAtTheEnd(command(...three, '--no-ksm'))).toEqual({ ...apart, merged: false })
   })
+
+  /** What the command says when all guests have stopped, of which frames depend on how far ksmd had come. */
+  function toldAtTheEnd(output: string): { pages: number; digests: string; merged: boolean } {
+    const memory = [...output.matchAll(/: (\d+) pages in (\d+) frames, with (\d+) distinct contents$/gm)]
+    const [stopped, scanned] = memory.map(([, ...numbers]) => numbers.map(Number))
+    const [pages, frames, contents] = stopped as [number, number, number]
+    expect(frames).toBeLessThanOrEqual(pages)
+    expect(contents).toBeLessThanOrEqual(frames)
+    if (scanned !== undefined) {
+      expect([scanned[0], scanned[2]], 'scans change neither').toEqual([pages, contents])
+      expect(scanned[1]).toBeLessThan(pages)
+      expect(scanned[1]).toBeGreaterThanOrEqual(contents)
+    }
+    expect(output).toMatch(/^0 of 3 guests wrong;/m)
+    const digests = /^([1-9]\d* digests of guests' own, all together [0-9a-f]{16})$/m.exec(output)![1]!
+    return { pages, digests, merged: scanned !== undefined }
+  }
 })
 
 describe('guests on other threads', () => {

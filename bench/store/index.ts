@@ -9,6 +9,7 @@ import { median } from '../../src/lab/index.ts'
 import { SnapshotStore } from '../../src/store/index.ts'
 import type { StoreFigure } from './figure.ts'
 import { Guest } from './guests.ts'
+import { droppedInAPage } from './in-a-page.ts'
 import { bytesIn, peers } from './peers.ts'
 import { scale, worked } from './scale.ts'
 
@@ -31,7 +32,7 @@ export async function storeFigures(
 }
 
 /** What is resident first, while nothing else is. */
-const MEASURES = [dropped, moments, warmSaves, commits, generations, forks, scale]
+const MEASURES = [dropped, droppedInAPage, moments, warmSaves, commits, generations, forks, scale]
 
 /** Bytes held for twenty moments, over the bytes of their distinct pages. */
 async function* moments(dir: string, smoke: boolean): AsyncGenerator<StoreFigure> {

@@ -37,12 +37,22 @@ export interface Backing {
 /** Below 128 KiB nothing comes back to the system, in no engine; a megabyte does in all. */
 const CHUNK_BYTES = 2 ** 20
 
-/** Segments of a megabyte, each an ArrayBuffer of its own: when it goes, the engine gives it back to the system. */
+/** Bytes that may become fewer, where the engine knows such. */
+interface Resizable extends ArrayBuffer {
+  resize?(bytes: number): void
+}
+const ResizableBuffer = ArrayBuffer as new (bytes: number, options: { maxByteLength: number }) => Resizable
+
+/**
+ * Segments of a megabyte, each an ArrayBuffer of its own. It can be resized, because V8 maps such ones each for itself, where
+ * the C library keeps some of what it was given back; and because resized to nothing it goes back to the system at once, and
+ * not when garbage is collected. So views must not be kept.
+ */
 export class MemoryBacking implements Backing {
   readonly slots = CHUNK_BYTES / PAGE_SIZE
   readonly reusesNumbers = true
   readonly mayRot = false
-  private readonly chunks: (Uint8Array | undefined)[] = []
+  private readonly chunks: (Uint8Array<Resizable> | undefined)[] = []
 
   heldBy(): number {
     return CHUNK_BYTES
@@ -50,7 +60,7 @@ export class MemoryBacking implements Backing {
 
   create(segment: number): void {
     try {
-      this.chunks[segment] = new Uint8Array(CHUNK_BYTES)
+      this.chunks[segment] = new Uint8Array(new ResizableBuffer(CHUNK_BYTES, { maxByteLength: CHUNK_BYTES }))
     } catch (cause) {
       throw new PagefoldError('ENOMEM', 'no memory left for the pages of a store', { cause })
     }
@@ -75,10 +85,11 @@ export class MemoryBacking implements Backing {
   truncate(): void {}
 
   remove(segment: number): void {
+    this.chunks[segment]?.buffer.resize?.(0)
     this.chunks[segment] = undefined
   }
 
   close(): void {
-    this.chunks.length = 0
+    for (const segment of this.chunks.keys()) this.remove(segment)
   }
 }

@@ -1,24 +1,16 @@
 // A browser to open pages in, where the machine has one.
 
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'chrome']
-
-const executablePath = (process.env.PATH ?? '')
-  .split(delimiter)
-  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
-  .find((path) => existsSync(path))
+import { chromiumPath, chromiumUnavailable } from '../../bench/store/in-a-page.ts'
 
 /** Why there is no browser here, or undefined if there is one. */
-export const browserUnavailable = executablePath === undefined ? `no ${NAMES.join(', ')} on PATH` : undefined
+export const browserUnavailable = chromiumUnavailable
 
 /** Starts the browser. */
 export function launchBrowser(): Promise<Browser> {
   // Chromium's own sandbox does not work for root, nor in most containers; what is opened here is ours.
-  return chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox'] })
+  return chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
 }
 
 export interface OpenedPage {

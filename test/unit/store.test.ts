@@ -5,6 +5,7 @@ import fs, { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } fro
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { Host } from '../../src/index.ts'
+import { MemoryBacking } from '../../src/store/backing.ts'
 import { SnapshotStore } from '../../src/store/index.ts'
 import { scratch } from '../support/files.ts'
 
@@ -293,6 +294,20 @@ describe('drop', () => {
     expect(2 * bytes_free).toBeLessThanOrEqual(bytes_held)
     await store.compact()
     expect(store.stats()).toMatchObject({ bytes_held: 10 * 2 ** 20, bytes_free: 0 })
+  })
+
+  it.each(['resize', undefined] as const)('gives memory back at once, where buffers have %s', (method) => {
+    const { resize } = ArrayBuffer.prototype as { resize?: unknown }
+    Object.assign(ArrayBuffer.prototype, { resize: method && resize })
+    onTestFinished(() => void Object.assign(ArrayBuffer.prototype, { resize }))
+    const left = method === undefined ? PAGE : 0
+    const backing = new MemoryBacking()
+    for (const segment of [0, 1, 2]) backing.create(segment)
+    const [gone, one, two] = [0, 1, 2].map((segment) => backing.view(segment, 3, 1))
+    backing.remove(0)
+    expect([gone, one, two].map((view) => view!.length)).toEqual([left, PAGE, PAGE])
+    backing.close()
+    expect([gone, one, two].map((view) => view!.length)).toEqual([left, left, left])
   })
 
   it('moves pages of sparse segments together', async () => {

@@ -61,6 +61,8 @@ async function bundle() {
     plugins: [embed()],
     platform: 'node',
     external: (id) => !BUNDLED.test(id) && /^[^./]/.test(id) && !isAbsolute(id),
+    // For one option in it: fields that only the constructor sets are written once. The engine is half a per cent smaller.
+    tsconfig: join(root, 'tsconfig.json'),
     optimization: { inlineConst: true },
   })
   await bundled.write({

@@ -7,14 +7,16 @@ import {
   COUNTER_RMAP_ITEMS,
   RMAP_STABLE,
   RMAP_UNSTABLE,
+  TABLE_ENTRIES,
 } from '../../assembly/abi.ts'
 import { StableNodes } from '../core/stable-nodes.ts'
+import type { MmSlot } from '../ksm/mm-slot.ts'
 import type { KsmState } from '../ksm/state.ts'
 import type { Memory } from '../mm/model/memory.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { pteNormal, ptePfn } from '../mm/page/pte.ts'
-import { getPte, isSoftDirty } from '../mm/page/ptes.ts'
+import { getPte, isSoftDirty, tableAt } from '../mm/page/ptes.ts'
 import { add, type Complaints } from './complaints.ts'
 
 /** What the rmap items say, counted once and held against several other things. */
@@ -55,6 +57,7 @@ export function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints
       const holder = items.anonVma(item)
       add(total.holdersByAnonVma, holder)
     }
+    auditSettledTables(ksm, slot, complaints)
     complaints.equal(`${mm.name}: ksm_rmap_items`, mm.ksm.rmapItems, count)
     complaints.equal(`${mm.name}: ksm_merging_pages`, mm.ksm.mergingPages, merging)
     total.items += count
@@ -88,6 +91,22 @@ function auditClean(
   } else if (items.isSettled(item)) {
     const maps = frames.mapping(pfn) === nodes.key(items.head(item))
     complaints.unless(maps, () => `${where()} and passed over, but maps another page than its node's`)
+  }
+}
+
+/** What is noted of a table is so, unless its ptes tell that it is no more. */
+function auditSettledTables(
+  { items, core }: KsmState,
+  { mm, settledTables }: MmSlot,
+  complaints: Complaints,
+): void {
+  for (const [place, { first, last, pages }] of settledTables) {
+    const start = place * TABLE_ENTRIES
+    const table = tableAt(mm!, start)
+    if (table === 0 || core.cleanPages(table) !== pages) continue
+    const passed = items.passSettled(table, start, start + TABLE_ENTRIES, first, pages)
+    complaints.equal(`${mm!.name}, the table at page ${start}: settled`, passed, pages)
+    complaints.equal(`${mm!.name}, the table at page ${start}: last item`, items.lastPassed, last)
   }
 }
 

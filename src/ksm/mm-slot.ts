@@ -5,6 +5,13 @@
 
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 
+/** What lies in a table of ptes whose pages are all settled: its items, each linked to the next, and how many they are. */
+interface SettledTable {
+  readonly first: number
+  readonly last: number
+  readonly pages: number
+}
+
 /** A registered mm. Holds the Mm, not its mappings: the mm may have exited. */
 export class MmSlot {
   readonly mm: MmStruct | undefined
@@ -14,6 +21,8 @@ export class MmSlot {
   expected = 0
   /** The full scan in which the cursor has last come to its end. */
   passedIn = -1
+  /** By their places (`tablePlace`); settled-tables.ts. */
+  readonly settledTables = new Map<number, SettledTable>()
   prev: MmSlot = this
   next: MmSlot = this
 

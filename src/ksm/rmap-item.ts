@@ -4,6 +4,7 @@
 import { COUNTER_RMAP_ITEMS, RMAP_STABLE, RMAP_UNSTABLE } from '../../assembly/abi.ts'
 import { BUSY, getKsmPage } from './keyhole.ts'
 import type { MmSlot } from './mm-slot.ts'
+import { forgetTable } from './settled-tables.ts'
 import { markAgain } from './soft-dirty.ts'
 import { takeItem } from './stable-node.ts'
 import type { KsmState } from './state.ts'
@@ -74,6 +75,7 @@ function setNext(ksm: KsmState, slot: MmSlot, before: number, item: number): voi
 function freeRmapItem(ksm: KsmState, slot: MmSlot, before: number, item: number): boolean {
   if (!removeRmapItemFromTree(ksm, item)) return false
   setNext(ksm, slot, before, ksm.items.next(item))
+  forgetTable(slot, ksm.items.vpn(item))
   ksm.items.free(item)
   ksm.counters[COUNTER_RMAP_ITEMS]!--
   slot.mm!.ksm.rmapItems--

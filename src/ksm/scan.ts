@@ -9,12 +9,13 @@ import type { ChecksumFrom } from '../core/window.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { ptePfn } from '../mm/page/pte.ts'
-import { endOfTable, getPte, nextNormalPte, tableAt } from '../mm/page/ptes.ts'
+import { getPte, nextNormalPte } from '../mm/page/ptes.ts'
 import { isKsm } from '../mm/page/rmap.ts'
 import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { maySettle, startSettling } from './settled.ts'
+import { forgetTable, passSettled } from './settled-tables.ts'
 import { clearMarks, mustBeRead } from './soft-dirty.ts'
 import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
@@ -136,7 +137,7 @@ function pagesOfMm(batch: Batch, limit: number): Stop {
       const here = next !== 0 && items.vpn(next) === vpn
       if (here && ksm.settles && items.isSettled(next)) {
         cursor.vpn = vpn
-        const passed = passSettled(ksm, mm, vma.end, next, limit - window.length - batch.passed)
+        const passed = passSettled(ksm, slot, vma.end, next, limit - window.length - batch.passed)
         batch.passed += passed
         if (isFull()) return 'full'
         if (passed > 0) continue
@@ -154,26 +155,13 @@ function pagesOfMm(batch: Batch, limit: number): Stop {
       cursor.vpn = vpn + 1
       cursor.item = item
       if (smartScan.shouldSkip(item, merged)) continue
+      forgetTable(slot, vpn)
       window.push(item, pfn, checksumFrom(batch, mm, vpn, pfn), helped)
       // Not a step further: the cursor rests behind this page, wherever the mapping ends or goes on by the next batch.
       if (isFull()) return 'full'
     }
   }
   return 'end'
-}
-
-/**
- * Moves the cursor over settled pages, of which the first, with the item `item`, is before it: up to the page `end`, as far as one
- * table of ptes goes, and at most `most` of them. Returns how many it passed.
- */
-function passSettled(ksm: KsmState, mm: MmStruct, end: number, item: number, most: number): number {
-  const { cursor, items } = ksm
-  const { vpn } = cursor
-  const passed = items.passSettled(tableAt(mm, vpn), vpn, Math.min(end, endOfTable(vpn)), item, most)
-  if (passed === 0) return 0
-  cursor.item = items.lastPassed
-  cursor.vpn = items.vpn(cursor.item) + 1
-  return passed
 }
 
 /** Where the checksum of a page is to be had from; of one that will be looked at again this is not yet known. */

@@ -19,6 +19,7 @@ import { COUNTER_RMAP_ITEMS, RMAP_UNSTABLE } from '../../assembly/abi.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { pteNormal, ptePfn, pteSoftDirty } from '../mm/page/pte.ts'
 import { clearSoftDirty } from '../mm/page/ptes.ts'
+import { forgetTable } from './settled-tables.ts'
 import type { KsmState, Trees } from './state.ts'
 
 /** May pages be passed over in a batch? `watched`: somebody acts in the middle of it. */
@@ -64,12 +65,14 @@ export function isAhead({ items, slots, memory, seqnr }: KsmState, item: number,
 
 /** Has a visit to come after all for an item that was met ahead of its turn, and taken out of the tree. */
 export function unsettle(ksm: KsmState, item: number, visited: number): void {
-  const { items, cursor, memory, unsettled } = ksm
-  const pte = memory.pageTables.get(memory.mm(items.mm(item)).pgd, items.vpn(item))
+  const { items, cursor, memory, slots, unsettled } = ksm
+  const mm = memory.mm(items.mm(item))
+  const pte = memory.pageTables.get(mm.pgd, items.vpn(item))
   // Where another page is by now, or none, the cursor has not passed over it, but found nothing of it.
   const same = items.isSettled(item) && pteNormal(pte) && !pteSoftDirty(pte)
   const passed = same && items.mm(item) === items.mm(visited) && items.vpn(item) < cursor.vpn
   items.unsettle(item)
+  forgetTable(slots.of(mm)!, items.vpn(item))
   if (!passed) return
   unsettled.push(item)
   unsettled.sort((a, b) => items.vpn(a) - items.vpn(b))
@@ -95,7 +98,10 @@ export function startSettling(ksm: KsmState): void {
 
 /** No item is in the unstable tree, which is forgotten, nor passed over for having been there. */
 export function forgetSettled({ slots, items }: KsmState): void {
-  for (const { rmapList } of slots) items.forgetUnstable(rmapList)
+  for (const { rmapList, settledTables } of slots) {
+    items.forgetUnstable(rmapList)
+    settledTables.clear()
+  }
 }
 
 /** How many pages are looked at for whether most have been written. */

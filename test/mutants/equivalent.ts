@@ -265,6 +265,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
     reason: 'saves time: what may be written is used again as it is',
   },
   {
+    file: `${KSM}/settled-tables.ts`,
+    from: 'known.pages <= most',
+    to: 'known.pages < most',
+    reason: 'saves time: the items say the same',
+  },
+  {
+    file: `${KSM}/chain.ts`,
+    from: '!prune && front !== 0 && hasRoom(ksm, front) && getKsmPage(ksm, front) > 0',
+    to: 'false',
+    reason: 'saves time: it is taken first below, and its note put back',
+  },
+  {
     file: `${KSM}/settled.ts`,
     line: 'const behind = slot === cursor.slot ? items.vpn(item) < cursor.vpn : slot.passedIn === seqnr',
     from: 'items.vpn(item) < cursor.vpn',

@@ -119,6 +119,41 @@ describe('a scan', () => {
     expect(scans(host)).toBe(7)
   })
 
+  it('looks at no item of a table where nothing has happened', async () => {
+    const host = await makeHost({ frames: 1024 })
+    const { mm, at } = guest(
+      host,
+      'a',
+      Array.from({ length: 600 }, (_, i) => 1000 + i),
+    )
+    host.ksm.scan(4)
+    const { items } = ksmOf(host)
+    const looks = (act: () => void): number => {
+      const pass = vi.spyOn(items, 'passSettled')
+      act()
+      const { length } = pass.mock.calls
+      pass.mockRestore()
+      return length
+    }
+    const scanOnce = (): void => void host.ksm.scan(1)
+    expect(looks(scanOnce)).toBe(0)
+    const firstTable = 256 - ((at / PAGE) % 256)
+    mm.write(at + firstTable * PAGE, contentBytes(1))
+    expect(visits(() => expect(looks(scanOnce), 'at the page, and behind it').toBe(2))).toBe(1)
+    expect(visits(() => expect(looks(scanOnce), 'behind it').toBe(1))).toBe(1)
+    expect(visits(() => expect(looks(scanOnce), 'the whole table').toBe(1))).toBe(0)
+    expect(looks(scanOnce)).toBe(0)
+    // Less than a table, and from the middle of one.
+    expect(looks(() => void host.ksm.scanPages(100))).toBe(1)
+    expect(looks(() => void host.ksm.scanPages(300))).toBeGreaterThan(0)
+    expect(looks(scanOnce)).toBe(1)
+    expect(looks(scanOnce)).toBe(0)
+    mm.munmap(at + 100 * PAGE, PAGE)
+    expect(looks(scanOnce)).toBeGreaterThan(0)
+    expect(host.ksm.counters()).toMatchObject({ pages_unshared: 599 })
+    host.audit()
+  })
+
   it('forgets the tree where most pages have been written with other bytes, rather than take one after the other out of it', async () => {
     const other = (page: number): number => 5000 + page
     const same = (page: number): number => 100 + 1000 * (page % 2) + (page >> 1)
@@ -372,6 +407,44 @@ describe('a settled page', () => {
         a.mm.madvise(a.at, 4 * PAGE, 'MADV_UNMERGEABLE')
         host.ksm.scan(1)
         a.mm.madvise(a.at, 4 * PAGE, 'MADV_MERGEABLE')
+      },
+    ],
+    [
+      'loses and gets back its permission, and its neighbours do not',
+      ({ host, a }) => {
+        const at = settledRange(host, a)
+        host.ksm.scan(1)
+        a.mm.madvise(at + PAGE, 2 * PAGE, 'MADV_UNMERGEABLE')
+        host.ksm.scan(1)
+        a.mm.madvise(at + PAGE, 2 * PAGE, 'MADV_MERGEABLE')
+      },
+    ],
+    [
+      'loses its permission, as one before it does not',
+      ({ host, a, b }) => {
+        const at = settledRange(host, a)
+        host.ksm.scan(1)
+        a.mm.madvise(at + 2 * PAGE, PAGE, 'MADV_UNMERGEABLE')
+        b.mm.write(b.at, contentBytes(15))
+      },
+    ],
+    [
+      'loses its permission, the last of its table',
+      ({ host, a }) => {
+        const at = settledRange(host, a)
+        host.ksm.scan(1)
+        a.mm.madvise(at + 4 * PAGE, PAGE, 'MADV_UNMERGEABLE')
+      },
+    ],
+    [
+      'is unmapped, and another is there before the next scan',
+      ({ host, a }) => {
+        const at = settledRange(host, a)
+        host.ksm.scan(1)
+        a.mm.munmap(at + 2 * PAGE, PAGE)
+        a.mm.mmap(PAGE, { address: at + 2 * PAGE })
+        a.mm.madvise(at + 2 * PAGE, PAGE, 'MADV_MERGEABLE')
+        a.mm.write(at + 2 * PAGE, contentBytes(12))
       },
     ],
     [

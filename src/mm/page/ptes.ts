@@ -5,7 +5,7 @@
 // pte leaves it marked, and so does whoever writes through it; only ksmd clears the mark (ksm/soft-dirty.ts). Nobody
 // else needs to know of it: what is got, compared and set here comes without.
 
-import { TABLE_ENTRIES } from '../../../assembly/abi.ts'
+import { TABLE_ENTRIES, TABLE_SHIFT } from '../../../assembly/abi.ts'
 import type { MmStruct } from '../model/mm-struct.ts'
 import { EMPTY_PTE, pteClearSoftDirty, pteMksoftDirty, pteSoftDirty } from './pte.ts'
 
@@ -46,9 +46,14 @@ export function tableAt(mm: MmStruct, vpn: number): number {
   return mm.memory.pageTables.pteTable(mm.pgd, vpn)
 }
 
+/** Which table that is, counted from address 0. */
+export function tablePlace(vpn: number): number {
+  return vpn >>> TABLE_SHIFT
+}
+
 /** The first virtual page whose pte is not in the same table. */
 export function endOfTable(vpn: number): number {
-  return vpn - (vpn % TABLE_ENTRIES) + TABLE_ENTRIES
+  return (tablePlace(vpn) + 1) * TABLE_ENTRIES
 }
 
 /** The first virtual page in [vpn, end) whose pte is not empty, or `end`. */

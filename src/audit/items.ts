@@ -75,7 +75,7 @@ export function auditItems(memory: Memory, ksm: KsmState, complaints: Complaints
 
 /** A page that is not soft-dirty is the one whose checksum its item has; or, where the item is stable and settled, its node's. */
 function auditClean(
-  { items, nodes, frames, memory }: KsmState,
+  { items, nodes, frames, memory, core }: KsmState,
   mm: MmStruct,
   item: number,
   complaints: Complaints,
@@ -86,7 +86,7 @@ function auditClean(
   const where = (): string => `${mm.name}, page ${vpn}: not soft-dirty`
   const pfn = ptePfn(pte)
   if (items.state(item) !== RMAP_STABLE) {
-    const unchanged = items.checksum(item) === memory.arena.checksum(pfn)
+    const unchanged = items.checksum(item) === memory.arena.checksum(pfn, core)
     complaints.unless(unchanged, () => `${where()}, but changed since it was read`)
   } else if (items.isSettled(item)) {
     const maps = frames.mapping(pfn) === nodes.key(items.head(item))
@@ -122,8 +122,8 @@ function auditItemPlace(
   node: number,
   complaints: Complaints,
 ): void {
-  // Linux too brings a merged page back from swap to where merging is no longer allowed.
-  if (mm.users === 0 || memory.swap.usage.total > 0) return
+  // Linux too brings a merged page back from swap to where merging is no longer allowed; and so does restoring an mm.
+  if (mm.users === 0 || memory.swap.usage.total > 0 || mm.restored) return
   const pte = getPte(mm, vpn)
   const maps = pteNormal(pte) && ksm.frames.mapping(ptePfn(pte)) === ksm.nodes.key(node)
   complaints.unless(

@@ -205,9 +205,9 @@ export class Arena {
     return this.u8.subarray(pfn * PAGE_SIZE, (pfn + count) * PAGE_SIZE)
   }
 
-  /** The 64-bit checksum of a page, by the strategy in force. */
-  checksum(pfn: number): bigint {
-    this.core.checksum(pfn, RESULT)
+  /** The 64-bit checksum of a page, by the strategy in force; `core`: which may be an embedder's, and guarded against it. */
+  checksum(pfn: number, core: Pick<Core, 'checksum'> = this.core): bigint {
+    core.checksum(pfn, RESULT)
     return readKey(this.u32, RESULT)
   }
 

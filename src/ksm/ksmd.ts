@@ -273,12 +273,14 @@ export class Ksm {
 
 /**
  * Takes back what has not been visited, which happens if something went wrong: helpers are to leave it alone, and what they
- * have read of it is forgotten. If it was only code of an embedder's, scanning goes on behind these pages: they are passed over.
+ * have read of it is forgotten. If it was only code of an embedder's, scanning goes on behind these pages: they are passed over, and
+ * so are those that were to be visited after all.
  */
 function abandonWindow({ window, ksm }: Batch): void {
   ksm.core.takeBack(window.position(0), window.length)
-  for (let i = 0; i < window.length; i++) {
-    const item = window.item(window.position(i))
+  const left = ksm.unsettled.splice(0)
+  for (let i = 0; i < window.length; i++) left.push(window.item(window.position(i)))
+  for (const item of left) {
     markAgain(ksm, item)
     unstableTreeForget(ksm, item)
   }

@@ -81,12 +81,13 @@ export function unsettle(ksm: KsmState, item: number, visited: number): void {
 /** Settles nothing any more, and leaves what Linux would have at this moment: only those behind the cursor are in their tree. */
 export function stopSettling(ksm: KsmState): void {
   if (!ksm.settles) return
-  const { items, core, cursor, seqnr } = ksm
+  const { items, core, cursor, slots, seqnr } = ksm
   for (const { slot, item } of ksm.unstableItems()) {
     const behind = slot === cursor.slot ? items.vpn(item) < cursor.vpn : slot.passedIn === seqnr
     if (!behind && items.isLinked(item)) core.erase(item)
     items.setUnstableSince(item, behind ? seqnr : seqnr - 1)
   }
+  for (const { settledTables } of slots) settledTables.clear()
   ksm.settles = false
 }
 

@@ -14,7 +14,7 @@ import {
   stillClock,
   tryChecksum,
 } from '../../src/index.ts'
-import { memoryOf } from '../support/inside.ts'
+import { ksmOf, memoryOf } from '../support/inside.ts'
 import { js, KEYED, LOOP, type Text, wasm, wordHash } from '../support/own.ts'
 import { contentBytes, guest, PAGE } from '../support/world.ts'
 
@@ -343,6 +343,36 @@ describe('a scan', () => {
       expect(calls).toBe(contents.length)
     }
   })
+})
+
+it('that throws has forgotten what was to be visited after all, for the page being visited', async () => {
+  let fails = false
+  const hash = (page: Uint8Array): bigint => {
+    if (fails) throw new Error('not today')
+    return (BigInt(wordHash(page, 0n)) << 32n) | BigInt(wordHash(page, 1n))
+  }
+  const host = await made({ checksum: js({ bits: 64, hash }), index: 'hash' })
+  const { mm, at } = guest(host, 'a', [1, 2, 3])
+  host.ksm.scan(4)
+  const ksm = ksmOf(host)
+  expect(ksm.settles).toBe(true)
+  // As when it is met ahead of its turn, behind the pages of a window that is hashed only then.
+  const [slot] = ksm.slots
+  const first = slot!.rmapList
+  ksm.core.erase(first)
+  ksm.items.unlink(first)
+  ksm.items.unsettle(first)
+  slot!.settledTables.clear()
+  ksm.unsettled.push(first)
+  mm.write(at + 2 * PAGE, contentBytes(4))
+  fails = true
+  expect(() => host.ksm.scan(1)).toThrow('not today')
+  expect(ksm.unsettled).toEqual([])
+  expect(() => host.audit(), 'which takes checksums too').toThrow(/^not today$/)
+  fails = false
+  host.ksm.scan(3)
+  expect(host.ksm.counters()).toMatchObject({ pages_unshared: 3, pages_volatile: 0 })
+  host.audit()
 })
 
 /** A checksum that begins to go wrong when it is told to. */

@@ -227,6 +227,18 @@ describe('a scan', () => {
     host.audit()
   })
 
+  it.each<[string, (scene: { host: Host; a: Guest }) => void]>([
+    ['smart scan', ({ host }) => host.ksm.set('smart_scan', 1)],
+    ['a virtual CPU on another thread', ({ a }) => void a.mm.attachCpu({ thread: true })],
+  ])('is passed by no page any more when %s has come in the middle', async (_, act) => {
+    const { host, a } = await settledHost()
+    act({ host, a })
+    host.ksm.scanPages(1)
+    host.audit()
+    expect(scans(host)).toBeGreaterThan(0)
+    host.audit()
+  })
+
   it('visits what smart scan has to see', async () => {
     const { host } = await settledHost()
     host.ksm.set('smart_scan', 1)

@@ -15,6 +15,7 @@ import {
   errnoOf,
   expectContent,
   fullScans,
+  guest,
   makeHost,
   PAGE,
   pokeByte,
@@ -38,6 +39,28 @@ const pagesChanged = (mm: Mm, snapshot: Snapshot): number[] =>
     )
 
 describe('a snapshot', () => {
+  it.each(['log', 'checksum'] as const)(
+    'brings a merged page back to where pages are not merged, with changes: %s',
+    async (changes) => {
+      const host = await makeHost({ changes })
+      guest(host, 'other', [5, 7])
+      const mm = host.createMm({ name: 'guest' })
+      const at = addRange(mm, [5, 6], { mergeable: false })
+      const snapshot = mm.snapshot()
+      mm.prctl('PR_SET_MEMORY_MERGE', 1)
+      host.ksm.scan(3)
+      expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1 })
+      mm.restore(snapshot)
+      host.audit()
+      snapshot.release()
+      host.audit()
+      host.ksm.scan(1)
+      expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 0 })
+      expectContent(mm, at, 5)
+      host.audit()
+    },
+  )
+
   it('is gone back to, with notifiers and CPUs in place', async () => {
     const { host, mm } = await scene()
     const told: string[] = []

@@ -32,6 +32,7 @@ export function makeEqual(
   const errno = equalVmas(to, from)
   if (errno !== undefined) return errno
   to.mergeAny = from.mergeAny
+  to.restored = true
   for (const vma of to.vmas) {
     if (!hasOwnPages(vma)) continue
     const errno = equalPages(to, vma, from, event)

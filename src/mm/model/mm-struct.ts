@@ -44,6 +44,8 @@ export class MmStruct {
   mergeable = false
   /** Every eligible range is to be merged, now and later. Linux: MMF_VM_MERGE_ANY. @internal */
   mergeAny = false
+  /** Has it been made as another is, with merged pages where it may have none? @internal */
+  restored = false
   /** The merger's accounts of this mm; `zeroPages` is kept by the fault path and always exact. @internal */
   readonly ksm = { rmapItems: 0, mergingPages: 0, zeroPages: 0 }
   /** @internal */

@@ -9,7 +9,7 @@ export { clearPage, comparePages, copyPage, isZeroPage, pagesIdentical } from '.
 export { erase, first, insert, next, replace } from './rbtree'
 export { resample } from './sampled'
 export { search, searchBelow } from './search'
-export { cleanPages, forgetUnstable, passSettled } from './settled'
+export { forgetUnstable, passSettled } from './settled'
 export { slabAlloc, slabFree, takePages, touchPages } from './slab'
 export { checksumChanged, hashWindow, takeBack } from './window'
 

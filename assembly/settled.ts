@@ -39,20 +39,6 @@ export function passSettled(table: u32, vpn: u32, end: u32, item: u32, most: u32
   return last
 }
 
-/** How many pages the ptes of one table map, if none of these is soft-dirty; else 0. */
-export function cleanPages(table: u32): u32 {
-  let clean = i32x4.splat(0)
-  let dirty = i32x4.splat(0)
-  for (const end = table + TABLE_ENTRIES * 4; table != end; table += 16) {
-    const marks = v128.and(v128.load(table), i32x4.splat(NORMAL | PTE_SOFT_DIRTY))
-    clean = i32x4.sub(clean, i32x4.eq(marks, i32x4.splat(PTE_PRESENT)))
-    dirty = v128.or(dirty, i32x4.eq(marks, i32x4.splat(PTE_PRESENT | PTE_SOFT_DIRTY)))
-  }
-  if (v128.any_true(dirty)) return 0
-  clean = i32x4.add(clean, v128.shuffle<i32>(clean, clean, 2, 3, 0, 1))
-  return i32x4.extract_lane(clean, 0) + i32x4.extract_lane(clean, 1)
-}
-
 /** Of the items from `item` on, one mm's, no unstable one is in a tree any more, nor settled. */
 export function forgetUnstable(item: u32): void {
   for (; item != 0; item = load<u32>(item, RMAP_NEXT)) {

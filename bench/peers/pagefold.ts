@@ -26,8 +26,10 @@ import { type Turn, turnsOf, writePage } from './writer.ts'
 const WARM_UP_IMAGE = 2048
 const WARM_UP = `synth:demo,pages=${WARM_UP_IMAGE}`
 const WARM_UP_ROUNDS = 12
+/** Full scans before anything is written: two that merge, and so many more that what passes over everything is compiled as well. */
+const WARM_UP_SCANS = 20
 /** Written in each round, in per cent: where all pages are, the unstable tree is forgotten, by code that nothing else runs. */
-const WARM_UP_WRITTEN = [10, 100]
+const WARM_UP_WRITTEN = [1, 10, 100]
 /** As many as it takes frames: three images, and copies of what is written. */
 const WARM_UP_PAGES = WARM_UP_ROUNDS * 4 * WARM_UP_IMAGE
 
@@ -97,9 +99,9 @@ function writtenBy(
   task: Task,
   peer: Omit<Writable, 'write'>,
 ): Promise<WrittenTrial[]> {
-  // Not sooner: a knob that has been changed once is read more slowly.
+  // Not sooner: a knob that has been changed once is read more slowly, and what reads it is compiled anew.
   neverPrune(host)
-  peer.scan()
+  for (let i = 0; i < WARM_UP_SCANS; i++) peer.scan()
   return afterWrites(task, { ...peer, write: (turn) => writeGuests(guests, turn) })
 }
 
@@ -181,7 +183,7 @@ function warmUp(host: Host, policy: GuestsPolicy): void {
   const turns = policy === 'still' ? [] : turnsOf(images.length * WARM_UP_IMAGE, WARM_UP_WRITTEN)
   for (let round = 0; round < WARM_UP_ROUNDS; round++) {
     const strangers = images.map((image) => loadGuest(host, image))
-    host.ksm.scan(3)
+    host.ksm.scan(WARM_UP_SCANS)
     for (const turn of turns) {
       writeGuests(strangers, turn)
       host.ksm.scan(1)

@@ -16,7 +16,7 @@ import type { Memory } from '../mm/model/memory.ts'
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 import { VM_MERGEABLE } from '../mm/model/vma.ts'
 import { pteNormal, ptePfn } from '../mm/page/pte.ts'
-import { getPte, isSoftDirty, tableAt } from '../mm/page/ptes.ts'
+import { getPte, isSoftDirty, pmdSoftDirty, tableAt } from '../mm/page/ptes.ts'
 import { add, type Complaints } from './complaints.ts'
 
 /** What the rmap items say, counted once and held against several other things. */
@@ -94,19 +94,19 @@ function auditClean(
   }
 }
 
-/** What is noted of a table is so, unless its ptes tell that it is no more. */
+/** What is noted of a table is so, unless a pte of it has been set since. */
 function auditSettledTables(
-  { items, core }: KsmState,
+  { items }: KsmState,
   { mm, settledTables }: MmSlot,
   complaints: Complaints,
 ): void {
   for (const [place, { first, last, pages }] of settledTables) {
-    const start = place * TABLE_ENTRIES
-    const table = tableAt(mm!, start)
-    if (table === 0 || core.cleanPages(table) !== pages) continue
-    const passed = items.passSettled(table, start, start + TABLE_ENTRIES, first, pages)
-    complaints.equal(`${mm!.name}, the table at page ${start}: settled`, passed, pages)
-    complaints.equal(`${mm!.name}, the table at page ${start}: last item`, items.lastPassed, last)
+    const end = (place + 1) * TABLE_ENTRIES
+    const table = tableAt(mm!, end - 1)
+    if (table === 0 || pmdSoftDirty(mm!, table)) continue
+    const passed = items.passSettled(table, items.vpn(first), end, first, pages)
+    complaints.equal(`${mm!.name}, the table before page ${end}: settled`, passed, pages)
+    complaints.equal(`${mm!.name}, the table before page ${end}: last item`, items.lastPassed, last)
   }
 }
 

@@ -27,7 +27,6 @@ export interface Core {
   takeBack(start: number, count: number): void
   checksumChanged(at: number): number
   passSettled(table: number, vpn: number, end: number, item: number, most: number): number
-  cleanPages(table: number): number
   forgetUnstable(item: number): void
   hashAhead(from: number): number
   slabAlloc(kind: number): number
@@ -59,7 +58,6 @@ const EXPORTS: Readonly<Record<keyof Core, true>> = {
   takeBack: true,
   checksumChanged: true,
   passSettled: true,
-  cleanPages: true,
   forgetUnstable: true,
   hashAhead: true,
   slabAlloc: true,

@@ -5,7 +5,7 @@
 
 import type { MmStruct } from '../mm/model/mm-struct.ts'
 
-/** What lies in a table of ptes whose pages are all settled: its items, each linked to the next, and how many they are. */
+/** Settled pages of one table of ptes: their items, each linked to the next, and how many they are. */
 interface SettledTable {
   readonly first: number
   readonly last: number

@@ -1,9 +1,8 @@
-// Tables of ptes whose pages are settled (settled.ts), all that are mapped there. By their items each page has to be looked at, 32 bytes
-// apiece; by the ptes 4. So what going along the items of a table came to is noted, and holds for as long as as many pages are mapped
-// there and none is soft-dirty. Whatever unsettles an item without a mark has its table forgotten: a visit, the item's end,
-// being met ahead of its turn. All notes end where the unstable tree does.
+// Stretches of settled pages (settled.ts), one a table of ptes. To go along one each of its items has to be looked at, 32 bytes a page. So what
+// that came to is noted, and holds for as long as no pte of the table is set. Whatever else unsettles an item has its table
+// forgotten: a visit, the item's end, being met ahead of its turn. All notes end where the unstable tree does.
 
-import { endOfTable, tableAt, tablePlace } from '../mm/page/ptes.ts'
+import { endOfTable, pmdClearSoftDirty, pmdSoftDirty, tableAt, tablePlace } from '../mm/page/ptes.ts'
 import type { MmSlot } from './mm-slot.ts'
 import type { KsmState } from './state.ts'
 
@@ -12,12 +11,13 @@ import type { KsmState } from './state.ts'
  * table of ptes goes, and at most `most` of them. Returns how many it passed.
  */
 export function passSettled(ksm: KsmState, slot: MmSlot, end: number, item: number, most: number): number {
-  const { cursor, items, core } = ksm
+  const { cursor, items } = ksm
   const { vpn } = cursor
-  const table = tableAt(slot.mm!, vpn)
+  const mm = slot.mm!
+  const table = tableAt(mm, vpn)
   const known = slot.settledTables.get(tablePlace(vpn))
   const fits = known?.first === item && known.pages <= most && items.vpn(known.last) < end
-  if (fits && core.cleanPages(table) === known.pages) {
+  if (fits && !pmdSoftDirty(mm, table)) {
     moveBehind(ksm, known.last)
     return known.pages
   }
@@ -25,7 +25,11 @@ export function passSettled(ksm: KsmState, slot: MmSlot, end: number, item: numb
   if (pages === 0) return 0
   const last = items.lastPassed
   moveBehind(ksm, last)
-  if (pages === core.cleanPages(table)) slot.settledTables.set(tablePlace(vpn), { first: item, last, pages })
+  // Not what ended only because the batch does.
+  if (pages < most) {
+    slot.settledTables.set(tablePlace(vpn), { first: item, last, pages })
+    pmdClearSoftDirty(mm, table)
+  }
   return pages
 }
 
@@ -34,7 +38,7 @@ function moveBehind({ cursor, items }: KsmState, item: number): void {
   cursor.vpn = items.vpn(item) + 1
 }
 
-/** The item of a page may be settled no more, or be none, though the pte does not tell. */
+/** The item of a page may be settled no more, or be none, though no pte tells. */
 export function forgetTable({ settledTables }: MmSlot, vpn: number): void {
   settledTables.delete(tablePlace(vpn))
 }

@@ -1,12 +1,14 @@
 // Page tables: for each mm a tree of four levels in the arena (pgd, pud, pmd, pte), made as pages are mapped. Work on
 // a range costs what is mapped in it, never what it spans: holes are jumped a whole table at a time.
 
-import { TABLE_ENTRIES, TABLE_SHIFT } from '../../../assembly/abi.ts'
+import { PAGE_SIZE, TABLE_ENTRIES, TABLE_SHIFT } from '../../../assembly/abi.ts'
 import type { Arena } from '../../core/arena.ts'
 import { Tables } from '../../core/tables.ts'
 import { EMPTY_PTE, pteNormal, sameContent } from './pte.ts'
 
 const LAST = TABLE_ENTRIES - 1
+/** A table's bytes are 2 to this. */
+const BYTES_SHIFT = TABLE_SHIFT + 2
 /** How far a level's index lies above the pte index: pgd, pud, pmd. */
 const LEVEL_SHIFTS = [3 * TABLE_SHIFT, 2 * TABLE_SHIFT, TABLE_SHIFT] as const
 
@@ -28,11 +30,14 @@ interface OpenWindow extends LeafWindow {
 
 export class PageTables {
   readonly #tables: Tables
+  /** By place in the metadata: may a pte of this table have been set since that was cleared? */
+  readonly #dirty: Uint8Array
   /** By pgd. */
   readonly #windows = new Map<number, OpenWindow>()
 
   constructor(arena: Arena) {
     this.#tables = new Tables(arena)
+    this.#dirty = new Uint8Array((arena.firstPfn * PAGE_SIZE) >>> BYTES_SHIFT)
   }
 
   /** Makes an empty page table and returns its pgd; 0 when out of memory. Linux: pgd_alloc() */
@@ -53,7 +58,18 @@ export class PageTables {
 
   /** Replaces a pte that has a place. Only `setPte` (ptes.ts) calls it. */
   set(pgd: number, vpn: number, pte: number): void {
-    this.#tables.setEntry(this.pteTable(pgd, vpn), vpn & LAST, pte)
+    const table = this.pteTable(pgd, vpn)
+    this.#tables.setEntry(table, vpn & LAST, pte)
+    this.#dirty[table >>> BYTES_SHIFT] = 1
+  }
+
+  /** May any pte of a table have been set since `clearDirty`? */
+  isDirty(table: number): boolean {
+    return this.#dirty[table >>> BYTES_SHIFT] !== 0
+  }
+
+  clearDirty(table: number): void {
+    this.#dirty[table >>> BYTES_SHIFT] = 0
   }
 
   /**

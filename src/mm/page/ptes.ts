@@ -46,6 +46,16 @@ export function tableAt(mm: MmStruct, vpn: number): number {
   return mm.memory.pageTables.pteTable(mm.pgd, vpn)
 }
 
+/** May any pte in a table have been set since that was cleared? So it is wherever a page came or went or was marked. Linux: pmd_soft_dirty() */
+export function pmdSoftDirty(mm: MmStruct, table: number): boolean {
+  return mm.memory.pageTables.isDirty(table)
+}
+
+/** Linux: pmd_clear_soft_dirty() */
+export function pmdClearSoftDirty(mm: MmStruct, table: number): void {
+  mm.memory.pageTables.clearDirty(table)
+}
+
 /** Which table that is, counted from address 0. */
 export function tablePlace(vpn: number): number {
   return vpn >>> TABLE_SHIFT

@@ -270,6 +270,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     to: 'known.pages < most',
     reason: 'saves time: the items say the same',
   },
+  ...['true', 'pages <= most'].map((to) => ({
+    file: `${KSM}/settled-tables.ts`,
+    from: 'pages < most',
+    to,
+    reason: 'saves time: what is noted then holds as well, but is not met again where it begins',
+  })),
   {
     file: `${KSM}/chain.ts`,
     from: '!prune && front !== 0 && hasRoom(ksm, front) && getKsmPage(ksm, front) > 0',

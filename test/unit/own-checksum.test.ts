@@ -345,7 +345,7 @@ describe('a scan', () => {
   })
 })
 
-it('that throws has forgotten what was to be visited after all, for the page being visited', async () => {
+it('a checksum that throws makes a scan forget what was to be visited after all, for the page being visited', async () => {
   let fails = false
   const hash = (page: Uint8Array): bigint => {
     if (fails) throw new Error('not today')

@@ -449,6 +449,17 @@ describe('a settled page', () => {
       },
     ],
     [
+      'loses its permission, the last of its table, and gets it back after a scan page by page',
+      ({ host, a }) => {
+        const at = settledRange(host, a)
+        host.ksm.scan(1)
+        a.mm.madvise(at + 4 * PAGE, PAGE, 'MADV_UNMERGEABLE')
+        for (let page = 0; page < 4 + 4 + 3; page++) host.ksm.scanPages(1)
+        host.ksm.scanPages(1)
+        a.mm.madvise(at + 4 * PAGE, PAGE, 'MADV_MERGEABLE')
+      },
+    ],
+    [
       'is unmapped, and another is there before the next scan',
       ({ host, a }) => {
         const at = settledRange(host, a)

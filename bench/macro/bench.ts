@@ -183,8 +183,8 @@ function expectAgreement(
   { index, checksum }: Pick<BenchOptions, 'index' | 'checksum'>,
   leaveOut: (name: string, failed: string) => void,
 ): void {
+  const tells = checksum !== 'none'
   for (const [name, trials] of [...reports]) {
-    const tells = checksum !== 'none'
     const terms: Terms = { tells, samePages: tells && index === 'content' && name === linux.name }
     const ours = momentsOf(reports.get('pagefold')![0]!, terms)
     const other = momentsOf(trials.at(-1)!, terms).find(({ merged }, i) => merged !== ours[i]!.merged)

@@ -3,23 +3,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Page } from 'playwright-core'
 import type { SnapshotStore } from '../../src/store/index.ts'
-import type { StoreFigure } from './figure.ts'
-
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'chrome']
-
-/** Where Chromium is; undefined if it is not on PATH. */
-export const chromiumPath: string | undefined = (process.env.PATH ?? '')
-  .split(delimiter)
-  .flatMap((folder) => NAMES.map((name) => join(folder, name)))
-  .find((path) => existsSync(path))
-
-/** Why there is no browser here, or undefined if there is one. */
-export const chromiumUnavailable: string | undefined =
-  chromiumPath === undefined ? `no ${NAMES.join(', ')} on PATH` : undefined
+import { browserUnavailable, launchBrowser } from './chromium.ts'
+import { givenBack, type StoreFigure } from './figure.ts'
 
 /** Where the page has the store from. */
 const SCRIPT = '/store.js'
@@ -31,14 +19,13 @@ const EVERY_MS = 250
 export async function* droppedInAPage(_dir: string, smoke: boolean): AsyncGenerator<StoreFigure> {
   const [snapshots, looks] = smoke ? [64, 2] : [1024, LOOKS]
   const what = `every other of ${snapshots} snapshots dropped, in a page of Chromium`
-  if (chromiumPath === undefined || !existsSync('/proc/self/status')) {
-    yield { what, figure: `not measured: ${chromiumUnavailable ?? 'there is no /proc'}` }
+  if (browserUnavailable !== undefined || !existsSync('/proc/self/status')) {
+    yield { what, figure: `not measured: ${browserUnavailable ?? 'there is no /proc'}` }
     return
   }
-  const { chromium } = await import('playwright-core')
+  // First, because a server that listens keeps the process from ending if there is no browser to close it after.
+  const browser = await launchBrowser()
   const server = await serve()
-  // Chromium's own sandbox does not work for root, nor in most containers; what is opened here is ours.
-  const browser = await chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox'] })
   try {
     const others = renderers()
     const page = await browser.newPage()
@@ -50,12 +37,7 @@ export async function* droppedInAPage(_dir: string, smoke: boolean): AsyncGenera
       )
     const before = { held: await saveMany(page, snapshots), resident: await size() }
     const after = { held: await dropEveryOther(page, snapshots), resident: await size() }
-    const [told, came] = [before.held - after.held, before.resident - after.resident]
-    const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`
-    yield {
-      what,
-      figure: `stats says ${mib(told)} less, its process has ${mib(came)} less: ${(came / told).toFixed(2)}`,
-    }
+    yield { what, figure: givenBack('its process', before, after) }
   } finally {
     await browser.close()
     server.close()

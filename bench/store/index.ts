@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Host, PAGE_SIZE } from '../../src/index.ts'
 import { median } from '../../src/lab/index.ts'
 import { SnapshotStore } from '../../src/store/index.ts'
-import type { StoreFigure } from './figure.ts'
+import { givenBack, type StoreFigure } from './figure.ts'
 import { Guest } from './guests.ts'
 import { droppedInAPage } from './in-a-page.ts'
 import { bytesIn, peers } from './peers.ts'
@@ -203,12 +203,10 @@ async function* dropped(_dir: string, smoke: boolean): AsyncGenerator<StoreFigur
   for (let i = 0; i < snapshots; i += 2) await store.drop(String(i))
   await store.compact()
   const after = { held: store.stats().bytes_held, resident: await residentBytes() }
-  const [told, came] = [before.held - after.held, before.resident - after.resident]
-  const mib = (bytes: number): string => `${(bytes / MIB).toFixed(0)} MiB`
   const why = globalThis.gc === undefined ? ' (garbage was not collected: node --expose-gc)' : ''
   yield {
     what: `every other of ${snapshots} snapshots dropped, in memory`,
-    figure: `stats says ${mib(told)} less, the process has ${mib(came)} less: ${(came / told).toFixed(2)}${why}`,
+    figure: `${givenBack('the process', before, after)}${why}`,
   }
   await store.close()
 }

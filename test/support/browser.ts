@@ -1,17 +1,9 @@
 // A browser to open pages in, where the machine has one.
 
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { onTestFinished } from 'vitest'
-import { chromiumPath, chromiumUnavailable } from '../../bench/store/in-a-page.ts'
 
-/** Why there is no browser here, or undefined if there is one. */
-export const browserUnavailable = chromiumUnavailable
-
-/** Starts the browser. */
-export function launchBrowser(): Promise<Browser> {
-  // Chromium's own sandbox does not work for root, nor in most containers; what is opened here is ours.
-  return chromium.launch({ executablePath: chromiumPath!, args: ['--no-sandbox'] })
-}
+export { browserUnavailable, launchBrowser } from '../../bench/store/chromium.ts'
 
 export interface OpenedPage {
   readonly page: Page

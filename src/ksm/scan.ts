@@ -15,7 +15,7 @@ import type { Batch } from './batch.ts'
 import { getKsmPage } from './keyhole.ts'
 import { getNextRmapItem, nextLinkedItem, removeTrailingRmapItems } from './rmap-item.ts'
 import { maySettle, startSettling } from './settled.ts'
-import { forgetTable, passSettled } from './settled-tables.ts'
+import { passSettled } from './settled-tables.ts'
 import { clearMarks, mustBeRead } from './soft-dirty.ts'
 import { hasNode } from './stable-node.ts'
 import type { KsmState } from './state.ts'
@@ -155,7 +155,6 @@ function pagesOfMm(batch: Batch, limit: number): Stop {
       cursor.vpn = vpn + 1
       cursor.item = item
       if (smartScan.shouldSkip(item, merged)) continue
-      forgetTable(slot, vpn)
       window.push(item, pfn, checksumFrom(batch, mm, vpn, pfn), helped)
       // Not a step further: the cursor rests behind this page, wherever the mapping ends or goes on by the next batch.
       if (isFull()) return 'full'

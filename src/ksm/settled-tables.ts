@@ -1,6 +1,7 @@
 // Stretches of settled pages (settled.ts), one a table of ptes. To go along one each of its items has to be looked at, 32 bytes a page. So what
 // that came to is noted, and holds for as long as no pte of the table is set. Whatever else unsettles an item has its table
-// forgotten: a visit, the item's end, being met ahead of its turn. All notes end where the unstable tree does.
+// forgotten: the item's end, being met ahead of its turn. (No visit does: a page that is visited unmarked was in no stretch.) All
+// notes end where the unstable tree does.
 
 import { endOfTable, pmdClearSoftDirty, pmdSoftDirty, tableAt, tablePlace } from '../mm/page/ptes.ts'
 import type { MmSlot } from './mm-slot.ts'

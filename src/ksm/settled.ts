@@ -24,8 +24,8 @@ import type { KsmState, Trees } from './state.ts'
 
 /** May pages be passed over in a batch? `watched`: somebody acts in the middle of it. */
 export function maySettle(ksm: KsmState, watched: boolean): boolean {
-  const { tunables, memory, frames } = ksm
-  if (!ksm.logsChanges || !ksm.trustsTies || watched || memory.race !== undefined) return false
+  const { tunables, frames } = ksm
+  if (!ksm.logsChanges || !ksm.trustsTies || watched) return false
   return tunables.smart_scan === 0 && (frames.numaNodes === 1 || tunables.merge_across_nodes !== 0)
 }
 
@@ -50,10 +50,8 @@ export function settleUnstable(
 }
 
 /** Is an item whose page has been looked at, and has the checksum that stands at `key`, as settled as it was? */
-export function staysSettled({ settles, items }: KsmState, item: number, key: number): boolean {
-  return (
-    settles && items.state(item) === RMAP_UNSTABLE && items.isSettled(item) && items.hasChecksum(item, key)
-  )
+export function staysSettled({ items }: KsmState, item: number, key: number): boolean {
+  return items.state(item) === RMAP_UNSTABLE && items.isSettled(item) && items.hasChecksum(item, key)
 }
 
 /** Is the turn of an item's page in this scan still to come when another page is being visited? */

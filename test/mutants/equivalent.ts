@@ -284,6 +284,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: `${KSM}/settled.ts`,
+    from: 'items.vpn(item) > items.vpn(visited)',
+    to: 'items.vpn(item) >= items.vpn(visited)',
+    reason: 'an item that is being visited does not meet itself',
+  },
+  {
+    file: `${KSM}/settled.ts`,
+    from: 'items.state(item) === RMAP_UNSTABLE',
+    to: 'true',
+    reason: 'the upper half of a merged page’s checksum is its anon_vma: of no content that anybody has',
+  },
+  {
+    file: `${KSM}/settled.ts`,
     line: 'const behind = slot === cursor.slot ? items.vpn(item) < cursor.vpn : slot.passedIn === seqnr',
     from: 'items.vpn(item) < cursor.vpn',
     to: 'items.vpn(item) <= cursor.vpn',

@@ -61,11 +61,20 @@ function nameOf({ name, parent }: Suite): string {
   return parent === undefined ? '' : `${nameOf(parent)}${name} > `
 }
 
+/** What a test throws that says of itself that it cannot be run here. */
+class Skipped extends Error {}
+
+const context = {
+  skip(condition: boolean, why?: string): void {
+    if (condition) throw new Skipped(why)
+  },
+}
+
 /** `it` and `describe` are called alike: a name, perhaps options, what to do, perhaps a timeout. */
 function door(add: (name: string, body: () => unknown) => void) {
   const call = (name: string, ...rest: unknown[]): void => {
-    const body = rest.find((each) => typeof each === 'function') as Hook
-    add(name, body)
+    const body = rest.find((each) => typeof each === 'function') as (given: typeof context) => unknown
+    add(name, () => body(context))
   }
   const rows =
     (spread: boolean) =>
@@ -134,6 +143,8 @@ export async function runTest({ suite, body }: Test): Promise<void> {
   try {
     for (const { before } of outermostFirst(suite)) for (const hook of before) await hook()
     await body()
+  } catch (error) {
+    if (!(error instanceof Skipped)) throw error
   } finally {
     const after = [
       ...whenFinished.reverse(),

@@ -176,3 +176,28 @@ it('a dup that took a page and can take one more stands in front from then on', 
   expect(nodes.first(chain)).toBe(roomy)
   host.audit()
 })
+
+it.each([
+  ['due', 0, 'the fullest'],
+  ['not due', 1_000_000, 'in front'],
+] as const)(
+  'with pruning %s (%i ms) a page joins the dup that has room and is %s',
+  async (_, prune, joined) => {
+    const host = await makeHost({ frames: 128 })
+    host.ksm.set('max_page_sharing', 6)
+    host.ksm.set('stable_node_chains_prune_millisecs', prune)
+    const first = guest(host, 'first', [7, 7, 7, 7, 7, 7])
+    host.ksm.scan(2)
+    const second = guest(host, 'second', [7, 7, 7, 7, 7, 7])
+    host.ksm.scan(2)
+    // Two are left of the one in front, three of the other.
+    second.mm.munmap(second.at + 2 * PAGE_SIZE, 4 * PAGE_SIZE)
+    first.mm.munmap(first.at + 3 * PAGE_SIZE, 3 * PAGE_SIZE)
+    host.ksm.scan(1)
+    const late = guest(host, 'late', [7])
+    host.ksm.scan(2)
+    const { mm, at } = joined === 'the fullest' ? first : second
+    expect(late.mm.pfn(late.at)).toBe(mm.pfn(at))
+    host.audit()
+  },
+)

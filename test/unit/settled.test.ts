@@ -219,6 +219,15 @@ describe('a scan', () => {
     host.audit()
   })
 
+  it('visits none where there is but one node, whatever merge_across_nodes says', async () => {
+    const { host } = await settledHost()
+    host.ksm.set('run', 2)
+    host.ksm.set('merge_across_nodes', 0)
+    host.ksm.set('run', 1)
+    host.ksm.scan(5)
+    expect(scans(host)).toBe(0)
+  })
+
   it('visits nothing more because somebody is called back', async () => {
     const { host, a } = await settledHost()
     new SecondaryMmu(a.mm)
@@ -237,6 +246,52 @@ describe('a scan', () => {
     host.audit()
     expect(scans(host)).toBeGreaterThan(0)
     host.audit()
+  })
+
+  describe('comes, page by page, to what Linux comes to', () => {
+    const PAGES = [0, 1, 2, 3, 4, 5, 6]
+    /** Is like another from some moment on, and looked for in the scan after. */
+    const WRITTEN = 3
+
+    /** What is seen after each of some batches, most of which end in the middle of a scan. */
+    async function steps(
+      changes: 'log' | 'checksum',
+      like: number,
+      batches: readonly number[],
+      before: (host: Host) => void,
+    ): Promise<unknown[]> {
+      const host = await makeHost({ changes })
+      const contents = PAGES.map((page) => 11 + page)
+      const { mm, at } = guest(host, 'a', contents)
+      host.ksm.scan(4)
+      mm.write(at + WRITTEN * PAGE, contentBytes(contents[like]!))
+      host.ksm.scan(1)
+      before(host)
+      return batches.map((pages) => {
+        host.audit()
+        host.ksm.scanPages(pages)
+        return [host.ksm.counters(), allFrames(mm)]
+      })
+    }
+
+    it.each(PAGES.filter((page) => page !== WRITTEN))('a page is like page %i', async (like) => {
+      for (const page of PAGES) {
+        const [batches, each] = [[page + 1, 1, 2, 3, 4], PAGES.flatMap(() => [1, 1, 1])]
+        const stop = (host: Host): void => {
+          host.ksm.scanPages(page)
+          host.memory.race = () => {}
+        }
+        const [log, stopped] = [
+          await steps('log', like, batches, () => {}),
+          await steps('log', like, each, stop),
+        ]
+        const expected = [
+          await steps('checksum', like, batches, () => {}),
+          await steps('checksum', like, each, stop),
+        ]
+        expect([log, stopped], `batches end, and settling does, at page ${page}`).toEqual(expected)
+      }
+    })
   })
 
   it('visits what smart scan has to see', async () => {

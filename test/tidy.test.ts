@@ -307,6 +307,23 @@ describe('the rooms', () => {
     },
   )
 
+  // What is built sets no field that nobody sets (`useDefineForClassFields`): one that came later would change the shape of its
+  // object, and with it throw away the code that was compiled for the shape before.
+  it('sets every field where it is declared, or in the constructor', () => {
+    const late: string[] = []
+    for (const name of sources('src')) {
+      for (const [, body] of withoutComments(read(name)).matchAll(
+        /^(?:export )?class [^\n]*\{\n(.*?)^\}/gms,
+      )) {
+        const made = /^ {2}(?:private )?constructor\(.*?^ {2}\}/ms.exec(body!)?.[0] ?? ''
+        for (const [, field] of body!.matchAll(/^ {2}(?:readonly |private )*(\w+)[?!]?: [^=(\n]*$/gm)) {
+          if (!made.includes(`this.${field} =`)) late.push(`${name}: ${field}`)
+        }
+      }
+    }
+    expect(late).toEqual([])
+  })
+
   it.each(sources('bench'))('%s reads and writes ptes as the engine does', (name) => {
     for (const [, , sign] of OWNERS.slice(0, 2)) expect(withoutComments(read(name))).not.toMatch(sign)
   })

@@ -19,7 +19,7 @@ export class Batch {
   /** Pages that the cursor passed over in the last fill of the window because they need no visit (settled.ts). */
   passed = 0
   /** What an embedder's checksum threw where nothing may be thrown. */
-  thrown: { readonly error: unknown } | undefined
+  thrown: { readonly error: unknown } | undefined = undefined
   /** Somebody acts in the middle of it (virtual CPUs on other threads): each page is looked at again at its visit. */
   watched = false
   /** What time it is, in ms: read once for every window of pages, which is as fine as Linux's jiffies. */

@@ -30,7 +30,7 @@ export class Census {
   counts = new Uint32Array(1024)
   images = new Uint32Array(1024)
   /** Number of the content of zeros, if there is one. */
-  zero: number | undefined
+  zero: number | undefined = undefined
   private lastImage = new Uint32Array(1024)
   private firstPage = new Uint32Array(1024)
   private digests = new Uint32Array(1024 * DIGEST_WORDS)

@@ -37,7 +37,7 @@ export interface Filling {
 export class ContentFiller {
   private readonly filling: Filling
   private readonly generators = generators()
-  private library: Uint32Array | undefined
+  private library: Uint32Array | undefined = undefined
 
   constructor(filling: Filling) {
     this.filling = filling

@@ -134,7 +134,7 @@ class Survey {
   private readonly chunk = new Uint8Array(CHUNK_PAGES * PAGE_SIZE)
   private done = 0
   /** The moment before, and which of its contents ksmd had merged pages of. */
-  private before: { census: Census; merged: Uint8Array } | undefined
+  private before: { census: Census; merged: Uint8Array } | undefined = undefined
   /** Limits under which no chain of merged pages has changed yet. */
   private settled: readonly number[]
 

@@ -139,7 +139,7 @@ function isOurs(name: string): boolean {
 class FileSink implements Sink {
   private readonly files: Files
   private readonly dir: string
-  private fd: number | undefined
+  private fd: number | undefined = undefined
 
   constructor(files: Files, dir: string) {
     this.files = files

@@ -29,7 +29,7 @@ export class Cpus {
   /** Those attached. */
   readonly records = new Set<CpuRecord>()
   /** While there are any. */
-  window: CpuWindow | undefined
+  window: CpuWindow | undefined = undefined
   /** How many run on threads of their own. */
   threads = 0
   readonly #all: CpuRecords

@@ -53,7 +53,7 @@ export class MmStruct {
   /** @internal */
   readonly cpus: Cpus
   /** Who is told of writes to protected pages. @internal */
-  userfault: UserfaultHandler | undefined
+  userfault: UserfaultHandler | undefined = undefined
   /** Whose pages may be merged with this mm's: those of the same domain. @internal */
   readonly domain: string
   /** Who still needs the struct: the living process, the scanner. Linux: mm_count */

@@ -15,10 +15,10 @@ class Place {
   readonly vma: Vma
   /** The greater is above the lesser. */
   readonly rank: number
-  left: Place | undefined
-  right: Place | undefined
-  next: Place | undefined
-  prev: Place | undefined
+  left: Place | undefined = undefined
+  right: Place | undefined = undefined
+  next: Place | undefined = undefined
+  prev: Place | undefined = undefined
   /** Of the part of the tree below, with this one: where it begins and ends, and its widest hole, in pages. */
   start: number
   end: number

@@ -41,9 +41,9 @@ export class Vma {
   /** The page offset a page at `start` has in a frame's `index`: `start` as first mapped, kept when the vma moves. */
   pgoff: number
   /** Where new pages go; undefined until the first write. */
-  anonVma: AnonVma | undefined
+  anonVma: AnonVma | undefined = undefined
   /** The object whose pages a shared mapping shows, or the file below the pages of a private one's own. */
-  shared: SharedObject | undefined
+  shared: SharedObject | undefined = undefined
   /** Every anon_vma whose pages this vma may map, oldest first. */
   readonly anonVmaChain: AnonVma[] = []
 

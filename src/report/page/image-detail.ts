@@ -24,7 +24,7 @@ export class ImageDetail {
   private image: MapImage
   private layer: Layer
   private members: Uint32Array = new Uint32Array()
-  private pointed: number | undefined
+  private pointed: number | undefined = undefined
   private width = 0
   private dot = EASY_DOT
   private readonly picture = element('canvas', { 'aria-hidden': 'true' })

@@ -25,7 +25,7 @@ export class MatrixCanvas {
   private readonly told = element('p', { class: 'told', 'aria-live': 'polite' })
   private cell = 1
   private isDrawn = false
-  private chosen: readonly [row: number, column: number] | undefined
+  private chosen: readonly [row: number, column: number] | undefined = undefined
 
   /** `most`: the greatest value; `depth`: how dark each is, 0 to 1. */
   constructor(section: MatrixSection, most: number, depth: (value: number | null) => number) {

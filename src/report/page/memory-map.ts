@@ -47,10 +47,10 @@ class MemoryMap {
   /** The image that is seen large. */
   private image = 0
   /** Where the keys are; what a pointer touches in passing comes and goes above it. */
-  private cursor: number | undefined
+  private cursor: number | undefined = undefined
   /** Of the large picture; 0 until it has a place on the screen. */
   private width = 0
-  private addressTimer: ReturnType<typeof setTimeout> | undefined
+  private addressTimer: ReturnType<typeof setTimeout> | undefined = undefined
 
   constructor(title: string, id: string, pages: Pages) {
     this.id = id

@@ -17,7 +17,7 @@ export class Overview {
   private readonly images: readonly ImageOverview[]
   private members: Uint32Array = new Uint32Array()
   private shown = -1
-  private layer: Layer | undefined
+  private layer: Layer | undefined = undefined
   /** Those that are not drawn in the layer's colours yet. */
   private readonly stale = new Set<ImageOverview>()
   private readonly inSight = new Set<ImageOverview>()

@@ -18,7 +18,7 @@ export class PagePanel {
   private readonly pages: Pages
   private readonly map: string
   /** Why no page is pointed at, if there is a reason. */
-  private problem: string | undefined
+  private problem: string | undefined = undefined
 
   /** `map`: what stands in front of its addresses. */
   constructor(pages: Pages, map: string) {

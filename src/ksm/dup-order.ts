@@ -67,10 +67,8 @@ export class DupOrder {
   /** The same, whose note is dropped. */
   take(chain: number): number {
     const dup = this.front(chain)
-    if (dup !== 0) {
-      pop(this.#heaps.get(chain)!)
-      this.#noted.delete(dup)
-    }
+    pop(this.#heaps.get(chain)!)
+    this.#noted.delete(dup)
     return dup
   }
 }
@@ -86,10 +84,10 @@ function push(heap: Note[], note: Note): void {
   heap[at] = note
 }
 
-function pop(heap: Note[]): Note | undefined {
-  const top = heap[0]
-  const last = heap.pop()
-  if (top === undefined || last === undefined || heap.length === 0) return top
+/** Takes the root off, if there is one. */
+function pop(heap: Note[]): void {
+  const last = heap.pop()!
+  if (heap.length === 0) return
   let at = 0
   for (;;) {
     let below = 2 * at + 1
@@ -99,5 +97,4 @@ function pop(heap: Note[]): Note | undefined {
     at = below
   }
   heap[at] = last
-  return top
 }

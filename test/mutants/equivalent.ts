@@ -278,9 +278,41 @@ export const EQUIVALENT: readonly Equivalent[] = [
   })),
   {
     file: `${KSM}/chain.ts`,
+    from: 'ksm.memory.race === undefined',
+    to: 'true',
+    reason: 'both walks come to the same, as a test of them says',
+  },
+  {
+    file: `${KSM}/chain.ts`,
+    from: 'nodes.first(chain) !== chosen',
+    to: 'true',
+    reason: 'saves time: one in front is put there once more',
+  },
+  {
+    file: `${KSM}/chain.ts`,
     from: '!prune && front !== 0 && hasRoom(ksm, front) && getKsmPage(ksm, front) > 0',
     to: 'false',
     reason: 'saves time: it is taken first below, and its note put back',
+  },
+  ...[
+    ['[]', '["Stryker was here"]', 'what is no note is dropped when it is met'],
+    [
+      '{ this.#heaps.delete(chain) }',
+      '{}',
+      'saves memory: notes of dups that hang elsewhere are dropped when they are met',
+    ],
+    ['this.#noted.has(dup)', 'false', 'saves memory: a dup that is noted twice is taken once'],
+    ...[
+      ['heap[above]!.stamp >= note.stamp', 'heap[above]!.stamp > note.stamp'],
+      ['heap[below + 1]!.stamp > heap[below]!.stamp', 'heap[below + 1]!.stamp >= heap[below]!.stamp'],
+      ['heap[below]!.stamp <= last.stamp', 'heap[below]!.stamp < last.stamp'],
+    ].map((pair) => [...pair, 'equal stamps are one dup’s: either note is as good']),
+  ].map(([from, to, reason]) => ({ file: `${KSM}/dup-order.ts`, from: from!, to: to!, reason: reason! })),
+  {
+    file: `${KSM}/settled.ts`,
+    from: 'seen++',
+    to: 'seen--',
+    reason: 'counted down it is a multiple of the step as often',
   },
   {
     file: `${KSM}/settled.ts`,

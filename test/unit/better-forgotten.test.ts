@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { Host } from '../../src/index.ts'
 import { isBetterForgotten } from '../../src/ksm/settled.ts'
 import { ksmOf } from '../support/inside.ts'
+import { js } from '../support/own.ts'
 import { addRange, contentBytes, type Guest, guest, makeHost, PAGE } from '../support/world.ts'
 
 /** Pages of all ranges together: every fourth is looked at. */
@@ -68,25 +69,41 @@ describe('the unstable tree is forgotten', () => {
     expect(forgets(host)).toBe(expected)
   })
 
+  it('not where just half were, though all of those in the tree', async () => {
+    const host = await makeHost({ frames: 2048 })
+    const of = guest(host, 'a', [...contents(32), ...contents(32).fill(9000)])
+    host.ksm.scan(3)
+    write(of, contents(32, 0))
+    expect(forgets(host)).toBe(false)
+  })
+
   it('as far as pages are registered', async () => {
     const { host, of } = await settled(1)
-    const next = addRange(of.mm, contents(300, 2000), { mergeable: false, address: of.at + PAGE })
-    expect(next).toBe(of.at + PAGE)
-    expect(forgets(host), 'others were written').toBe(false)
-    host.ksm.scan(2)
+    const next = addRange(of.mm, contents(300, 2000), { address: of.at + PAGE })
+    host.ksm.scan(3)
+    of.mm.madvise(next, 300 * PAGE, 'MADV_UNMERGEABLE')
+    host.ksm.scan(1)
     write(of, [0])
-    expect(forgets(host), 'the one was').toBe(true)
+    expect(forgets(host), 'the one was written').toBe(true)
+    host.ksm.scan(2)
+    for (let page = 0; page < 300; page++) of.mm.write(next + page * PAGE, contentBytes(20_000 + page))
+    expect(forgets(host), 'others were').toBe(false)
   })
 
   it('as far as pages are there', async () => {
     const { host, of } = await settled()
     of.mm.madvise(of.at + 40 * PAGE, (PAGES - 40) * PAGE, 'MADV_DONTNEED')
+    write(of, contents(40, 0), 'same')
+    expect(forgets(host), 'those that are have the same bytes').toBe(false)
     host.ksm.scan(2)
     write(of, contents(24, 0))
     expect(forgets(host)).toBe(true)
   })
 
-  it('as the pages in it tell, not the merged ones', async () => {
+  it.each([
+    ['other', true],
+    ['same', false],
+  ] as const)('as the pages in it tell, not the merged ones: %s bytes', async (bytes, expected) => {
     const host = await makeHost({ frames: 2048 })
     const a = guest(host, 'a', contents(200))
     const b = guest(host, 'b', contents(200))
@@ -94,18 +111,26 @@ describe('the unstable tree is forgotten', () => {
     host.ksm.scan(3)
     write(a, contents(200, 0), 'same')
     write(b, contents(200, 0), 'same')
-    write(alone, contents(20, 0))
-    expect(forgets(host)).toBe(true)
+    write(alone, contents(20, 0), bytes)
+    expect(forgets(host)).toBe(expected)
   })
 
   it('and ranges go on where the one before left off', async () => {
     const host = await makeHost({ frames: 2048 })
     const mm = host.createMm({ name: 'a' })
-    const places = contents(128).map((content) =>
+    const places = contents(192).map((content) =>
       addRange(mm, [content], { address: 2 ** 30 + content * 8 * PAGE }),
     )
     host.ksm.scan(3)
-    for (const [i, at] of places.entries()) if (i >= 2 && i < 70) mm.write(at, contentBytes(9000 + i))
+    for (const [i, at] of places.entries()) if (i % 3 === 0) mm.write(at, contentBytes(9000 + i))
+    expect(forgets(host)).toBe(true)
+  })
+
+  it('with an embedder’s checksum, which is asked for at visits alone, where most were written', async () => {
+    const host = await makeHost({ frames: 2048, checksum: js() })
+    const of = guest(host, 'a', contents(20))
+    host.ksm.scan(3)
+    write(of, contents(20, 0), 'same')
     expect(forgets(host)).toBe(true)
   })
 })

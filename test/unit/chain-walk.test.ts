@@ -2,11 +2,12 @@
 // shorter. The other walk is the one of hosts with race points.
 
 import { describe, expect, it } from 'vitest'
+import { KIND_CHAIN } from '../../assembly/abi.ts'
 import { StableNodes } from '../../src/core/stable-nodes.ts'
 import { Host, type Mm, PAGE_SIZE } from '../../src/index.ts'
 import { ksmOf, memoryOf } from '../support/inside.ts'
 import { random as randomOf } from '../support/random.ts'
-import { guest, makeHost } from '../support/world.ts'
+import { expectContent, guest, makeHost } from '../support/world.ts'
 
 const PAGES = 96
 
@@ -201,3 +202,20 @@ it.each([
     host.audit()
   },
 )
+
+it('a page that would need a chain when memory has run out stays as it was, and merges later', async () => {
+  const host = await makeHost({ frames: 128 })
+  host.ksm.set('max_page_sharing', 2)
+  const { mm, at } = guest(host, 'a', [7, 7, 7, 7])
+  const { nodes } = ksmOf(host)
+  const alloc = nodes.alloc.bind(nodes)
+  nodes.alloc = (kind, nid) => (kind === KIND_CHAIN ? 0 : alloc(kind, nid))
+  host.ksm.scan(3)
+  expect(host.ksm.counters()).toMatchObject({ pages_shared: 1, pages_sharing: 1, stable_node_chains: 0 })
+  for (let page = 0; page < 4; page++) expectContent(mm, at + page * PAGE_SIZE, 7)
+  host.audit()
+  nodes.alloc = alloc
+  host.ksm.scan(3)
+  expect(host.ksm.counters()).toMatchObject({ pages_shared: 2, pages_sharing: 2, stable_node_chains: 1 })
+  host.audit()
+})

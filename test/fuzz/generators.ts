@@ -48,10 +48,12 @@ export const GENERATORS = Object.fromEntries(
   Object.entries(DRAWS).map(([name, [weight, make]]) => {
     const [of, method] = name.split('.') as [string, string]
     const call = CALLS[of]!.calls[method]
-    const looks = call?.looks === true
+    const answers = call?.looks === true
     const method_ = name as MethodName
-    const inCallback = IN_CALLBACK[method_] ?? call?.inCallback ?? (looks ? 'answers' : 'refused')
-    return [name, { weight, make, looks, onClosed: looks || ON_CLOSED.has(method_), inCallback }]
+    const inCallback = IN_CALLBACK[method_] ?? call?.inCallback ?? (answers ? 'answers' : 'refused')
+    // A CPU is detached from a closed host too, and does something then.
+    const looks = answers && inCallback !== 'refused'
+    return [name, { weight, make, looks, onClosed: answers || ON_CLOSED.has(method_), inCallback }]
   }),
 ) as Record<MethodName, Generator>
 

@@ -6,6 +6,8 @@ import {
   HEADER_STRATEGY,
   INDEX_CONTENT,
   LINK_ROOT,
+  PAGE_SHIFT,
+  PAGE_SIZE,
   RMAP_CHECKSUM,
   TICKET_DONE,
   TICKET_OFFERED,
@@ -16,10 +18,15 @@ import {
   WINDOW_ENTRY_BYTES,
   WINDOW_LENGTH,
   WINDOW_TICKET,
+  ZERO_PFN,
 } from './abi'
 import { hashPage } from './checksum'
 import { rootLink } from './search'
 import { Strategy, WindowEntry } from './struct'
+
+/** Pages that are read ahead at a time. */
+const AHEAD: u32 = 8
+const LINE: u32 = 64
 
 /**
  * Makes sure that the `count` pages from a position on are hashed. Then looks at the places where they will be searched
@@ -29,14 +36,15 @@ import { Strategy, WindowEntry } from './struct'
 export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoots: u32): u32 {
   const end = start + count
   let late = false
+  let seen: u32 = 0
   for (let at = start; at != end; at++) {
+    if (((at - start) & (AHEAD - 1)) == 0 && end - at >= AHEAD) seen |= readAhead(at)
     const phase = phaseAt(at)
     if (phase == TICKET_OWN || (phase == TICKET_OFFERED && moveTicket(at, phase, TICKET_OWN))) hashEntry(at)
     else if (phase != TICKET_DONE) late = true
   }
   // Last, because a helper that is at a page now is likely to be through with it by then.
   for (let at = start; late && at != end; at++) if (takeFromHelper(at)) hashEntry(at)
-  let seen: u32 = 0
   for (let at = start; at != end; at++) seen |= foresee(at, stableRoots, unstableRoots)
   return seen // or the reads would be no one's and go
 }
@@ -97,6 +105,43 @@ function takeFromHelper(at: u32): bool {
     phase = phaseAt(at)
   }
   return false
+}
+
+/**
+ * Reads a line of each of AHEAD pages in turn, then the next of each, if most of them lie apart: hashed one after another the processor would
+ * wait for memory at each, whose place it cannot foresee. Returns what it saw.
+ */
+function readAhead(at: u32): u32 {
+  let apart: u32 = 0
+  let before: u32 = 0
+  for (let i: u32 = 0; i < AHEAD; i++) {
+    if (phaseAt(at + i) != TICKET_OWN) continue
+    const pfn = entryAt(at + i).pfn
+    if (pfn != before + 1) apart++
+    before = pfn
+  }
+  if (apart <= AHEAD / 2) return 0
+  let seen: u32 = 0
+  const first = toRead(at)
+  const second = toRead(at + 1)
+  const third = toRead(at + 2)
+  const fourth = toRead(at + 3)
+  const fifth = toRead(at + 4)
+  const sixth = toRead(at + 5)
+  const seventh = toRead(at + 6)
+  const eighth = toRead(at + 7)
+  for (let line: u32 = 0; line != PAGE_SIZE; line += LINE) {
+    seen |=
+      load<u8>(first + line) | load<u8>(second + line) | load<u8>(third + line) | load<u8>(fourth + line)
+    seen |=
+      load<u8>(fifth + line) | load<u8>(sixth + line) | load<u8>(seventh + line) | load<u8>(eighth + line)
+  }
+  return seen
+}
+
+/** Where the page at a position lies; one that is always at hand in the place of one that is not to be hashed here. */
+function toRead(at: u32): usize {
+  return (<usize>(phaseAt(at) == TICKET_OWN ? entryAt(at).pfn : ZERO_PFN)) << PAGE_SHIFT
 }
 
 function hashEntry(at: u32): void {

@@ -50,6 +50,12 @@ export function hashPage(pfn: u32): u64 {
   return narrow(wholeHash(pfn))
 }
 
+/** Does the checksum in force read every byte of a page? What an embedder's does nobody knows. */
+export function readsWholePages(): bool {
+  const checksum = changetype<Header>(0).checksum
+  return checksum != CHECKSUM_SAMPLED && checksum != CHECKSUM_NONE && checksum != CHECKSUM_OWN
+}
+
 /** By any checksum but XXH3. */
 function wholeHash(pfn: u32): u64 {
   const seed = changetype<Strategy>(HEADER_STRATEGY).seed

@@ -20,7 +20,7 @@ import {
   WINDOW_TICKET,
   ZERO_PFN,
 } from './abi'
-import { hashPage } from './checksum'
+import { hashPage, readsWholePages } from './checksum'
 import { rootLink } from './search'
 import { Strategy, WindowEntry } from './struct'
 
@@ -29,16 +29,17 @@ const AHEAD: u32 = 8
 const LINE: u32 = 64
 
 /**
- * Makes sure that the `count` pages from a position on are hashed. Then looks at the places where they will be searched
- * for: not for the answer, but so that the searches find them in the cache, all these reads being independent of one
- * another.
+ * Makes sure that the `count` pages from a position on are hashed, read ahead where they lie apart. Then looks at the
+ * places where they will be searched for: not for the answer, but so that the searches find them in the cache, all these
+ * reads being independent of one another.
  */
 export function hashWindow(start: u32, count: u32, stableRoots: u32, unstableRoots: u32): u32 {
   const end = start + count
   let late = false
   let seen: u32 = 0
+  const ahead = readsWholePages()
   for (let at = start; at != end; at++) {
-    if (((at - start) & (AHEAD - 1)) == 0 && end - at >= AHEAD) seen |= readAhead(at)
+    if (ahead && ((at - start) & (AHEAD - 1)) == 0 && end - at >= AHEAD) seen |= readAhead(at)
     const phase = phaseAt(at)
     if (phase == TICKET_OWN || (phase == TICKET_OFFERED && moveTicket(at, phase, TICKET_OWN))) hashEntry(at)
     else if (phase != TICKET_DONE) late = true

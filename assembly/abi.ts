@@ -284,7 +284,7 @@ export const CHECKSUM_MURMUR3: u32 = 5
 export const CHECKSUM_RAPIDHASH: u32 = 6
 export const CHECKSUM_FNV1A: u32 = 7
 export const CHECKSUM_SUPERFAST: u32 = 8
-export const CHECKSUM_SAMPLED: u32 = 9
+export const CHECKSUM_SAMPLED: u32 = 9 // from here on: not every byte of a page is read, or nobody knows
 export const CHECKSUM_NONE: u32 = 10
 export const CHECKSUM_OWN: u32 = 11 // the embedder's, handed in
 

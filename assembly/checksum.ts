@@ -52,8 +52,7 @@ export function hashPage(pfn: u32): u64 {
 
 /** Does the checksum in force read every byte of a page? What an embedder's does nobody knows. */
 export function readsWholePages(): bool {
-  const checksum = changetype<Header>(0).checksum
-  return checksum != CHECKSUM_SAMPLED && checksum != CHECKSUM_NONE && checksum != CHECKSUM_OWN
+  return changetype<Header>(0).checksum < CHECKSUM_SAMPLED
 }
 
 /** By any checksum but XXH3. */

@@ -25,8 +25,8 @@ import type { KsmState, Trees } from './state.ts'
 /** May pages be passed over in a batch? `watched`: somebody acts in the middle of it. */
 export function maySettle(ksm: KsmState, watched: boolean): boolean {
   const { tunables, frames } = ksm
-  if (!ksm.logsChanges || !ksm.trustsTies || watched) return false
-  return tunables.smart_scan === 0 && (frames.numaNodes === 1 || tunables.merge_across_nodes !== 0)
+  if (!ksm.logsChanges || !ksm.trustsTies || watched || tunables.smart_scan !== 0) return false
+  return frames.numaNodes === 1 || tunables.merge_across_nodes !== 0
 }
 
 /** Settles a stable item whose pte maps its node's page. */

@@ -156,7 +156,7 @@ function makeTrees({ arena, frames }: Memory): Trees {
     for (const roots of all) if (roots !== 0) arena.freeRoots(roots)
     throw new PagefoldError(
       'ENOMEM',
-      'no metadata left for tree roots: create the host with more `mappings`, or have fewer domains',
+      'no metadata left for tree roots: create the host with more `mappings` or fewer domains',
     )
   }
   return { stable: all.slice(0, frames.numaNodes), unstable: all.slice(frames.numaNodes) }

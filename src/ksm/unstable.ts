@@ -65,7 +65,7 @@ export function unstableTreeRemove(ksm: KsmState, item: number): void {
 export function isInTree({ items, seqnr, settles }: KsmState, item: number): boolean {
   if (settles) return items.isLinked(item)
   const age = items.scansSince(item, seqnr)
-  if (age > 1) throw brokenInvariant(`rmap item ${item} was left in the unstable tree for ${age} scans`)
+  if (age > 1) throw brokenInvariant(`rmap item ${item} is unstable for ${age} scans`)
   return age === 0
 }
 

@@ -68,7 +68,7 @@ export class MmStruct {
     if (this.pgd === 0) {
       throw new PagefoldError(
         'ENOMEM',
-        'no metadata page left for page tables: create the host with more `mappings`',
+        'no metadata left for page tables: create the host with more `mappings`',
       )
     }
     this.domain = options.domain ?? ''

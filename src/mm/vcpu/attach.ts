@@ -169,6 +169,6 @@ function closeUnused(mm: MmStruct): void {
 function noRoom(mm: MmStruct): PagefoldError {
   return new PagefoldError(
     'ENOMEM',
-    `${mm.name}: no metadata page left for a virtual CPU: create the host with more \`mappings\``,
+    `${mm.name}: no metadata left for a virtual CPU: create the host with more \`mappings\``,
   )
 }

@@ -59,7 +59,8 @@ export const STRATEGY_BYTES: u32 = 32
 
 // The window: a ring of pages that the cursor has passed and that are about to be visited, each at a position that is
 // counted up from the first page ever scanned. First the bytes of a handful of them are read, one page after another,
-// which is the order the processor's prefetching foresees; then each is dealt with, which jumps about.
+// which is the order the processor's prefetching foresees, or several together where they lie apart; then each is dealt
+// with, which jumps about.
 //
 //   0 rmap item | 4 pfn | 8 checksum, 64 bits | 16 ticket: position << TICKET_SHIFT | who hashes the page, TICKET_*
 export const WINDOW: u32 = 12288
